@@ -1,0 +1,1 @@
+"""Loops that join agents, scenes and metrics into runs."""

@@ -1,0 +1,1 @@
+"""Pure geometry on arrays: poses, polylines, boxes."""

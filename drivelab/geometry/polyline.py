@@ -1,0 +1,68 @@
+"""Polylines by arc length: measure, project, sample, offset."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from drivelab.geometry.poses import wrap_angle
+
+
+def arc_lengths(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, " n"]:
+    """Distance along the polyline from its first vertex [m]."""
+    steps = np.hypot(*np.diff(points[:, :2], axis=0).T)
+    return np.concatenate([[0.0], np.cumsum(steps)])
+
+
+def headings(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, " n"]:
+    """Heading of the segment that starts at each vertex; the last vertex repeats the one before."""
+    delta = np.diff(points[:, :2], axis=0)
+    yaw = np.arctan2(delta[:, 1], delta[:, 0])
+    return np.concatenate([yaw, yaw[-1:]])
+
+
+def with_headings(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 3"]:
+    """Append `headings` as a third column."""
+    return np.column_stack([points[:, :2], headings(points)])
+
+
+def project(
+    points: Float[np.ndarray, "n 2"], query: Float[np.ndarray, "2"]
+) -> tuple[float, float]:
+    """Arc length of the nearest point of the polyline (clamped to its ends), and the distance."""
+    start, delta = points[:-1, :2], np.diff(points[:, :2], axis=0)
+    squared = np.einsum("ij,ij->i", delta, delta)
+    along = np.einsum("ij,ij->i", query[:2] - start, delta)
+    t = np.clip(along / np.where(squared > 0, squared, 1.0), 0.0, 1.0)
+    gap = np.hypot(*(start + t[:, None] * delta - query[:2]).T)
+    best = int(np.argmin(gap))
+    return float(arc_lengths(points)[best] + t[best] * np.sqrt(squared[best])), float(gap[best])
+
+
+def sample(
+    path: Float[np.ndarray, "n 3"], distance: Float[np.ndarray, "*shape"] | float
+) -> Float[np.ndarray, "*shape 3"]:
+    """Pose at an arc length, clamped to the ends; headings are unwrapped before interpolation."""
+    s = arc_lengths(path)
+    at = np.clip(distance, 0.0, s[-1])
+    yaw = np.unwrap(path[:, 2])
+    return np.stack(
+        [np.interp(at, s, path[:, 0]), np.interp(at, s, path[:, 1]), wrap_angle(np.interp(at, s, yaw))],
+        -1,
+    )
+
+
+def offset(path: Float[np.ndarray, "n 3"], left: float) -> Float[np.ndarray, "n 3"]:
+    """Shift every vertex to its left by `left` [m]; headings stay."""
+    normal = path[:, 2] + np.pi / 2
+    return np.column_stack(
+        [path[:, 0] + left * np.cos(normal), path[:, 1] + left * np.sin(normal), path[:, 2]]
+    )
+
+
+def resample(points: Float[np.ndarray, "n 2"], spacing: float) -> Float[np.ndarray, "m 2"]:
+    """Vertices at equal spacing, at most `spacing` [m] apart, ends kept."""
+    s = arc_lengths(points)
+    count = max(2, int(np.ceil(s[-1] / spacing)) + 1)
+    at = np.linspace(0.0, s[-1], count)
+    return np.column_stack([np.interp(at, s, points[:, 0]), np.interp(at, s, points[:, 1])])

@@ -1,0 +1,1 @@
+"""Queries on lane maps: index, drivable area, routes."""

@@ -1,0 +1,1 @@
+"""Planning rules as pure functions on arrays: IDM, centreline search."""

@@ -1,0 +1,1 @@
+"""Pictures, videos and the self-contained HTML report of a run."""

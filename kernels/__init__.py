@@ -1,0 +1,1 @@
+"""Compiled array kernels: tracker, boxes, polygons. They know arrays only."""

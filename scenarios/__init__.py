@@ -1,0 +1,1 @@
+"""Scenes and scenarios that ship with the package."""

@@ -1,0 +1,1 @@
+"""Worlds, and the generator of embedded scenes."""
