@@ -1,0 +1,29 @@
+"""What a bench reads from: a list of scene ids and a way to load one scene at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from drivelab.types import Scene
+
+
+class SceneSource(Protocol):
+    """Scenes of one split. Picklable: every worker process gets its own copy.
+
+    Ids come in an order that keeps scenes of one log together, and `load` keeps the last log open,
+    so that reading ids in order streams each file once with bounded memory.
+    """
+
+    label: str  # as printed wherever a number is, e.g. "labmini (embedded, not NAVSIM)"
+    data: str  # real | embedded | partial
+    licence: str
+
+    def scene_ids(self) -> tuple[str, ...]:
+        """All ids, in a fixed order; raises DataError when there is none."""
+
+    def load(self, scene_id: str) -> Scene:
+        """Read one scene; raises DataError naming file, key and index."""
+
+    def provenance(self) -> Mapping[str, str]:
+        """What identifies the data in a summary: paths relative to a root, checksums, versions."""
