@@ -1,1 +1,5 @@
-"""Compiled array kernels: tracker, boxes, polygons. They know arrays only."""
+"""Compiled array kernels: tracker, boxes, polygons, scores. They know arrays only.
+
+Everything here is numba with `cache=True`: compiled at the first call, loaded from disk afterwards.
+Kernels work proposal by proposal, so a batch gives bit for bit what a loop over it gives.
+"""
