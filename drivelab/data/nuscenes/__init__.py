@@ -1,0 +1,1 @@
+"""nuScenes: JSON logs, and their making from the official tables."""
