@@ -1,0 +1,189 @@
+"""Where the ego stands at each step: lanes, drivable area, direction, intersections."""
+
+from __future__ import annotations
+
+from math import cos, inf, sin
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
+from numba import njit
+
+from drivelab.kernels.polygons import polygon_contains, polygon_set_distance, ring_meets_polygon
+
+# Polygon kinds of a drivable-area map.
+ROADBLOCK, LANE, LANE_CONNECTOR, INTERSECTION, CARPARK, DRIVABLE = 0, 1, 2, 3, 4, 5
+
+# Bits of the flags of one step.
+MULTIPLE_LANES = np.uint8(1)
+NON_DRIVABLE = np.uint8(2)
+ONCOMING = np.uint8(4)
+CENTER_IN_INTERSECTION = np.uint8(8)
+REAR_IN_INTERSECTION = np.uint8(16)
+
+
+@njit(cache=True)
+def ego_ring(
+    state: Float[np.ndarray, "11"], vehicle: Float[np.ndarray, "3"], ring: Float[np.ndarray, "4 2"]
+) -> tuple[float, float]:
+    """Write the corners FL, RL, RR, FR; return the box centre. vehicle: half length, half width, r."""
+    c, s = cos(state[2]), sin(state[2])
+    x, y = state[0] + vehicle[2] * c, state[1] + vehicle[2] * s
+    lon, lat = vehicle[0], vehicle[1]
+    ring[0, 0], ring[0, 1] = x + lon * c - lat * s, y + lon * s + lat * c
+    ring[1, 0], ring[1, 1] = x - lon * c - lat * s, y - lon * s + lat * c
+    ring[2, 0], ring[2, 1] = x - lon * c + lat * s, y - lon * s - lat * c
+    ring[3, 0], ring[3, 1] = x + lon * c + lat * s, y + lon * s - lat * c
+    return x, y
+
+
+@njit(cache=True)
+def _outside(
+    bound: Float[np.ndarray, "6"], low_x: float, low_y: float, high_x: float, high_y: float
+) -> bool:
+    return bound[0] > high_x or bound[2] < low_x or bound[1] > high_y or bound[3] < low_y
+
+
+@njit(cache=True)
+def _state_flags(
+    ring: Float[np.ndarray, "4 2"],
+    center: tuple[float, float],
+    rear: tuple[float, float],
+    polygons: tuple,
+    kinds: Int[np.ndarray, " p"],
+    on_route: Bool[np.ndarray, " p"],
+) -> int:
+    low_x, high_x = ring[:, 0].min(), ring[:, 0].max()
+    low_y, high_y = ring[:, 1].min(), ring[:, 1].max()
+    lanes, one_lane_holds_all, drivable, flags = 0, False, 0, 4  # ONCOMING until shown otherwise
+    for p in range(kinds.shape[0]):
+        if _outside(polygons[2][p], low_x, low_y, high_x, high_y):
+            continue
+        kind = kinds[p]
+        corners = 0
+        for i in range(4):
+            if polygon_contains(polygons, p, ring[i, 0], ring[i, 1]):
+                corners |= 1 << i
+        if kind == LANE or kind == LANE_CONNECTOR:
+            lanes += corners != 0
+            one_lane_holds_all |= corners == 15
+            if on_route[p] and polygon_contains(polygons, p, center[0], center[1]):
+                flags &= ~4
+            continue
+        drivable |= corners
+        if kind == INTERSECTION:
+            if polygon_contains(polygons, p, center[0], center[1]):
+                flags |= 8
+            if polygon_contains(polygons, p, rear[0], rear[1]):
+                flags |= 16
+    if lanes > 1 and not one_lane_holds_all:
+        flags |= 1
+    if drivable != 15:
+        flags |= 2
+    return flags
+
+
+@njit(cache=True)
+def area_flags(
+    states: Float[np.ndarray, "b t 11"],
+    vehicle: Float[np.ndarray, "3"],
+    polygons: tuple,
+    kinds: Int[np.ndarray, " p"],
+    on_route: Bool[np.ndarray, " p"],
+) -> UInt8[np.ndarray, "b t"]:
+    """The flag bits of every state.
+
+    MULTIPLE_LANES: corners in more than one lane and no lane holds all four. NON_DRIVABLE: a corner
+    in no drivable polygon (lanes do not count as drivable). ONCOMING: the centre in no lane of the
+    route. Containment is strict.
+    """
+    batch, steps = states.shape[0], states.shape[1]
+    flags = np.empty((batch, steps), np.uint8)
+    ring = np.empty((4, 2))
+    for b in range(batch):
+        for t in range(steps):
+            center = ego_ring(states[b, t], vehicle, ring)
+            rear = (states[b, t, 0], states[b, t, 1])
+            flags[b, t] = _state_flags(ring, center, rear, polygons, kinds, on_route)
+    return flags
+
+
+@njit(cache=True)
+def off_road_margin(
+    state: Float[np.ndarray, "11"],
+    vehicle: Float[np.ndarray, "3"],
+    polygons: tuple,
+    kinds: Int[np.ndarray, " p"],
+) -> float:
+    """How far the worst corner stands outside every drivable polygon, as a negative number [m]."""
+    ring = np.empty((4, 2))
+    ego_ring(state, vehicle, ring)
+    worst = 0.0
+    for i in range(4):
+        nearest = inf
+        for p in range(kinds.shape[0]):
+            if kinds[p] == LANE or kinds[p] == LANE_CONNECTOR:
+                continue
+            if polygon_contains(polygons, p, ring[i, 0], ring[i, 1]):
+                nearest = 0.0
+                break
+            bound = polygons[2][p]
+            gap_x = max(bound[0] - ring[i, 0], 0.0, ring[i, 0] - bound[2])
+            gap_y = max(bound[1] - ring[i, 1], 0.0, ring[i, 1] - bound[3])
+            if gap_x * gap_x + gap_y * gap_y < nearest * nearest:
+                nearest = min(nearest, polygon_set_distance(polygons, p, ring[i, 0], ring[i, 1]))
+        worst = max(worst, nearest)
+    return -worst
+
+
+@njit(cache=True)
+def wrong_way_distance(
+    states: Float[np.ndarray, "b t 11"],
+    flags: UInt8[np.ndarray, "b t"],
+    to_center: float,
+    window: int,
+    spare_intersections: bool,
+) -> tuple[Float[np.ndarray, " b"], Int[np.ndarray, " b"]]:
+    """Largest distance travelled against the route within `window` steps [m], and its last step."""
+    batch, steps = states.shape[0], states.shape[1]
+    worst = np.zeros(batch)
+    where = np.full(batch, -1, np.int64)
+    moved = np.zeros(steps)
+    for b in range(batch):
+        last_x = states[b, 0, 0] + to_center * cos(states[b, 0, 2])
+        last_y = states[b, 0, 1] + to_center * sin(states[b, 0, 2])
+        for t in range(1, steps):
+            x = states[b, t, 0] + to_center * cos(states[b, t, 2])
+            y = states[b, t, 1] + to_center * sin(states[b, t, 2])
+            counts = (flags[b, t] & 4) != 0 and not (spare_intersections and flags[b, t] & 8)
+            moved[t] = np.hypot(x - last_x, y - last_y) if counts else 0.0
+            last_x, last_y = x, y
+            total = 0.0
+            for k in range(max(0, t - window), t + 1):
+                total += moved[k]
+            if total > worst[b]:
+                worst[b], where[b] = total, t
+    return worst, where
+
+
+@njit(cache=True)
+def first_red_light(
+    states: Float[np.ndarray, "b t 11"],
+    vehicle: Float[np.ndarray, "3"],
+    lights: tuple,
+    red: Bool[np.ndarray, "t l"],
+) -> tuple[Int[np.ndarray, " b"], Int[np.ndarray, " b"]]:
+    """First step at which the ego meets a polygon that is red at that step, and which; or -1."""
+    batch, steps = states.shape[0], states.shape[1]
+    step = np.full(batch, -1, np.int64)
+    light = np.full(batch, -1, np.int64)
+    ring = np.empty((4, 2))
+    for b in range(batch):
+        for t in range(steps):
+            ego_ring(states[b, t], vehicle, ring)
+            for p in range(red.shape[1]):
+                if red[t, p] and ring_meets_polygon(lights, p, ring):
+                    step[b], light[b] = t, p
+                    break
+            if step[b] >= 0:
+                break
+    return step, light

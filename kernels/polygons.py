@@ -1,0 +1,169 @@
+"""Point-in-polygon over a set of polygons with holes.
+
+A polygon set is a tuple of flat arrays built by `build_polygon_set`. Every polygon's edges are
+binned by y, so a query looks only at the edges of its own band: the test stays exact (strict
+interior, as GEOS "contains") and costs a few edges instead of hundreds.
+"""
+
+from __future__ import annotations
+
+from math import hypot, inf
+
+import numpy as np
+from jaxtyping import Float, Int
+from numba import njit
+
+EDGES_PER_BIN = 2
+
+
+@njit(cache=True)
+def ring_contains(ring: Float[np.ndarray, "n 2"], x: float, y: float) -> bool:
+    """Even-odd test of one ring (first vertex not repeated); points on the border may go either way."""
+    inside = False
+    count = ring.shape[0]
+    j = count - 1
+    for i in range(count):
+        if (ring[i, 1] > y) != (ring[j, 1] > y):
+            t = (y - ring[i, 1]) / (ring[j, 1] - ring[i, 1])
+            if x < ring[i, 0] + t * (ring[j, 0] - ring[i, 0]):
+                inside = not inside
+        j = i
+    return inside
+
+
+@njit(cache=True)
+def build_polygon_set(
+    edges: Float[np.ndarray, "e 4"], start: Int[np.ndarray, " p+1"]
+) -> tuple[
+    Float[np.ndarray, "e 4"],
+    Int[np.ndarray, " p+1"],
+    Float[np.ndarray, "p 6"],
+    Int[np.ndarray, " p+1"],
+    Int[np.ndarray, " c"],
+    Int[np.ndarray, " m"],
+]:
+    """Bin the edges (x0, y0, x1, y1) of polygon p = rows start[p]:start[p+1] by y.
+
+    Returns edges, start, bounds (min x, min y, max x, max y, bins per metre, number of bins),
+    bin_start (first bin of each polygon), cell_start (first entry of each bin) and entries (edges).
+    """
+    count = start.shape[0] - 1
+    bounds = np.empty((count, 6))
+    bin_start = np.zeros(count + 1, np.int64)
+    for p in range(count):
+        low_x, low_y, high_x, high_y = inf, inf, -inf, -inf
+        for e in range(start[p], start[p + 1]):
+            low_x, high_x = min(low_x, edges[e, 0]), max(high_x, edges[e, 0])
+            low_y, high_y = min(low_y, edges[e, 1]), max(high_y, edges[e, 1])
+        bins = max(1, (start[p + 1] - start[p]) // EDGES_PER_BIN)
+        bounds[p, 0], bounds[p, 1], bounds[p, 2], bounds[p, 3] = low_x, low_y, high_x, high_y
+        bounds[p, 4] = bins / (high_y - low_y) if high_y > low_y else 0.0
+        bounds[p, 5] = bins
+        bin_start[p + 1] = bin_start[p] + bins
+    cells = np.zeros(bin_start[count] + 1, np.int64)
+    for p in range(count):
+        for e in range(start[p], start[p + 1]):
+            first, last = _bin_range(bounds[p], edges[e, 1], edges[e, 3])
+            for b in range(first, last + 1):
+                cells[bin_start[p] + b + 1] += 1
+    cells = np.cumsum(cells)
+    entries = np.empty(cells[-1], np.int64)
+    fill = cells.copy()
+    for p in range(count):
+        for e in range(start[p], start[p + 1]):
+            first, last = _bin_range(bounds[p], edges[e, 1], edges[e, 3])
+            for b in range(first, last + 1):
+                slot = bin_start[p] + b
+                entries[fill[slot]] = e
+                fill[slot] += 1
+    return edges, start, bounds, bin_start, cells, entries
+
+
+@njit(cache=True)
+def _bin_of(bound: Float[np.ndarray, "6"], y: float) -> int:
+    return int(min(max((y - bound[1]) * bound[4], 0.0), bound[5] - 1.0))
+
+
+@njit(cache=True)
+def _bin_range(bound: Float[np.ndarray, "6"], y0: float, y1: float) -> tuple[int, int]:
+    return _bin_of(bound, min(y0, y1)), _bin_of(bound, max(y0, y1))
+
+
+@njit(cache=True)
+def polygon_contains(polygons: tuple, p: int, x: float, y: float) -> bool:
+    """Whether polygon p strictly contains the point; holes by the even-odd rule."""
+    edges, _, bounds, bin_start, cells, entries = polygons
+    bound = bounds[p]
+    if x <= bound[0] or x >= bound[2] or y <= bound[1] or y >= bound[3]:
+        return False
+    slot = bin_start[p] + _bin_of(bound, y)
+    inside = False
+    for index in range(cells[slot], cells[slot + 1]):
+        e = entries[index]
+        x0, y0, x1, y1 = edges[e, 0], edges[e, 1], edges[e, 2], edges[e, 3]
+        if (y0 > y) != (y1 > y):
+            side = (x1 - x0) * (y - y0) - (y1 - y0) * (x - x0)
+            if side == 0.0:
+                return False  # on the border
+            if (side > 0.0) == (y1 > y0):
+                inside = not inside
+        elif y0 == y and y1 == y and (x0 > x) != (x1 > x):
+            return False  # on a horizontal edge
+    return inside
+
+
+@njit(cache=True)
+def polygon_set_distance(polygons: tuple, p: int, x: float, y: float) -> float:
+    """Distance from the point to the border of polygon p [m]."""
+    edges, start, _, _, _, _ = polygons
+    best = inf
+    for e in range(start[p], start[p + 1]):
+        x0, y0 = edges[e, 0], edges[e, 1]
+        dx, dy = edges[e, 2] - x0, edges[e, 3] - y0
+        squared = dx * dx + dy * dy
+        t = 0.0
+        if squared > 0.0:
+            t = min(max(((x - x0) * dx + (y - y0) * dy) / squared, 0.0), 1.0)
+        best = min(best, hypot(x - x0 - t * dx, y - y0 - t * dy))
+    return best
+
+
+@njit(cache=True)
+def ring_meets_polygon(polygons: tuple, p: int, ring: Float[np.ndarray, "n 2"]) -> bool:
+    """Whether a convex ring and polygon p share a point."""
+    edges, start, bounds, _, _, _ = polygons
+    bound = bounds[p]
+    if ring[:, 0].max() < bound[0] or ring[:, 0].min() > bound[2]:
+        return False
+    if ring[:, 1].max() < bound[1] or ring[:, 1].min() > bound[3]:
+        return False
+    if polygon_contains(polygons, p, ring[0, 0], ring[0, 1]):
+        return True
+    for e in range(start[p], start[p + 1]):
+        if _segment_meets_convex(edges[e], ring):
+            return True
+    return False
+
+
+@njit(cache=True)
+def _segment_meets_convex(edge: Float[np.ndarray, "4"], ring: Float[np.ndarray, "n 2"]) -> bool:
+    """Clip the segment against a counter-clockwise convex ring; touching counts."""
+    low, high = 0.0, 1.0
+    x, y = edge[0], edge[1]
+    dx, dy = edge[2] - x, edge[3] - y
+    count = ring.shape[0]
+    for i in range(count):
+        j = (i + 1) % count
+        nx, ny = ring[j, 1] - ring[i, 1], ring[i, 0] - ring[j, 0]  # outward
+        offset = nx * (x - ring[i, 0]) + ny * (y - ring[i, 1])
+        slope = nx * dx + ny * dy
+        if slope == 0.0:
+            if offset > 0.0:
+                return False
+        elif slope > 0.0:
+            high = min(high, -offset / slope)
+        else:
+            low = max(low, -offset / slope)
+        if low > high:
+            return False
+    return True
