@@ -54,6 +54,8 @@ class Lane:
     kind: str = "vehicle"  # vehicle | bus | bicycle
     stop_lines: tuple[str, ...] = ()
     has_traffic_lights: bool = False
+    index: int = 0  # place in its block, counted from the left
+    turn: str = ""  # connectors: straight | left | right | u_turn | unknown, as the source says
 
 
 @dataclass(frozen=True, slots=True, eq=False)
