@@ -28,6 +28,10 @@ from drivelab.metrics.navsim.subscores import (
 )
 from drivelab.types import Scene
 
+# Proposals whose scores differ by less are equal, and the first wins. The official planner works in
+# UTM coordinates, which resolve 5e-10 m of progress, about 2e-11 of a score; here it is 1e-13.
+TIE = 1e-10
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RouteContext:
@@ -103,7 +107,7 @@ def plan_pdm_closed(scene: Scene, context: RouteContext, rules: NavsimRules) -> 
     )
     states = track_proposals(proposals, state, scene.vehicle.wheel_base)
     scores = _proposal_scores(states, scene, context, forecast, red, rules)
-    chosen = int(np.argmax(scores))
+    chosen = int(np.argmax(scores >= scores.max() - TIE))
     return PdmClosedPlan(proposals[chosen] + shift, proposals + shift, scores, chosen)
 
 

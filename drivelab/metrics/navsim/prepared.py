@@ -1,0 +1,192 @@
+"""Everything about a scene that does not depend on the plan to be scored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from jaxtyping import Float
+
+from drivelab.errors import DataError
+from drivelab.geometry.boxes import ego_boxes
+from drivelab.geometry.poses import relative
+from drivelab.kernels.interpolate import interpolate_poses
+from drivelab.kernels.tracker import track_proposals
+from drivelab.maps.drivable import polygon_arrays
+from drivelab.metrics.navsim.observation import recorded_objects
+from drivelab.metrics.navsim.pdm_closed.planner import (
+    RouteContext,
+    local_state,
+    plan_pdm_closed,
+    route_context,
+)
+from drivelab.metrics.navsim.rules import DT, STATES, NavsimRules
+from drivelab.metrics.navsim.subscores import (
+    Centreline,
+    RedLights,
+    Subscores,
+    Surroundings,
+    score_states,
+)
+from drivelab.metrics.navsim.timeline import plan_states, reference_states
+from drivelab.types import STATE_SIZE, Scene
+
+PLAN_POSES, PLAN_DT = 8, 0.5  # what agents hand in: 4 s at 2 Hz
+PAST_SECONDS = 1.5  # of history that comfort looks at in v2.2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A scene ready to score plans; states and surroundings are relative to `origin`."""
+
+    scene_id: str
+    start: int  # [us]
+    pose: Float[np.ndarray, "3"]  # rear axle now, map frame
+    initial: Float[np.ndarray, "11"]
+    origin: Float[np.ndarray, "2"]
+    around: Surroundings
+    route: tuple[str, ...]  # corrected
+    reference_poses: Float[np.ndarray, "41 3"]  # PDM-Closed, map frame
+    reference: Subscores
+    history: Float[np.ndarray, "h 11"] | None
+    human: Float[np.ndarray, "8 3"] | None  # recorded future, ego frame
+
+    def simulate(
+        self, plans: Float[np.ndarray, "b k 3"], dt: float
+    ) -> Float[np.ndarray, "b 41 11"]:
+        """Track plans with LQR and bicycle; states relative to the origin."""
+        poses = plan_states(np.asarray(plans, float), dt, self._local_pose, self.start)
+        return track_proposals(poses, self.initial, self.around.vehicle.wheel_base)
+
+    @property
+    def _local_pose(self) -> Float[np.ndarray, "3"]:
+        return self.initial[:3]
+
+
+def prepare(scene: Scene, rules: NavsimRules) -> Prepared:
+    """Correct the route, plan the reference, densify the tracks; raises DataError on bad scenes."""
+    _check(scene)
+    context = route_context(scene)
+    origin = context.origin
+    initial = local_state(scene, origin)
+    around = _surroundings(scene, context, rules)
+    plan = plan_pdm_closed(scene, context, rules)
+    local = plan.poses - np.array([*origin, 0.0])
+    states = track_proposals(
+        reference_states(local, scene.time), initial, scene.vehicle.wheel_base
+    )
+    return Prepared(
+        scene_id=scene.id,
+        start=scene.time,
+        pose=scene.ego.poses[scene.now],
+        initial=initial,
+        origin=origin,
+        around=around,
+        route=context.route,
+        reference_poses=plan.poses,
+        reference=score_states(states, around, rules),
+        history=_history(scene, origin) if rules.at_center else None,
+        human=human_plan(scene),
+    )
+
+
+def _check(scene: Scene) -> None:
+    where = f"scene {scene.id}"
+    pose = scene.ego.state(scene.now)
+    if not np.isfinite(pose).all():
+        raise DataError(
+            f"the ego state of the current frame is not finite: {pose[:7]}",
+            where=f"{where}, ego, frame {scene.now}",
+        )
+    boxes = scene.tracks.poses[scene.now :]
+    broken = scene.tracks.valid[scene.now :] & ~np.isfinite(boxes).all(-1)
+    if broken.any():
+        frame, track = np.argwhere(broken)[0]
+        raise DataError(
+            f"the pose of track {scene.tracks.ids[track]!r} is not finite: {boxes[frame, track]}",
+            where=f"{where}, tracks, frame {scene.now + frame}",
+        )
+    if not scene.route:
+        raise DataError(
+            "the route is empty; expected at least one block id (NAVSIM drops such scenes with "
+            "has_route: true)",
+            where=f"{where}, route",
+        )
+
+
+def _surroundings(scene: Scene, context: RouteContext, rules: NavsimRules) -> Surroundings:
+    objects = recorded_objects(scene, rules.key_seconds, context.origin)
+    if rules.at_center:  # v2.2 drops what touches the ego now, for the whole scene
+        objects = objects.take(~objects.touching(_ego_row(scene, context.origin)))
+    return Surroundings(
+        vehicle=scene.vehicle,
+        drivable=context.drivable,
+        objects=objects,
+        centreline=Centreline.from_points(context.centreline[:, :2] - context.origin),
+        lights=_red_lights(scene, context.origin),
+        ignored=np.zeros(len(objects.ids), bool),
+    )
+
+
+def _ego_row(scene: Scene, origin: Float[np.ndarray, "2"]) -> Float[np.ndarray, "6"]:
+    x, y, yaw, length, width = ego_boxes(scene.ego.poses[scene.now], scene.vehicle)
+    return np.array(
+        [x - origin[0], y - origin[1], np.cos(yaw), np.sin(yaw), length / 2, width / 2]
+    )
+
+
+def _red_lights(scene: Scene, origin: Float[np.ndarray, "2"]) -> RedLights:
+    """Red connectors of the recorded route; a key frame's status is held until the next."""
+    held = round(scene.tracks.dt / DT)
+    on_route = {
+        lane
+        for block in scene.route
+        if block in scene.map.blocks
+        for lane in scene.map.blocks[block].lanes
+    }
+    frames = scene.red_lights[scene.now :]
+    ids = tuple(
+        dict.fromkeys(
+            name
+            for lights in frames
+            for name in lights
+            if name in on_route and scene.map.lanes[name].connector
+        )
+    )
+    red = np.zeros((STATES, len(ids)), bool)
+    for step in range(STATES):
+        frame = step // held
+        if frame < len(frames):
+            red[step] = [name in frames[frame] for name in ids]
+    shapes: list[shapely.Geometry] = [scene.map.lanes[name].polygon for name in ids]
+    return RedLights(ids, polygon_arrays(shapes, origin), red)
+
+
+def _history(
+    scene: Scene, origin: Float[np.ndarray, "2"]
+) -> Float[np.ndarray, "h 11"] | None:
+    """Logged states at -1.5 .. -0.2 s at 10 Hz; -0.1 s is missing in the official code too."""
+    step = round(PLAN_DT / scene.tracks.dt)
+    frames = scene.now - step * np.arange(round(PAST_SECONDS / PLAN_DT), -1, -1)
+    if frames[0] < 0:
+        return None
+    count = round(PAST_SECONDS / DT) - 1
+    states = np.zeros((count, STATE_SIZE))
+    knots = np.arange(len(frames)) * 500_000
+    times = np.arange(count) * 100_000
+    poses = scene.ego.poses[frames] - np.array([*origin, 0.0])
+    states[:, :3] = interpolate_poses(np.ascontiguousarray(poses[None]), knots, times)[0]
+    for column, values in ((3, scene.ego.velocities), (5, scene.ego.accelerations)):
+        for axis in range(2):
+            states[:, column + axis] = np.interp(times, knots, values[frames, axis])
+    return states
+
+
+def human_plan(scene: Scene) -> Float[np.ndarray, "8 3"] | None:
+    """The recorded future as a plan; None where the recording is shorter than 4 s."""
+    step = round(PLAN_DT / scene.tracks.dt)
+    frames = scene.now + step * np.arange(1, PLAN_POSES + 1)
+    if frames[-1] >= scene.frames:
+        return None
+    return relative(scene.ego.poses[scene.now], scene.ego.poses[frames])
