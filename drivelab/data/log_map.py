@@ -131,7 +131,7 @@ def _with_neighbours(
 def _join(
     lanes: Mapping[str, Lane], pairs: Mapping[tuple[str, str], Beside]
 ) -> tuple[dict[str, Lane], dict[str, list[str]]]:
-    """Blocks = connected sets under "neighbour" and "on top"; a block is named by its first lane."""
+    """Blocks = sets connected by "neighbour" and "on top"; a block is named by its first lane."""
     leader = {key: key for key in lanes}
 
     def find(key: str) -> str:

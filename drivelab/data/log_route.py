@@ -8,6 +8,7 @@ tells which one was meant.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import shapely
@@ -81,7 +82,7 @@ def _cheapest(lane_map: LaneMap, frames: list[list[tuple[str, float]]]) -> list[
     """Dynamic programming over the frames; equal costs keep map order."""
     total = np.array([cost for _, cost in frames[0]])
     back: list[np.ndarray] = []
-    for before, now in zip(frames[:-1], frames[1:], strict=True):
+    for before, now in pairwise(frames):
         step = np.array(
             [[_step_cost(lane_map, a, b) for a, _ in before] for b, _ in now], dtype=float
         )

@@ -29,8 +29,8 @@ from drivelab.types import Scene
 SHAPE = WindowShape()
 AV2_FOLDER, NUSCENES_FOLDER = "av2", "nuscenes_mini"
 WHERE_FROM = (
-    "Argoverse 2 sensor logs come from argoverse.org, nuScenes v1.0-mini and its map expansion from "
-    "nuscenes.org; `drivelab data import av2|nuscenes` turns the official folders into these"
+    "Argoverse 2 sensor logs come from argoverse.org, nuScenes v1.0-mini and its map expansion "
+    "from nuscenes.org; `drivelab data import av2|nuscenes` turns the official folders into these"
 )
 
 
@@ -88,9 +88,8 @@ class RealLogsSource:
         if self._windows is None:
             self._windows = {}
             for folder in self.av2_logs():
-                self._add(
-                    folder.name, f"{AV2_FOLDER}/{folder.name}", av2.read_stamps(folder), av2.DT
-                )
+                path = f"{AV2_FOLDER}/{folder.name}"
+                self._add(folder.name, path, av2.read_stamps(folder), av2.DT)
             for file in self.nuscenes_logs():
                 log = read_json_log(file)
                 name = file.name.removesuffix(SUFFIX)
@@ -98,8 +97,8 @@ class RealLogsSource:
                 self._add(name, f"{NUSCENES_FOLDER}/{file.name}", times, log.dt)
         if not self._windows:
             raise DataError(
-                f"no window of {SHAPE.frames} frames; looked for {AV2_FOLDER}/LOG/{av2.ANNOTATIONS} "
-                f"and {NUSCENES_FOLDER}/scene-*{SUFFIX}. {WHERE_FROM}",
+                f"no window of {SHAPE.frames} frames; looked for {AV2_FOLDER}/LOG/{av2.ANNOTATIONS}"
+                f" and {NUSCENES_FOLDER}/scene-*{SUFFIX}. {WHERE_FROM}",
                 file=self.root,
             )
         return self._windows

@@ -123,9 +123,9 @@ def scene_id(log: str, time: int) -> str:
 
 
 def in_order_of_appearance(tracks: Tracks, now: int) -> Tracks:
-    """Tracks seen in the window: first those seen from `now` on, by frame, then the earlier ones."""
-    seen = tracks.valid.any(axis=0)
-    later = tracks.valid[now:].any(axis=0)
+    """Tracks of the window: first those seen from `now` on, by frame, then the earlier ones."""
+    seen = np.any(tracks.valid, axis=0, keepdims=True)[0]
+    later = np.any(tracks.valid[now:], axis=0, keepdims=True)[0]
     first = np.where(
         later, now + np.argmax(tracks.valid[now:], axis=0), tracks.valid.argmax(axis=0)
     )

@@ -31,7 +31,7 @@ KIND_OF_CATEGORY: Mapping[str, str] = {
     category: kind for kind, categories in _MEMBERS.items() for category in categories
 }
 
-# Motion forecasting: object_type -> kind and an assumed (length, width) [m], as the files hold none.
+# Motion forecasting: object_type -> kind and an assumed (length, width) [m]: the files hold none.
 FORECASTING_TYPES: Mapping[str, tuple[str, tuple[float, float]]] = {
     "vehicle": ("vehicle", (4.7, 1.9)),
     "bus": ("vehicle", (12.0, 2.6)),

@@ -14,7 +14,7 @@ import numpy as np
 from drivelab.errors import DataError
 
 SUFFIX = ".json.gz"
-_KEYS = {
+_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "scenario_id": str,
     "map": str,
     "num_steps": int,
@@ -91,7 +91,7 @@ def read_json_log(file: Path) -> JsonLog:
             raise DataError(f"found {found}, expected {kind}", file=file, where=f"key {key!r}")
     if data["sdc_id"] not in data["tracks"]:
         raise DataError(
-            f"no track of that name; the ego is missing",
+            "no track of that name; the ego is missing",
             file=file,
             where=f"sdc_id {data['sdc_id']!r}",
         )

@@ -2,8 +2,9 @@
 
 What the format leaves open is decided here. Lanes have no successor lists: a lane follows another
 when it begins within 0.3 m of its end at a similar heading. Lanes with a polygon are ordinary
-lanes, those without are connectors inside intersections; a connector gets its centreline widened
-to 3.5 m and cut to the drivable area, so that an invented shape never adds drivable ground.
+lanes, those without are connectors, which join lanes in intersections but also elsewhere, so no
+intersection areas are made of them; a connector gets its centreline widened to 3.5 m and cut to the
+drivable area, so that an invented shape never adds drivable ground.
 Drivable ground is the even-odd fill of all boundary rings. Neighbours come from geometry. The
 connectors' `speed_limit_kmh` is 100 in every file (a converter's constant) and is not used.
 """
@@ -42,14 +43,11 @@ def build_map(log: JsonLog) -> LaneMap:
     ground = drivable_ground(log)
     lanes: dict[str, Lane] = {}
     spare: list[shapely.Polygon] = []
-    connectors = set()
     for key, feature in features.items():
         if feature["type"] != LANE:
             continue
         parts = _lane_polygon(log, key, ground)
         line = drop_repeats(log.feature_points(key, "polyline"))
-        if "polygon" not in feature:
-            connectors.add(key)
         lanes[key] = Lane(key, with_headings(line), parts[0])
         spare += parts[1:]
     if not lanes:
@@ -57,7 +55,7 @@ def build_map(log: JsonLog) -> LaneMap:
     name = str(log.data["map"])
     joined = _with_successors(lanes)
     return build_lane_map(
-        LaneGraph(name, joined, connectors, _pieces(ground), spare, find_neighbours=True)
+        LaneGraph(name, joined, drivable=polygon_parts(ground), spare=spare, find_neighbours=True)
     )
 
 
@@ -84,10 +82,6 @@ def drivable_ground(log: JsonLog) -> shapely.Geometry:
             filled = shapely.union_all(polygon_parts(shapely.Polygon(ring)))
             ground = shapely.symmetric_difference(ground, filled)
     return ground
-
-
-def _pieces(ground: shapely.Geometry) -> list[shapely.Polygon]:
-    return polygon_parts(ground)
 
 
 def _lane_polygon(log: JsonLog, key: str, ground: shapely.Geometry) -> list[shapely.Polygon]:
