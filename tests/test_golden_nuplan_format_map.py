@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import shapely
 
-from drivelab.data.geopackage import layer_names, open_readonly
+from drivelab.data.geopackage import layer_names
 from drivelab.data.nuplan.baseline import curvature_at, nearest_pose
 from drivelab.data.nuplan.layers import find_city
 from drivelab.data.nuplan.map import STOP_KINDS, load_nuplan_map
 from drivelab.data.nuplan.raster import load_raster
+from drivelab.data.sqlite import open_readonly
 from drivelab.geometry.polyline import arc_lengths
 from drivelab.geometry.poses import wrap_angle
 from drivelab.maps.index import (

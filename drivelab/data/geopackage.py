@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,22 +29,6 @@ class Layer:
 
     def __len__(self) -> int:
         return len(self.ids)
-
-
-@contextmanager
-def open_readonly(file: Path) -> Iterator[sqlite3.Connection]:
-    """Open an SQLite file that is never written, locked or given a journal."""
-    if not file.is_file():
-        raise DataError("there is no such file", file=file)
-    uri = f"{file.resolve().as_uri()}?mode=ro&immutable=1"
-    try:
-        connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
-        try:
-            yield connection
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        raise DataError(f"cannot be read as SQLite: {error}", file=file) from error
 
 
 def decode_geometry(blob: bytes) -> Any:

@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 import shapely
 
-from drivelab.data.geopackage import Layer, open_readonly, read_layer, read_meta
+from drivelab.data.geopackage import Layer, read_layer, read_meta
+from drivelab.data.sqlite import open_readonly
 from drivelab.errors import DataError, nearest_name
 from drivelab.geometry.utm import utm_from_lonlat
 
