@@ -1,0 +1,193 @@
+"""`report.html` of a run: one file that needs no network and explains the number it opens with."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from drivelab.reports.charts import family_bars, histogram, spark_histogram
+from drivelab.reports.gallery import LoadScene, Shelf, build_gallery
+from drivelab.reports.meanings import Meaning, meaning_of
+from drivelab.reports.overlays import EVENT_WORDS
+from drivelab.reports.palette import Theme, style_sheet
+from drivelab.reports.run_record import Row, RunRecord, is_number, read_run
+from drivelab.reports.scene_table import table_data
+
+_MOST_FAILED = 100  # failed scenes listed with their errors
+_TIMING = {"time_load": "load a scene", "time_act": "agent", "time_score": "score"}
+
+
+@dataclass(frozen=True, slots=True)
+class SubscoreLine:
+    """One line of the sub-score table."""
+
+    key: str
+    meaning: Meaning
+    mean: float | None
+    below: int  # scenes with less than 1
+    chart: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class TimingLine:
+    """Median and 95th percentile of a stage [ms]."""
+
+    name: str
+    median: float
+    high: float
+
+
+def write_report(run_dir: Path, load_scene: LoadScene | None = None) -> Path:
+    """Write `report.html` into a run folder and return its path.
+
+    `load_scene` gives the scene of an id for the drawings (None: not available here). Scene ids
+    and error texts are foreign text and are escaped wherever they stand.
+    """
+    record = read_run(run_dir)
+    gallery = build_gallery(record, load_scene)
+    html = environment().get_template("report.html.j2").render(report_context(record, gallery))
+    return write_page(run_dir / "report.html", html)
+
+
+def write_page(path: Path, html: str) -> Path:
+    """Put a page in place in one step."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(html, "utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def environment() -> jinja2.Environment:
+    """Templates of this package with autoescape on."""
+    templates = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_template),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters["decimals"] = _decimals
+    return templates
+
+
+def page_parts(*, with_script: bool) -> dict[str, Any]:
+    """Style, script and the policy that lets no other script run."""
+    script = (_template("report.js") or "") if with_script else ""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    light, dark = style_sheet(Theme.LIGHT), style_sheet(Theme.DARK)
+    bev = f"{light}\n@media (prefers-color-scheme:dark){{\n{dark}\n}}"
+    return {
+        "style": Markup((_template("report.css") or "") + bev),
+        "script": Markup(script),
+        "policy": f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
+    }
+
+
+def report_context(record: RunRecord, gallery: Sequence[Shelf]) -> dict[str, Any]:
+    """Everything the template shows."""
+    cards = [card for shelf in gallery for card in shelf.cards]
+    anchors = {card.scene: f"scene-{index}" for index, card in enumerate(cards)}
+    data, left_out = table_data(record, anchors)
+    scores = [float(row["score"]) for row in record.done]
+    return {
+        **page_parts(with_script=True),
+        "summary": record.summary,
+        "label": run_label(record.summary),
+        "missing": missing_scenes(record.summary),
+        "subscores": [_subscore_line(record, name) for name in record.subscores],
+        "score_chart": histogram(scores, name="scores") if scores else None,
+        "family_chart": _families(record.done),
+        "infractions": _infractions(record.done),
+        "gallery": gallery,
+        "anchors": anchors,
+        "table": data,
+        "left_out": left_out,
+        "n_rows": len(record.rows),
+        "failed": record.failed[:_MOST_FAILED],
+        "n_failed": len(record.failed),
+        "timing": _timing(record.rows),
+        "command": record.environment.get("command") or record.summary.get("command") or "",
+        "versions": record.environment.get("versions") or record.summary.get("versions") or {},
+        "git": record.environment.get("git"),
+        "host": record.environment.get("host") or {},
+        "started": record.environment.get("started", ""),
+        "config": record.config,
+        "folder": record.folder.name,
+    }
+
+
+def run_label(summary: Any) -> str:
+    """What the data was, as it must stand beside every number."""
+    if summary.get("label"):
+        return str(summary["label"])
+    split, data = summary.get("split", ""), summary.get("data", "")
+    return f"{split} ({data})" if data else str(split)
+
+
+def missing_scenes(summary: Any) -> int:
+    """Scenes that have no row yet."""
+    return max(0, int(summary["n_expected"]) - int(summary["n_done"]) - int(summary["n_failed"]))
+
+
+def _subscore_line(record: RunRecord, name: str) -> SubscoreLine:
+    values = [float(row[name]) for row in record.done if is_number(row.get(name))]
+    mean = record.summary["subscores"].get(name)
+    return SubscoreLine(
+        name,
+        meaning_of(name),
+        float(mean) if is_number(mean) else None,
+        sum(value < 1.0 for value in values),
+        spark_histogram(values, name=meaning_of(name).name),
+    )
+
+
+def _families(rows: Sequence[Row]) -> Markup | None:
+    groups: dict[str, list[float]] = {}
+    for row in rows:
+        groups.setdefault(str(row.get("family") or "none"), []).append(float(row["score"]))
+    return family_bars(groups) if len(groups) > 1 else None
+
+
+def _infractions(rows: Sequence[Row]) -> list[tuple[str, int, float]]:
+    """Kind of first infraction, number of scenes, median time [s]; the most frequent first."""
+    kinds = Counter(str(row["first_kind"]) for row in rows if row.get("first_kind"))
+    lines = []
+    for kind, count in kinds.most_common():
+        times = [row.get("first_time") for row in rows if row.get("first_kind") == kind]
+        known = [float(time) for time in times if time is not None]
+        lines.append((EVENT_WORDS.get(kind, kind), count, float(np.median(known or [0.0]))))
+    return lines
+
+
+def _timing(rows: Sequence[Row]) -> list[TimingLine]:
+    lines = []
+    for column, name in _TIMING.items():
+        values = [float(row[column]) for row in rows if is_number(row.get(column))]
+        if values:
+            middle, high = np.quantile(values, [0.5, 0.95])
+            lines.append(TimingLine(name, float(middle), float(high)))
+    return lines
+
+
+def _decimals(value: object, digits: int = 3) -> str:
+    """A number for the page; what is none becomes a dash."""
+    return f"{value:.{digits}f}" if isinstance(value, int | float) and is_number(value) else "–"
+
+
+def _template(name: str) -> str | None:
+    file = files("drivelab.reports").joinpath("templates", name)
+    return file.read_text("utf-8") if file.is_file() else None

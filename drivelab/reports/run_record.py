@@ -1,0 +1,163 @@
+"""Reads a run folder for reports: summary, rows, environment, configuration and rollouts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+import numpy as np
+from jaxtyping import Float
+
+from drivelab.errors import RunError
+from drivelab.metrics.metric import Event
+
+SCHEMA = 1
+_DIGEST = 32  # letters of a SHA-256 that end the file names of very long scene ids
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rollout:
+    """What a run kept of one scene: simulated states (map frame) and the plan (ego frame)."""
+
+    states: Float[np.ndarray, "t 11"]
+    plan: Float[np.ndarray, "p 3"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunRecord:
+    """A run folder in memory; rollouts and videos are read when asked for."""
+
+    folder: Path
+    summary: Mapping[str, Any]
+    rows: tuple[Row, ...]
+    environment: Mapping[str, Any]
+    config: str  # config.yaml as it stands
+    rollout_files: Mapping[str, Path]
+    video_files: Mapping[str, Path]
+
+    @property
+    def subscores(self) -> tuple[str, ...]:
+        """Names of the sub-scores, in the metric's order."""
+        return tuple(self.summary.get("subscores", {}))
+
+    @property
+    def done(self) -> tuple[Row, ...]:
+        """Rows with a score."""
+        return tuple(row for row in self.rows if is_number(row.get("score")))
+
+    @property
+    def failed(self) -> tuple[Row, ...]:
+        """Rows of scenes that gave no score."""
+        return tuple(row for row in self.rows if row.get("status") == "failed")
+
+    def rollout(self, scene: str) -> Rollout | None:
+        """States and plan of a scene; None when the run kept none."""
+        path = _file_of(self.rollout_files, scene)
+        if path is None:
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                return Rollout(stored["states"], stored["plan"])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise RunError(
+                f"{path}: not a whole rollout ({error}); expected the arrays states and plan; "
+                "run the same `drivelab eval` again to make it"
+            ) from error
+
+    def video(self, scene: str) -> str:
+        """Relative link to the scene's video, or the empty string."""
+        path = _file_of(self.video_files, scene)
+        return quote(path.relative_to(self.folder).as_posix()) if path else ""
+
+
+def is_number(value: object) -> bool:
+    """Whether a cell holds a finite number."""
+    return isinstance(value, int | float) and bool(np.isfinite(value))
+
+
+def first_event(row: Row) -> Event | None:
+    """The first infraction of a row."""
+    kind, step = row.get("first_kind"), row.get("first_step")
+    if not kind or not is_number(step):
+        return None
+    margin = row.get("first_margin")
+    return Event(
+        str(kind),
+        int(step or 0),
+        str(row.get("first_actor") or ""),
+        str(row.get("first_detail") or ""),
+        float(margin) if margin is not None else float("nan"),
+    )
+
+
+def read_summary(run_dir: Path) -> dict[str, Any]:
+    """The summary of a run, schema 1."""
+    summary = _read_json(run_dir / "summary.json")
+    if summary.get("schema") != SCHEMA:
+        raise RunError(
+            f"{run_dir / 'summary.json'}: schema is {summary.get('schema')!r}, expected {SCHEMA}; "
+            "write it again by `drivelab rescore` of this version"
+        )
+    return summary
+
+
+def read_run(run_dir: Path) -> RunRecord:
+    """Read a run folder; raises RunError naming the file that is missing or torn."""
+    summary = read_summary(run_dir)
+    config = run_dir / "config.yaml"
+    return RunRecord(
+        folder=run_dir,
+        summary=summary,
+        rows=_read_rows(run_dir / "rows.parquet"),
+        environment=_read_json(run_dir / "env.json"),
+        config=config.read_text("utf-8") if config.is_file() else "",
+        rollout_files=_scene_files(run_dir / "rollouts", ".npz"),
+        video_files=_scene_files(run_dir / "video", ".mp4"),
+    )
+
+
+def _read_rows(path: Path) -> tuple[Row, ...]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise RunError(
+            f"{path}: cannot be read as the rows of a run ({error}); run the same `drivelab eval` "
+            "again to complete the folder"
+        ) from error
+    if rows and not {"scene", "status", "score"} <= set(rows[0]):
+        raise RunError(f"{path}: columns {sorted(rows[0])}, expected scene, status and score")
+    return tuple(rows)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"{path}: cannot be read ({error}); expected a folder written by `drivelab eval`"
+        ) from error
+    if not isinstance(content, dict):
+        raise RunError(f"{path}: holds a {type(content).__name__}, expected a JSON object")
+    return content
+
+
+def _scene_files(folder: Path, ending: str) -> dict[str, Path]:
+    """Files by scene id: names are percent-encoded ids, or end in a digest when too long."""
+    return {unquote(path.stem): path for path in sorted(folder.glob(f"*{ending}"))}
+
+
+def _file_of(files: Mapping[str, Path], scene: str) -> Path | None:
+    if scene in files:
+        return files[scene]
+    ending = "-" + hashlib.sha256(scene.encode()).hexdigest()[:_DIGEST]
+    return next((path for name, path in files.items() if name.endswith(ending)), None)
