@@ -88,5 +88,4 @@ def idm_acceleration(
     flat = [np.ascontiguousarray(array, float).ravel() for array in arrays]
     p = parameters
     values = (p.min_gap, p.headway, p.acceleration, p.deceleration, p.exponent, p.braking_limit)
-    packed = tuple(float(value) for value in values)
-    return _idm_many(flat[0], flat[1], flat[2], flat[3], packed).reshape(arrays[0].shape)
+    return _idm_many(flat[0], flat[1], flat[2], flat[3], values).reshape(arrays[0].shape)

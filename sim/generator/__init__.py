@@ -1,0 +1,5 @@
+"""A deterministic generator of small road worlds, their traffic and a good human driver."""
+
+from drivelab.sim.generator.scenes import FAMILIES, generate_log, generate_scene
+
+__all__ = ["FAMILIES", "generate_log", "generate_scene"]
