@@ -10,9 +10,9 @@ from jaxtyping import Float
 from drivelab.geometry.polyline import arc_lengths
 from drivelab.geometry.poses import wrap_angle
 
-SIDE_ROOM = 0.6  # between two boxes that pass each other [m]
-MERGE_LENGTH = 10.0  # after so much of a common path the one behind simply follows [m]
-BEFORE, AFTER = 1.2, 0.8  # time kept free before and after the other's passage [s]
+SIDE_ROOM = 0.5  # between two boxes that pass each other [m]
+MERGE_LENGTH = 3.0  # after so much of a common path the one behind simply follows [m]
+BEFORE, AFTER = 1.2, 0.6  # time kept free before and after the other's passage [s]
 FIRM_BRAKING = 3.5  # a driver who would have to brake harder goes on [m/s^2]
 RESTART = 1.3  # assumed acceleration when judging how long a crossing takes [m/s^2]
 

@@ -15,8 +15,8 @@ def project_ahead(
     path: np.ndarray, arcs: np.ndarray, low: float, high: float, x: float, y: float
 ) -> tuple[float, float, float]:
     """Arc length of the nearest point of the path between two arc lengths, distance, heading."""
-    first = max(np.searchsorted(arcs, low) - 1, 0)
-    last = min(np.searchsorted(arcs, high) + 1, arcs.size - 1)
+    first = max(int(np.searchsorted(arcs, low)) - 1, 0)
+    last = min(int(np.searchsorted(arcs, high)) + 1, arcs.size - 1)
     best, along, heading = np.inf, 0.0, 0.0
     for k in range(first, last):
         dx, dy = path[k + 1, 0] - path[k, 0], path[k + 1, 1] - path[k, 1]

@@ -7,18 +7,19 @@ import shapely
 
 from drivelab.geometry.boxes import box_corners, box_polygons
 from drivelab.sim.generator.recording import Run
-from drivelab.types import AreaKind, LaneMap
+from drivelab.sim.generator.world import DT
+from drivelab.types import PACIFICA, AreaKind, LaneMap
 
-CLEARANCE = 0.3  # nobody may come closer to the ego [m]
+CLEARANCE = 0.45  # nobody may come closer to the ego [m]
 OTHERS_CLEARANCE = 0.02  # nor two others to each other [m]
-BRAKING, PUSHING, SIDEWAYS = 3.6, 2.2, 3.2  # largest accelerations [m/s^2]
-ROOM_AHEAD = 150.0  # least distance from the ego's now to the end of its way [m]
+BRAKING, PUSHING, SIDEWAYS = 3.6, 2.2, 3.6  # largest accelerations [m/s^2]
+FORESIGHT = (3, 6, 9, 11)  # steps over which nobody may be hit without steering or braking
+BEHIND = 2.4  # who is seen at a larger angle from the rear axle is behind [rad]
 
 
 def complaints(run: Run) -> list[str]:
     """Why the run is not good enough; empty when it is."""
-    found = [*_contacts(run), *_road(run), *_motion(run), *_lights(run)]
-    return found
+    return [*_contacts(run), *_threats(run), *_road(run), *_motion(run), *_lights(run)]
 
 
 def drivable_area(lane_map: LaneMap) -> np.ndarray:
@@ -35,15 +36,37 @@ def _contacts(run: Run) -> list[str]:
     gaps = shapely.distance(polygons[:, :1], polygons[:, 1:])
     found = []
     if gaps.size and gaps.min() < CLEARANCE:
-        step, other = np.unravel_index(np.argmin(gaps), gaps.shape)
-        found.append(f"comes within {gaps.min():.2f} m of actor {other + 1} at step {step}")
+        when, other = np.unravel_index(np.argmin(gaps), gaps.shape)
+        found.append(f"comes within {gaps.min():.2f} m of actor {other} at step {when}")
     for step in range(0, len(polygons), 5):
         tree = shapely.STRtree(polygons[step, 1:])
         pairs = tree.query(polygons[step, 1:], "dwithin", distance=OTHERS_CLEARANCE)
         if (pairs[0] < pairs[1]).any():
             a, b = pairs[:, pairs[0] < pairs[1]][:, 0]
-            return [*found, f"actors {a + 1} and {b + 1} touch at step {step}"]
+            return [*found, f"actors {a} and {b} touch at step {step}"]
     return found
+
+
+def _threats(run: Run) -> list[str]:
+    """Boxes that the ego would touch within about a second at its present velocity."""
+    boxes = np.stack([step.boxes for step in run.steps])
+    speed = np.array([step.ego.speed for step in run.steps])
+    ego = boxes[:, 0].copy()
+    heading = np.column_stack([np.cos(ego[:, 2]), np.sin(ego[:, 2])])
+    rear = ego[:, :2] - PACIFICA.rear_axle_to_center * heading
+    for later in FORESIGHT:
+        moved = ego[:-later].copy()
+        moved[:, :2] += (speed[:-later] * later * DT)[:, None] * heading[:-later]
+        others = boxes[later:, 1:]
+        hit = shapely.intersects(box_polygons(moved)[:, None], box_polygons(others))
+        to_other = others[..., :2] - rear[:-later, None]
+        ahead = (to_other * heading[:-later, None]).sum(-1)
+        hit &= ahead > np.cos(BEHIND) * np.linalg.norm(to_other, axis=-1)
+        hit &= (speed[:-later] > 0.05)[:, None]
+        if hit.any():
+            step, other = np.argwhere(hit)[0]
+            return [f"would hit actor {other} {later * DT:.1f} s after step {step}"]
+    return []
 
 
 def _road(run: Run) -> list[str]:

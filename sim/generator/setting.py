@@ -20,8 +20,8 @@ EGO_DRIVER = IDMParameters(
 TRAFFIC_DRIVER = IDMParameters(
     min_gap=2.0, headway=1.4, acceleration=1.5, deceleration=2.0, exponent=4.0, braking_limit=4.0
 )
-EGO_LATERAL, TRAFFIC_LATERAL = 2.0, 2.2  # lateral acceleration accepted in bends [m/s^2]
-BEND_BRAKING = 1.2  # deceleration with which bends are approached [m/s^2]
+EGO_LATERAL, TRAFFIC_LATERAL = 2.5, 2.2  # lateral acceleration accepted in bends [m/s^2]
+BEND_BRAKING = 1.6  # deceleration with which bends are approached [m/s^2]
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ DT = 0.1  # [s]
 JERK_UP, JERK_DOWN = 2.0, 4.0  # how fast an acceleration may rise and fall [m/s^3]
 LOOK_AHEAD = 0.4  # the allowed speed is read so much later on the path [s]
 STOP_SHORT = 1.0  # room left to a stop line, besides the driver's own gap [m]
-WAIT_SHORT = 0.8  # the same to a conflict [m]
+WAIT_SHORT = 1.0  # the same to a conflict [m]
+STANDING_HEADWAY = 0.6  # headway to what stands still by nature: lines and conflicts [s]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,24 +115,8 @@ class TrafficWorld:
         motion = mover.actor.motion
         if isinstance(motion, Script):
             return (motion.speed(self.time + DT) - mover.speed) / DT
-        gaps, leads = self._obstacles(i, motion, speeds)
         ahead = mover.at + LOOK_AHEAD * mover.speed
-        target = float(np.interp(ahead, mover.arcs, mover.allowed))
-        wanted = idm_acceleration(
-            np.array(gaps),
-            mover.speed,
-            lead_speed=np.array(leads),
-            target_speed=max(target, 0.5),
-            parameters=motion.driver,
-        ).min()
-        low, high = mover.acceleration - JERK_DOWN * DT, mover.acceleration + JERK_UP * DT
-        return float(np.clip(wanted, low, high))
-
-    def _obstacles(
-        self, i: int, motion: Follow, speeds: np.ndarray
-    ) -> tuple[list[float], list[float]]:
-        """Gaps and speeds of the leader, of red stop lines and of places to wait."""
-        mover = self._movers[i]
+        target = max(float(np.interp(ahead, mover.arcs, mover.allowed)), 0.5)
         gap, lead = leader(
             mover.path,
             mover.arcs,
@@ -142,18 +127,34 @@ class TrafficWorld:
             speeds,
             i,
         )
-        gaps, leads = [gap], [lead]
+        wanted = float(
+            idm_acceleration(
+                gap, mover.speed, lead_speed=lead, target_speed=target, parameters=motion.driver
+            )
+        )
+        room = self._room_to_stop(i, motion)
+        if room < np.inf:
+            calm = replace(motion.driver, headway=STANDING_HEADWAY)
+            stopping = idm_acceleration(
+                room, mover.speed, lead_speed=0.0, target_speed=target, parameters=calm
+            )
+            wanted = min(wanted, float(stopping))
+        low, high = mover.acceleration - JERK_DOWN * DT, mover.acceleration + JERK_UP * DT
+        return float(np.clip(wanted, low, high))
+
+    def _room_to_stop(self, i: int, motion: Follow) -> float:
+        """Distance to the nearest red stop line or place to wait; infinite without one [m]."""
+        mover = self._movers[i]
+        nearest = np.inf
         for line in motion.stop_lines:
             room = line.at - mover.at - mover.front
             if room > 0.0 and line.closed(self.time):
-                gaps.append(max(room - STOP_SHORT, 0.0))
-                leads.append(0.0)
+                nearest = min(nearest, max(room - STOP_SHORT, 0.0))
         for (me, other), conflict in self._conflicts.items():
             if me == i and must_wait(mover.passage, self._movers[other].passage, conflict):
                 room = conflict.mine[0] - mover.at - mover.front
-                gaps.append(max(room - WAIT_SHORT, 0.0))
-                leads.append(0.0)
-        return gaps, leads
+                nearest = min(nearest, max(room - WAIT_SHORT, 0.0))
+        return float(nearest)
 
     def _advance(self, mover: _Mover, acceleration: float) -> None:
         speed = max(mover.speed + acceleration * DT, 0.0)

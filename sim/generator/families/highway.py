@@ -98,8 +98,11 @@ def merge(rng: np.random.Generator) -> Setting:
     """A ramp joins two lanes over an acceleration lane; the ego comes from either."""
     limit = rng.uniform(11.5, 15.0)
     builder = MapBuilder(placement(rng))
-    before = carriageway(builder, "up", straight([-200.0, 0.0, 0.0], 200.0), 2, speed_limit=limit)
-    side = _wide_then_narrow(builder, 3, rng.uniform(60.0, 90.0), speed_limit=limit)
+    before = carriageway(
+        builder, "up", straight(np.array([-200.0, 0.0, 0.0]), 200.0), 2, speed_limit=limit
+    )
+    wide = rng.uniform(60.0, 90.0)
+    side = _wide_then_narrow(builder, 3, wide, speed_limit=limit)
     ramp_course = [(8.0, 0.0, 0.0), (20.0, 0.0, 0.014), (6.0, 0.014, 0.014), (20.0, 0.014, 0.0)]
     end = np.array([0.0, -2.0 * LANE_WIDTH, np.pi])
     ramp_line = reverse(trace(end, [*ramp_course, (120.0, 0.0, 0.0)]))
@@ -113,7 +116,7 @@ def merge(rng: np.random.Generator) -> Setting:
     travelled = NOW_TIME * limit
     from_ramp = rng.random() < 0.65
     length = 174.0 if from_ramp else 200.0
-    start = length - travelled + rng.uniform(-15.0, 45.0)
+    start = length + wide - travelled - rng.uniform(0.0, 45.0)
     mine = on_ramp if from_ramp else main[1]
     ego = driver_on(
         lane_map,
@@ -198,20 +201,20 @@ def dense_queue(rng: np.random.Generator) -> Setting:
     cruise = rng.uniform(5.0, 8.0)
     start = 70.0
     ego = driver_on(lane_map, built.chains[mine], start=start, speed=cruise, ego=True)
-    spacing = 7.5 + 1.5 * cruise
+    spacing = 7.0 + 1.3 * cruise
     traffic = []
     for number, chain in enumerate(built.chains):
         offset = 0.0 if number == mine else rng.uniform(-0.5, 0.5) * spacing
-        places = [start + offset + k * spacing for k in (-2, -1, 1, 2, 3)]
+        places = [start + offset + k * spacing for k in (-2, -1, 1)]
         if number != mine:
             places.append(start + offset)
-        low = rng.uniform(0.0, 2.5)
-        slow = NOW_TIME + rng.uniform(-3.0, 0.5)
-        knots = np.array([0.0, slow, slow + 3.0, slow + rng.uniform(4.0, 7.0), slow + 12.0])
+        low = rng.uniform(0.0, 2.0)
+        slow = NOW_TIME + rng.uniform(-2.0, 0.8)
+        knots = np.array([0.0, slow, slow + 4.0, slow + rng.uniform(4.5, 7.0), slow + 12.0])
         head = Script(knots, np.array([cruise, cruise, low, low, cruise]))
         path = lanes_path(lane_map, chain)
         traffic.append(
-            Actor("vehicle", SIZES["car"], path, start + offset + 4 * spacing, cruise, head)
+            Actor("vehicle", SIZES["car"], path, start + offset + 2 * spacing, cruise, head)
         )
         for at in places:
             at = at + rng.uniform(-1.5, 1.5)
@@ -225,12 +228,12 @@ def _wide_then_narrow(
 ) -> Carriageway:
     """`lanes` lanes for `lead` [m], then the rightmost one merges into its neighbour."""
     wide = carriageway(builder, "wide", straight(ORIGIN, lead), lanes, speed_limit=speed_limit)
-    taper_line = straight([lead, 0.0, 0.0], 60.0)
+    taper_line = straight(np.array([lead, 0.0, 0.0]), 60.0)
     shapes = [lane_beside(taper_line, -i * LANE_WIDTH) for i in range(lanes - 1)]
     from_y, to_y = -(lanes - 0.5) * LANE_WIDTH, -(lanes - 1.5) * LANE_WIDTH
     merging = turn(np.array([lead, from_y, 0.0]), np.array([lead + 60.0, to_y, 0.0]), spacing=2.0)
     taper = builder.block("taper", [*shapes, strip(merging)], speed_limit=speed_limit)
-    narrow_line = straight([lead + 60.0, 0.0, 0.0], 300.0)
+    narrow_line = straight(np.array([lead + 60.0, 0.0, 0.0]), 300.0)
     narrow = carriageway(builder, "narrow", narrow_line, lanes - 1, speed_limit=speed_limit)
     chains = []
     for i in range(lanes):

@@ -26,7 +26,9 @@ def four_way(rng: np.random.Generator) -> Setting:
     builder = MapBuilder(placement(rng))
     arms = [Arm(k * np.pi / 2, lanes, _course(rng)) for k in range(4)]
     half = lanes * LANE_WIDTH + rng.uniform(9.0, 11.5)
-    crossing = junction(builder, "x", arms, half=half, connect=turn, speed_limit=limit, lights=True)
+    crossing = junction(
+        builder, "x", arms, half=half, connect=turn, speed_limit=limit, margin=0.8, lights=True
+    )
     lane_map = builder.build("four_way")
     goal = int(rng.integers(1, 4))
     mine = crossing.through(0, goal, int(rng.integers(len(crossing.ways[(0, goal)]))))
@@ -48,7 +50,7 @@ def t_junction(rng: np.random.Generator) -> Setting:
     builder = MapBuilder(placement(rng))
     arms = [Arm(angle, 1, _course(rng)) for angle in (0.0, np.pi, 1.5 * np.pi)]
     half = LANE_WIDTH + rng.uniform(8.5, 11.0)
-    crossing = junction(builder, "t", arms, half=half, connect=turn, speed_limit=limit)
+    crossing = junction(builder, "t", arms, half=half, connect=turn, speed_limit=limit, margin=0.8)
     lane_map = builder.build("t_junction")
     ways = ((2, 0), (2, 1), (0, 2), (0, 1), (1, 2), (2, 1))
     a, b = ways[int(rng.integers(len(ways)))]
@@ -87,13 +89,13 @@ def t_junction(rng: np.random.Generator) -> Setting:
 
 def roundabout(rng: np.random.Generator) -> Setting:
     """One ring lane: who comes in gives way to who is inside."""
-    limit = rng.uniform(8.5, 11.5)
+    limit = rng.uniform(7.0, 9.0)
     radius, flare = rng.uniform(15.0, 20.0), rng.uniform(13.0, 18.0)
     builder = MapBuilder(placement(rng))
     half = np.sqrt((radius + flare) ** 2 - (LANE_WIDTH / 2 + flare) ** 2) + 4.0
     connect = partial(ring_turn, centre=np.zeros(2), radius=radius, flare=flare)
     circle = np.linspace(0.0, 2.0 * np.pi, 49)[:-1]
-    island = (radius - LANE_WIDTH / 2 - 1.2) * np.column_stack([np.cos(circle), np.sin(circle)])
+    island = (radius - LANE_WIDTH / 2 - 1.6) * np.column_stack([np.cos(circle), np.sin(circle)])
     arms = [Arm(k * np.pi / 2, 1, _course(rng)) for k in range(4)]
     ring = junction(
         builder,
@@ -102,13 +104,13 @@ def roundabout(rng: np.random.Generator) -> Setting:
         half=float(half),
         connect=connect,
         speed_limit=limit,
-        margin=0.9,
+        margin=1.6,
         island=island,
     )
     lane_map = builder.build("roundabout")
     mine = ring.through(0, int(rng.integers(1, 4)))
     inside = rng.random() < 0.35
-    start = ARM - rng.uniform(2.0, 22.0) - NOW_TIME * 0.75 * limit
+    start = ARM - rng.uniform(2.0, 22.0) - NOW_TIME * 0.9 * limit
     if inside:
         start += rng.uniform(25.0, 45.0)
     ego = driver_on(lane_map, mine, start=start, pace=0.97, ego=True, priority=2 if inside else 0)

@@ -102,17 +102,15 @@ def cyclist(rng: np.random.Generator) -> Setting:
     pace, riding = rng.uniform(0.9, 0.98), rng.uniform(3.2, 4.8)
     speed = pace * street.limit
     passes = rng.random() < 0.6
-    ahead = rng.uniform(9.0, 22.0) if passes else rng.uniform(14.0, 24.0)
+    ahead = rng.uniform(21.0, 32.0)
     at = START + NOW_TIME * (speed - riding) + ahead
-    if not passes:
-        at = START + rng.uniform(20.0, 35.0)
     track = sidestep(street.path, np.array([0.0, LENGTH]), np.array([-1.0, -1.0]))
     rider = Actor("bicycle", SIZES["bicycle"], track, at, riding, _steady(riding))
     path = street.path
     if passes:
         meets = START + speed * (NOW_TIME + ahead / (speed - riding))
-        begin = max(START + 5.0, meets - 55.0)
-        knots = np.array([0.0, begin, begin + 28.0, meets + 14.0, meets + 42.0])
+        begin = START + speed * NOW_TIME + rng.uniform(-4.0, 4.0)
+        knots = np.array([0.0, begin, begin + 26.0, meets + 14.0, meets + 42.0])
         path = sidestep(path, knots, np.array([0.0, 0.0, 1.25, 1.25, 0.0]))
     ego = driver_on(street.map, street.mine, start=START, pace=pace, ego=True, path=path)
     traffic = [rider]
