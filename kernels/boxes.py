@@ -53,9 +53,7 @@ def box_ring(box: Float[np.ndarray, "6"]) -> Float[np.ndarray, "4 2"]:
 
 
 @njit(cache=True)
-def _point_segment(
-    px: float, py: float, ax: float, ay: float, bx: float, by: float
-) -> float:
+def _point_segment(px: float, py: float, ax: float, ay: float, bx: float, by: float) -> float:
     dx, dy = bx - ax, by - ay
     squared = dx * dx + dy * dy
     t = 0.0

@@ -9,7 +9,14 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numba import njit
 
-SIGNALS = ("lon_acceleration", "lat_acceleration", "jerk", "lon_jerk", "yaw_acceleration", "yaw_rate")
+SIGNALS = (
+    "lon_acceleration",
+    "lat_acceleration",
+    "jerk",
+    "lon_jerk",
+    "yaw_acceleration",
+    "yaw_rate",
+)
 DECIMALS = 1e8  # signals are rounded to 8 decimals before they meet a bound
 
 

@@ -6,13 +6,14 @@ is shared between the targets of a path.
 
 from __future__ import annotations
 
-from math import cos, inf, pi, sin, sqrt
+from math import cos, inf, pi, sin
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numba import njit
 
 from drivelab.kernels.boxes import box_ring, ring_distance
+from drivelab.kernels.idm import idm_acceleration_scalar
 
 DT = 0.1  # [s]
 MIN_GAP = 1.0  # [m]
@@ -24,7 +25,10 @@ EXPONENT = 10.0
 
 @njit(cache=True)
 def path_pose(
-    path: Float[np.ndarray, "n 3"], arc: Float[np.ndarray, " n"], s: float, out: Float[np.ndarray, "3"]
+    path: Float[np.ndarray, "n 3"],
+    arc: Float[np.ndarray, " n"],
+    s: float,
+    out: Float[np.ndarray, "3"],
 ) -> None:
     """Pose at arc length s, clipped to [1e-5, length]; path headings are unwrapped."""
     s = min(max(s, 1e-5), arc[-1])
@@ -34,20 +38,6 @@ def path_pose(
     for c in range(3):
         out[c] = path[k - 1, c] + (path[k, c] - path[k - 1, c]) * share
     out[2] = (out[2] + pi) % (2.0 * pi) - pi
-
-
-@njit(cache=True)
-def idm_acceleration(
-    speed: float, target: float, gap: float, lead_speed: float
-) -> float:
-    """IDM acceleration, clipped to [-3, 1.5] [m/s^2]; `gap` is bumper to bumper, at least 1 m."""
-    wish = (
-        MIN_GAP
-        + HEADWAY * speed
-        + speed * (speed - lead_speed) / (2.0 * sqrt(MAX_ACCELERATION * MAX_DECELERATION))
-    )
-    value = MAX_ACCELERATION * (1.0 - (speed / target) ** EXPONENT - (wish / gap) ** 2)
-    return min(max(value, -MAX_DECELERATION), MAX_ACCELERATION)
 
 
 @njit(cache=True)
@@ -127,8 +117,18 @@ def roll_out(
                     record[0], record[2] = arc[-1], ego[0]
                 lead[v] = record
         for v in range(count):
-            gap = max(lead[v, 0] - progress[v] - lead[v, 2], MIN_GAP)
-            acceleration = idm_acceleration(velocity[v], targets[v], gap, lead[v, 1])
+            acceleration = idm_acceleration_scalar(
+                lead[v, 0] - progress[v] - lead[v, 2],
+                velocity[v],
+                lead[v, 1],
+                targets[v],
+                MIN_GAP,
+                HEADWAY,
+                MAX_ACCELERATION,
+                MAX_DECELERATION,
+                EXPONENT,
+                MAX_DECELERATION,
+            )
             progress[v] += DT * velocity[v]
             velocity[v] += DT * acceleration
             path_pose(path, arc, progress[v], poses[v, t])

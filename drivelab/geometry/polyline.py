@@ -26,9 +26,7 @@ def with_headings(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 3"]:
     return np.column_stack([points[:, :2], headings(points)])
 
 
-def project(
-    points: Float[np.ndarray, "n 2"], query: Float[np.ndarray, "2"]
-) -> tuple[float, float]:
+def project(points: Float[np.ndarray, "n 2"], query: Float[np.ndarray, "2"]) -> tuple[float, float]:
     """Arc length of the nearest point of the polyline (clamped to its ends), and the distance."""
     start, delta = points[:-1, :2], np.diff(points[:, :2], axis=0)
     squared = np.einsum("ij,ij->i", delta, delta)
@@ -47,7 +45,11 @@ def sample(
     at = np.clip(distance, 0.0, s[-1])
     yaw = np.unwrap(path[:, 2])
     return np.stack(
-        [np.interp(at, s, path[:, 0]), np.interp(at, s, path[:, 1]), wrap_angle(np.interp(at, s, yaw))],
+        [
+            np.interp(at, s, path[:, 0]),
+            np.interp(at, s, path[:, 1]),
+            wrap_angle(np.interp(at, s, yaw)),
+        ],
         -1,
     )
 

@@ -56,9 +56,7 @@ def objects_near(
         window = shapely.box(x - radius, y - radius, x + radius, y + radius)
         hits = index.shape_tree.query(window, predicate="intersects")
     else:
-        hits = index.polygon_tree.query(
-            shapely.Point(x, y), predicate="dwithin", distance=radius
-        )
+        hits = index.polygon_tree.query(shapely.Point(x, y), predicate="dwithin", distance=radius)
     return [index.ids[i] for i in np.sort(hits)]
 
 
@@ -112,9 +110,7 @@ def _build(lane_map: LaneMap, layer: Layer) -> _LayerIndex:
     )
 
 
-def _members(
-    lane_map: LaneMap, layer: Layer
-) -> tuple[Sequence[str], Sequence[Any], Sequence[Any]]:
+def _members(lane_map: LaneMap, layer: Layer) -> tuple[Sequence[str], Sequence[Any], Sequence[Any]]:
     if layer in (Layer.LANE, Layer.LANE_CONNECTOR):
         wanted = layer is Layer.LANE_CONNECTOR
         lanes = [lane for lane in lane_map.lanes.values() if lane.connector == wanted]

@@ -90,9 +90,7 @@ def _blocks_at(lane_map: LaneMap, point: Float[np.ndarray, "2"]) -> list[Block]:
     return [lane_map.blocks[name] for name in names]
 
 
-def _lane_match(
-    lane_map: LaneMap, lane: str, pose: Float[np.ndarray, "3"]
-) -> tuple[float, float]:
+def _lane_match(lane_map: LaneMap, lane: str, pose: Float[np.ndarray, "3"]) -> tuple[float, float]:
     """Distance to the nearest centreline vertex [m] and the heading error there [rad]."""
     line = lane_map.lanes[lane].centreline
     gaps = np.hypot(line[:, 0] - pose[0], line[:, 1] - pose[1])

@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 
 
-def mean_over_valid(
-    rows: Sequence[Mapping[str, Any]], columns: Sequence[str]
-) -> dict[str, float]:
+def mean_over_valid(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> dict[str, float]:
     """Mean of each column over the rows with status ok; NaN entries are skipped, as officially."""
     valid = [row for row in rows if row.get("status", "ok") == "ok"]
     means: dict[str, float] = {}

@@ -1,8 +1,4 @@
-"""Intelligent driver model (Treiber, Hennecke, Helbing 2000, arXiv cond-mat/0002177).
-
-Departures as in NAVSIM's PDM-Closed: the gap is never taken below the minimum gap, so the model
-stays finite at contact, and the result is clipped to what the car may do.
-"""
+"""Intelligent driver model over arrays of cars; the formula stands in `drivelab.kernels.idm`."""
 
 from __future__ import annotations
 
@@ -11,6 +7,8 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 from jaxtyping import Float
+
+from drivelab.kernels.idm import idm_acceleration_scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,27 +21,6 @@ class IDMParameters:
     deceleration: float = 3.0  # comfortable, b in the paper [m/s^2]
     exponent: float = 10.0  # how late the free acceleration fades
     braking_limit: float = 3.0  # hardest braking ever commanded [m/s^2]
-
-
-@numba.njit(cache=True)
-def idm_acceleration_scalar(
-    gap: float,
-    speed: float,
-    lead_speed: float,
-    target_speed: float,
-    min_gap: float,
-    headway: float,
-    acceleration: float,
-    deceleration: float,
-    exponent: float,
-    braking_limit: float,
-) -> float:
-    """One car; compiled, for use inside other kernels. Units and order as in `IDMParameters`."""
-    closing = speed * (speed - lead_speed) / (2.0 * np.sqrt(acceleration * deceleration))
-    desired = min_gap + headway * speed + closing
-    free = 1.0 - (speed / target_speed) ** exponent
-    result = acceleration * (free - (desired / max(gap, min_gap)) ** 2)
-    return min(max(result, -braking_limit), acceleration)
 
 
 @numba.njit(cache=True)

@@ -38,15 +38,11 @@ def find_events(
         )
     step, actor, ahead = parts.ttc_first[b]
     if step >= 0:
-        events.append(
-            Event("ttc", int(step), around.objects.ids[actor], f"in {0.1 * ahead:.1f} s")
-        )
+        events.append(Event("ttc", int(step), around.objects.ids[actor], f"in {0.1 * ahead:.1f} s"))
     step = parts.off_road_step[b]
     if step >= 0:
         drivable = around.drivable
-        margin = off_road_margin(
-            states[step], around.ego_size, drivable.polygons, drivable.kinds
-        )
+        margin = off_road_margin(states[step], around.ego_size, drivable.polygons, drivable.kinds)
         events.append(Event("off_road", int(step), margin=margin))
     if parts.direction[b] < 1.0:
         events.append(
@@ -60,9 +56,7 @@ def find_events(
     return tuple(sorted(events, key=lambda event: (event.step, event.kind)))
 
 
-def _rule_events(
-    parts: Subscores, b: int, around: Surroundings, rules: NavsimRules
-) -> list[Event]:
+def _rule_events(parts: Subscores, b: int, around: Surroundings, rules: NavsimRules) -> list[Event]:
     events: list[Event] = []
     if parts.red_light_step[b] >= 0:
         light = around.lights.ids[parts.red_light_index[b]]

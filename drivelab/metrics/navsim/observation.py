@@ -41,9 +41,7 @@ class ObjectFrames:
         return np.fromiter(hits, bool, len(self.ids))
 
 
-def recorded_objects(
-    scene: Scene, seconds: float, origin: Float[np.ndarray, "2"]
-) -> ObjectFrames:
+def recorded_objects(scene: Scene, seconds: float, origin: Float[np.ndarray, "2"]) -> ObjectFrames:
     """Interpolate the recorded boxes of the next `seconds` [s] to 10 Hz.
 
     A scene that ends earlier keeps the frames it has; later ones are empty.
@@ -63,7 +61,5 @@ def recorded_objects(
         ids=tuple(name for name, here in zip(tracks.ids, seen, strict=True) if here),
         is_agent=np.array([kind in AGENT_KINDS for kind in kinds], bool),
         speeds=np.hypot(velocity[:, 0], velocity[:, 1]),
-        boxes=densify_tracks(
-            poses, valid, tracks.sizes[seen], substeps, round(seconds / DT) + 1
-        ),
+        boxes=densify_tracks(poses, valid, tracks.sizes[seen], substeps, round(seconds / DT) + 1),
     )

@@ -20,9 +20,7 @@ from drivelab.metrics.navsim.subscores import Subscores, normalised_progress, sc
 from drivelab.types import Scene
 
 
-def pdms_columns(
-    parts: Subscores, reference: Subscores
-) -> dict[str, Float[np.ndarray, " b"]]:
+def pdms_columns(parts: Subscores, reference: Subscores) -> dict[str, Float[np.ndarray, " b"]]:
     """Sub-scores and score of each proposal, each against the reference alone."""
     product = parts.no_collision * parts.drivable
     reference_reach = float(

@@ -73,9 +73,7 @@ def prepare(scene: Scene, rules: NavsimRules) -> Prepared:
     around = _surroundings(scene, context, rules)
     plan = plan_pdm_closed(scene, context, rules)
     local = plan.poses - np.array([*origin, 0.0])
-    states = track_proposals(
-        reference_states(local, scene.time), initial, scene.vehicle.wheel_base
-    )
+    states = track_proposals(reference_states(local, scene.time), initial, scene.vehicle.wheel_base)
     return Prepared(
         scene_id=scene.id,
         start=scene.time,
@@ -131,9 +129,7 @@ def _surroundings(scene: Scene, context: RouteContext, rules: NavsimRules) -> Su
 
 def _ego_row(scene: Scene, origin: Float[np.ndarray, "2"]) -> Float[np.ndarray, "6"]:
     x, y, yaw, length, width = ego_boxes(scene.ego.poses[scene.now], scene.vehicle)
-    return np.array(
-        [x - origin[0], y - origin[1], np.cos(yaw), np.sin(yaw), length / 2, width / 2]
-    )
+    return np.array([x - origin[0], y - origin[1], np.cos(yaw), np.sin(yaw), length / 2, width / 2])
 
 
 def _red_lights(scene: Scene, origin: Float[np.ndarray, "2"]) -> RedLights:
@@ -163,9 +159,7 @@ def _red_lights(scene: Scene, origin: Float[np.ndarray, "2"]) -> RedLights:
     return RedLights(ids, polygon_arrays(shapes, origin), red)
 
 
-def _history(
-    scene: Scene, origin: Float[np.ndarray, "2"]
-) -> Float[np.ndarray, "h 11"] | None:
+def _history(scene: Scene, origin: Float[np.ndarray, "2"]) -> Float[np.ndarray, "h 11"] | None:
     """Logged states at -1.5 .. -0.2 s at 10 Hz; -0.1 s is missing in the official code too."""
     step = round(PLAN_DT / scene.tracks.dt)
     frames = scene.now - step * np.arange(round(PAST_SECONDS / PLAN_DT), -1, -1)

@@ -38,9 +38,7 @@ def plan_states(
     return interpolate_poses(poses, knots, query_times(start))
 
 
-def reference_states(
-    poses: Float[np.ndarray, "k 3"], start: int
-) -> Float[np.ndarray, "1 41 3"]:
+def reference_states(poses: Float[np.ndarray, "k 3"], start: int) -> Float[np.ndarray, "1 41 3"]:
     """The reference's own 10 Hz map poses on the grid of the scorer."""
     knots = 100_000 * np.arange(len(poses))
     return interpolate_poses(np.ascontiguousarray(poses[None]), knots, query_times(start))

@@ -13,7 +13,7 @@ from drivelab.geometry.boxes import box_polygons, ego_boxes
 from drivelab.kernels.ego_area import LANE, LANE_CONNECTOR
 from drivelab.kernels.tracker import track_proposals
 from drivelab.maps.drivable import DrivableMap, drivable_map, polygon_arrays
-from drivelab.maps.lane_path import route_centreline, starting_lane
+from drivelab.planning.route_line import route_centreline, starting_lane
 from drivelab.maps.routing import correct_route, route_lanes
 from drivelab.metrics.navsim.pdm_closed.forecast import Forecast, forecast_objects
 from drivelab.metrics.navsim.pdm_closed.proposals import make_proposals
@@ -27,10 +27,6 @@ from drivelab.metrics.navsim.subscores import (
     score_states,
 )
 from drivelab.types import Scene
-
-# Proposals whose scores differ by less are equal, and the first wins. The official planner works in
-# UTM coordinates, which resolve 5e-10 m of progress, about 2e-11 of a score; here it is 1e-13.
-TIE = 1e-10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,8 +103,18 @@ def plan_pdm_closed(scene: Scene, context: RouteContext, rules: NavsimRules) -> 
     )
     states = track_proposals(proposals, state, scene.vehicle.wheel_base)
     scores = _proposal_scores(states, scene, context, forecast, red, rules)
-    chosen = int(np.argmax(scores >= scores.max() - TIE))
+    chosen = int(np.argmax(scores >= scores.max() - _tie(scene)))
     return PdmClosedPlan(proposals[chosen] + shift, proposals + shift, scores, chosen)
+
+
+def _tie(scene: Scene) -> float:
+    """Score difference below which proposals count as equal, and the first wins.
+
+    The official planner works in map coordinates, whose float64 spacing at UTM size (5e-10 m) makes
+    equal what is computed here, relative to an origin, with a difference in the last digits. Over
+    the 100 m that a plan covers at most, that spacing is this share of a score.
+    """
+    return float(np.spacing(np.abs(scene.ego.poses[scene.now, :2]).max())) / 100.0
 
 
 def _proposal_scores(

@@ -1,0 +1,5 @@
+"""IDM: follow the route's centreline behind whoever is ahead."""
+
+from drivelab.agents.idm.agent import Idm
+
+__all__ = ["Idm"]
