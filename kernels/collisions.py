@@ -114,7 +114,7 @@ def at_fault_collisions(
                     states[b, t], ego, objects[t, n], is_agent[n], first_speed[n]
                 )
                 seen[b, n] |= np.uint8(1 << kind)
-                front = kind == STOPPED_TRACK or kind == ACTIVE_FRONT
+                front = kind in (STOPPED_TRACK, ACTIVE_FRONT)
                 if not (front or (kind == ACTIVE_LATERAL and astray)):
                     forgiven[n] = True
                     continue

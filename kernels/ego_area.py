@@ -25,7 +25,10 @@ REAR_IN_INTERSECTION = np.uint8(16)
 def ego_ring(
     state: Float[np.ndarray, "11"], vehicle: Float[np.ndarray, "3"], ring: Float[np.ndarray, "4 2"]
 ) -> tuple[float, float]:
-    """Write the corners FL, RL, RR, FR; return the box centre. vehicle: half length, half width, r."""
+    """Write the corners FL, RL, RR, FR; return the box centre.
+
+    `vehicle` holds half length, half width, rear axle to centre [m].
+    """
     c, s = cos(state[2]), sin(state[2])
     x, y = state[0] + vehicle[2] * c, state[1] + vehicle[2] * s
     lon, lat = vehicle[0], vehicle[1]
@@ -44,6 +47,16 @@ def _outside(
 
 
 @njit(cache=True)
+def _corners_inside(polygons: tuple, p: int, ring: Float[np.ndarray, "4 2"]) -> int:
+    """Bit i is set where polygon p contains corner i."""
+    corners = 0
+    for i in range(4):
+        if polygon_contains(polygons, p, ring[i, 0], ring[i, 1]):
+            corners |= 1 << i
+    return corners
+
+
+@njit(cache=True)
 def _state_flags(
     ring: Float[np.ndarray, "4 2"],
     center: tuple[float, float],
@@ -59,11 +72,8 @@ def _state_flags(
         if _outside(polygons[2][p], low_x, low_y, high_x, high_y):
             continue
         kind = kinds[p]
-        corners = 0
-        for i in range(4):
-            if polygon_contains(polygons, p, ring[i, 0], ring[i, 1]):
-                corners |= 1 << i
-        if kind == LANE or kind == LANE_CONNECTOR:
+        corners = _corners_inside(polygons, p, ring)
+        if kind in (LANE, LANE_CONNECTOR):
             lanes += corners != 0
             one_lane_holds_all |= corners == 15
             if on_route[p] and polygon_contains(polygons, p, center[0], center[1]):
@@ -71,10 +81,8 @@ def _state_flags(
             continue
         drivable |= corners
         if kind == INTERSECTION:
-            if polygon_contains(polygons, p, center[0], center[1]):
-                flags |= 8
-            if polygon_contains(polygons, p, rear[0], rear[1]):
-                flags |= 16
+            flags |= 8 * polygon_contains(polygons, p, center[0], center[1])
+            flags |= 16 * polygon_contains(polygons, p, rear[0], rear[1])
     if lanes > 1 and not one_lane_holds_all:
         flags |= 1
     if drivable != 15:
@@ -121,7 +129,7 @@ def off_road_margin(
     for i in range(4):
         nearest = inf
         for p in range(kinds.shape[0]):
-            if kinds[p] == LANE or kinds[p] == LANE_CONNECTOR:
+            if kinds[p] in (LANE, LANE_CONNECTOR):
                 continue
             if polygon_contains(polygons, p, ring[i, 0], ring[i, 1]):
                 nearest = 0.0

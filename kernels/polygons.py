@@ -18,7 +18,7 @@ EDGES_PER_BIN = 2
 
 @njit(cache=True)
 def ring_contains(ring: Float[np.ndarray, "n 2"], x: float, y: float) -> bool:
-    """Even-odd test of one ring (first vertex not repeated); points on the border may go either way."""
+    """Even-odd test of one ring, its first vertex not repeated; the border may go either way."""
     inside = False
     count = ring.shape[0]
     j = count - 1

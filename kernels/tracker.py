@@ -41,6 +41,32 @@ def wrapped(angle: float) -> float:
 
 
 @njit(cache=True)
+def _solve_pentadiagonal(
+    diagonal: Float[np.ndarray, " n"],
+    first: Float[np.ndarray, " n"],
+    second: Float[np.ndarray, " n"],
+    values: Float[np.ndarray, " n"],
+) -> None:
+    """Solve a positive definite system in place by LDL'; `values` becomes the solution."""
+    count = diagonal.shape[0]
+    for i in range(count - 1):
+        factor = first[i] / diagonal[i]
+        diagonal[i + 1] -= factor * first[i]
+        values[i + 1] -= factor * values[i]
+        if i + 2 < count:
+            first[i + 1] -= factor * second[i]
+            factor = second[i] / diagonal[i]
+            diagonal[i + 2] -= factor * second[i]
+            values[i + 2] -= factor * values[i]
+    for i in range(count - 1, -1, -1):
+        if i + 1 < count:
+            values[i] -= first[i] * values[i + 1]
+        if i + 2 < count:
+            values[i] -= second[i] * values[i + 2]
+        values[i] /= diagonal[i]
+
+
+@njit(cache=True)
 def velocity_profile(poses: Float[np.ndarray, "t 3"]) -> Float[np.ndarray, " t-1"]:
     """Fit the speeds [m/s] of a proposal to its displacements.
 
@@ -70,24 +96,7 @@ def velocity_profile(poses: Float[np.ndarray, "t 3"]) -> Float[np.ndarray, " t-1
         first[a] -= 2.0 * weight
         first[b] -= 2.0 * weight
         second[a] += weight
-    # LDL' elimination of the pentadiagonal system.
-    for i in range(count):
-        for k in range(1, 3):
-            if i + k >= count:
-                break
-            upper = first[i] if k == 1 else second[i]
-            factor = upper / diagonal[i]
-            diagonal[i + k] -= factor * upper
-            if k == 1 and i + 2 < count:
-                first[i + 1] -= factor * second[i]
-            speed[i + k] -= factor * speed[i]
-    for i in range(count - 1, -1, -1):
-        value = speed[i]
-        if i + 1 < count:
-            value -= first[i] * speed[i + 1]
-        if i + 2 < count:
-            value -= second[i] * speed[i + 2]
-        speed[i] = value / diagonal[i]
+    _solve_pentadiagonal(diagonal, first, second, speed)
     return speed
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import cos, sin
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numba import njit
 
 from drivelab.kernels.tracker import wrapped
@@ -24,36 +24,39 @@ def densify_tracks(
     Between the first and the last key frame of a track poses are interpolated (gaps are bridged,
     headings the short way); a track seen in a single key frame stands in every frame.
     """
-    keys, count = valid.shape
+    count = valid.shape[1]
     out = np.full((frames, count, 6), np.nan)
     for n in range(count):
-        first, last = -1, -1
-        for k in range(keys):
-            if valid[k, n]:
-                if first < 0:
-                    first = k
-                last = k
-        if first < 0:
-            continue
-        low, high = first, first
-        yaw_low, yaw_high = poses[first, n, 2], poses[first, n, 2]
-        for f in range(frames):
-            if first == last:
-                share = 0.0
-            elif f < first * substeps or f > last * substeps:
-                continue
-            else:
-                while high * substeps < f:
-                    low, yaw_low = high, yaw_high
-                    high += 1
-                    while not valid[high, n]:
-                        high += 1
-                    yaw_high = yaw_low + wrapped(poses[high, n, 2] - yaw_low)
-                span = (high - low) * substeps
-                share = (f - low * substeps) / span if span > 0 else 0.0
-            yaw = yaw_low + (yaw_high - yaw_low) * share
-            out[f, n, 0] = poses[low, n, 0] + (poses[high, n, 0] - poses[low, n, 0]) * share
-            out[f, n, 1] = poses[low, n, 1] + (poses[high, n, 1] - poses[low, n, 1]) * share
-            out[f, n, 2], out[f, n, 3] = cos(yaw), sin(yaw)
-            out[f, n, 4], out[f, n, 5] = sizes[n, 0] / 2.0, sizes[n, 1] / 2.0
+        seen = np.flatnonzero(valid[:, n])
+        if seen.shape[0]:
+            _densify(poses[:, n], seen, sizes[n], substeps, out[:, n])
     return out
+
+
+@njit(cache=True)
+def _densify(
+    poses: Float[np.ndarray, "k 3"],
+    seen: Int[np.ndarray, " s"],
+    size: Float[np.ndarray, "2"],
+    substeps: int,
+    out: Float[np.ndarray, "f 6"],
+) -> None:
+    """One track: `seen` are the key frames that hold it, rising."""
+    low, yaw = 0, poses[seen[0], 2]
+    first, last = 0, out.shape[0]
+    if seen.shape[0] > 1:
+        first, last = seen[0] * substeps, min(last, seen[-1] * substeps + 1)
+    for f in range(first, last):
+        share, high = 0.0, low
+        if seen.shape[0] > 1:
+            while low + 2 < seen.shape[0] and f > seen[low + 1] * substeps:
+                yaw += wrapped(poses[seen[low + 1], 2] - yaw)
+                low += 1
+            high = low + 1
+            share = (f - seen[low] * substeps) / ((seen[high] - seen[low]) * substeps)
+        a, b = poses[seen[low]], poses[seen[high]]
+        angle = yaw + wrapped(b[2] - yaw) * share
+        out[f, 0] = a[0] + (b[0] - a[0]) * share
+        out[f, 1] = a[1] + (b[1] - a[1]) * share
+        out[f, 2], out[f, 3] = cos(angle), sin(angle)
+        out[f, 4], out[f, 5] = size[0] / 2.0, size[1] / 2.0

@@ -12,8 +12,9 @@ from drivelab.errors import PlanError
 from drivelab.geometry.boxes import box_corners, box_polygons
 from drivelab.geometry.polyline import arc_lengths, project, sample
 from drivelab.geometry.poses import relative
+from drivelab.kernels.idm import idm_acceleration_scalar
 from drivelab.metrics.navsim.pdm_closed.planner import RouteContext, route_context
-from drivelab.planning.idm import IDMParameters, idm_acceleration_scalar
+from drivelab.planning.idm import IDMParameters
 from drivelab.types import Observation, Plan, Privilege, Scene, SensorRig
 
 DRIVER = IDMParameters(exponent=4.0, braking_limit=6.0)

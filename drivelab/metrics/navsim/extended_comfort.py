@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def two_frame_comfort(
 def add_two_frame_comfort(
     rows: Sequence[dict[str, Any]], states: Callable[[str], Float[np.ndarray, "t 11"]]
 ) -> list[dict[str, Any]]:
-    """Fill the column from the preceding row of the same log, where it starts at most 0.55 s before.
+    """Fill the column from the preceding row of the same log, at most 0.55 s before.
 
     Rows carry `scene`, `log`, `time` [us] and `status`; the others get NaN.
     """
@@ -59,7 +60,7 @@ def add_two_frame_comfort(
         key=lambda row: (row["log"], row["time"]),
     )
     values: dict[str, float] = {}
-    for before, row in zip(usable[:-1], usable[1:], strict=True):
+    for before, row in pairwise(usable):
         gap = (row["time"] - before["time"]) * 1e-6
         if row["log"] == before["log"] and 0.0 < gap < LONGEST_GAP:
             values[row["scene"]] = two_frame_comfort(

@@ -50,7 +50,7 @@ def recorded_objects(scene: Scene, seconds: float, origin: Float[np.ndarray, "2"
     substeps = round(tracks.dt / DT)
     stop = scene.now + 1 + round(seconds / tracks.dt)
     valid = tracks.valid[scene.now : stop]
-    seen = valid.any(0)
+    seen = np.asarray(valid.any(axis=0), bool)
     valid = np.ascontiguousarray(valid[:, seen])
     poses = np.array(tracks.poses[scene.now : stop, seen])
     poses[..., :2] -= origin

@@ -13,7 +13,6 @@ from drivelab.geometry.boxes import box_polygons, ego_boxes
 from drivelab.kernels.ego_area import LANE, LANE_CONNECTOR
 from drivelab.kernels.tracker import track_proposals
 from drivelab.maps.drivable import DrivableMap, drivable_map, polygon_arrays
-from drivelab.planning.route_line import route_centreline, starting_lane
 from drivelab.maps.routing import correct_route, route_lanes
 from drivelab.metrics.navsim.pdm_closed.forecast import Forecast, forecast_objects
 from drivelab.metrics.navsim.pdm_closed.proposals import make_proposals
@@ -26,6 +25,7 @@ from drivelab.metrics.navsim.subscores import (
     normalised_progress,
     score_states,
 )
+from drivelab.planning.route_line import route_centreline, starting_lane
 from drivelab.types import Scene
 
 
@@ -142,15 +142,13 @@ def _proposal_scores(
 
 
 def internal_scores(parts: Subscores, rules: NavsimRules) -> Float[np.ndarray, " b"]:
-    """Scores within one batch: progress is normalised by its best proposal, two-frame comfort left out."""
+    """Scores within one batch: progress against its best proposal, two-frame comfort left out."""
+    product = parts.no_collision * parts.drivable
+    terms = [parts.ttc, parts.comfort]
     if rules.spare_intersections:
-        product = parts.no_collision * parts.drivable * parts.direction * parts.red_light
-        terms = (parts.ttc, parts.lane, parts.comfort)
-        weights = rules.weights[:4]
-    else:
-        product = parts.no_collision * parts.drivable
-        terms = (parts.ttc, parts.comfort)
-        weights = rules.weights
+        product = product * parts.direction * parts.red_light
+        terms.insert(1, parts.lane)
+    weights = rules.weights[: len(terms) + 1]
     best = float(np.max(parts.progress * product))
     progress = normalised_progress(parts.progress, product, best, rules)
     total = sum(w * term for w, term in zip(weights, (progress, *terms), strict=True))

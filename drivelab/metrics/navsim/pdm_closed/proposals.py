@@ -87,7 +87,7 @@ def _corridor_hits(
     trees: list[shapely.STRtree],
     forecast: Forecast,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Objects that meet the corridor by forecast, in the tree's own query order (it decides ties)."""
+    """Objects that meet the corridor by forecast, in the tree's query order, which decides ties."""
     line = shapely.LineString(path[:, :2])
     hits: list[np.ndarray] = []
     for tree in trees:
