@@ -168,7 +168,8 @@ class _Array(np.ndarray, metaclass=_Sealed):
             raise UnsafePickleError(f"fills an array from {type(data).__name__}, not from bytes")
         if len(data) != _count(shape) * plain.itemsize:
             raise ValueError(f"{len(data)} bytes for an array of shape {shape} of {plain}")
-        super().__setstate__((1, shape, plain, np.bool(fortran), data))
+        checked: Any = (1, shape, plain, bool(fortran), data)
+        super().__setstate__(checked)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise UnsafePickleError(f"sets attribute {name!r} of an array")

@@ -1,7 +1,7 @@
 """Streaming reader of one nuPlan log: an SQLite file of sweeps, boxes, lights and poses.
 
-Tokens are 8-byte blobs in the file and 16 hex characters here. Rows are counted as the devkit counts
-them: every second sweep of a window is the 10 Hz time base, whatever the time stamps say.
+Tokens are 8-byte blobs in the file and 16 hex characters here. Rows are counted as the devkit does:
+every second sweep of a window is the 10 Hz time base, whatever the time stamps say.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""NAVSIM / OpenScene logs: pickled 2 Hz frames, split files, sensor blobs, synthetic scenes."""
