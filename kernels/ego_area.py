@@ -8,7 +8,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from numba import njit
 
-from drivelab.kernels.polygons import polygon_contains, polygon_set_distance, ring_meets_polygon
+from drivelab.kernels.polygons import (
+    polygon_contains,
+    polygon_contains_mask,
+    polygon_set_distance,
+    ring_meets_polygon,
+)
 
 # Polygon kinds of a drivable-area map.
 ROADBLOCK, LANE, LANE_CONNECTOR, INTERSECTION, CARPARK, DRIVABLE = 0, 1, 2, 3, 4, 5
@@ -40,49 +45,59 @@ def ego_ring(
 
 
 @njit(cache=True)
-def _outside(
-    bound: Float[np.ndarray, "6"], low_x: float, low_y: float, high_x: float, high_y: float
-) -> bool:
-    return bound[0] > high_x or bound[2] < low_x or bound[1] > high_y or bound[3] < low_y
+def _meeting(
+    bounds: Float[np.ndarray, "p 6"],
+    among: Int[np.ndarray, " p"],
+    count: int,
+    box: Float[np.ndarray, "4"],
+    found: Int[np.ndarray, " p"],
+) -> int:
+    """Write those of `among[:count]` whose bounds meet a box; return how many."""
+    hits = 0
+    for k in range(count):
+        p = among[k]
+        if bounds[p, 0] > box[2] or bounds[p, 2] < box[0]:
+            continue
+        if bounds[p, 1] > box[3] or bounds[p, 3] < box[1]:
+            continue
+        found[hits] = p
+        hits += 1
+    return hits
 
 
 @njit(cache=True)
-def _corners_inside(polygons: tuple, p: int, ring: Float[np.ndarray, "4 2"]) -> int:
-    """Bit i is set where polygon p contains corner i."""
-    corners = 0
-    for i in range(4):
-        if polygon_contains(polygons, p, ring[i, 0], ring[i, 1]):
-            corners |= 1 << i
-    return corners
+def _ring_box(ring: Float[np.ndarray, "4 2"], box: Float[np.ndarray, "4"]) -> None:
+    for axis in range(2):
+        low = high = ring[0, axis]
+        for i in range(1, 4):
+            low, high = min(low, ring[i, axis]), max(high, ring[i, axis])
+        box[axis], box[2 + axis] = low, high
 
 
 @njit(cache=True)
 def _state_flags(
-    ring: Float[np.ndarray, "4 2"],
-    center: tuple[float, float],
-    rear: tuple[float, float],
+    points: Float[np.ndarray, "6 2"],
     polygons: tuple,
     kinds: Int[np.ndarray, " p"],
     on_route: Bool[np.ndarray, " p"],
+    near: Int[np.ndarray, " p"],
+    count: int,
 ) -> int:
-    low_x, high_x = ring[:, 0].min(), ring[:, 0].max()
-    low_y, high_y = ring[:, 1].min(), ring[:, 1].max()
+    """`points` are the four corners, the centre and the rear axle: bits 0-3, 4 and 5."""
     lanes, one_lane_holds_all, drivable, flags = 0, False, 0, 4  # ONCOMING until shown otherwise
-    for p in range(kinds.shape[0]):
-        if _outside(polygons[2][p], low_x, low_y, high_x, high_y):
-            continue
+    for k in range(count):
+        p = near[k]
         kind = kinds[p]
-        corners = _corners_inside(polygons, p, ring)
+        inside = polygon_contains_mask(polygons, p, points)
         if kind in (LANE, LANE_CONNECTOR):
-            lanes += corners != 0
-            one_lane_holds_all |= corners == 15
-            if on_route[p] and polygon_contains(polygons, p, center[0], center[1]):
+            lanes += (inside & 15) != 0
+            one_lane_holds_all |= (inside & 15) == 15
+            if on_route[p] and inside & 16:
                 flags &= ~4
             continue
-        drivable |= corners
+        drivable |= inside & 15
         if kind == INTERSECTION:
-            flags |= 8 * polygon_contains(polygons, p, center[0], center[1])
-            flags |= 16 * polygon_contains(polygons, p, rear[0], rear[1])
+            flags |= (inside & 16) >> 1 | (inside & 32) >> 1
     if lanes > 1 and not one_lane_holds_all:
         flags |= 1
     if drivable != 15:
@@ -106,12 +121,23 @@ def area_flags(
     """
     batch, steps = states.shape[0], states.shape[1]
     flags = np.empty((batch, steps), np.uint8)
-    ring = np.empty((4, 2))
+    points, box, bounds = np.empty((6, 2)), np.empty(4), polygons[2]
+    ring = points[:4]
+    every = np.arange(kinds.shape[0])
+    in_reach, near = np.empty_like(every), np.empty_like(every)
+    reach = vehicle[0] + vehicle[1] + vehicle[2]
     for b in range(batch):
+        # First what the whole proposal can meet, then what each state meets.
+        for axis in range(2):
+            box[axis] = states[b, :, axis].min() - reach
+            box[2 + axis] = states[b, :, axis].max() + reach
+        reachable = _meeting(bounds, every, every.shape[0], box, in_reach)
         for t in range(steps):
-            center = ego_ring(states[b, t], vehicle, ring)
-            rear = (states[b, t, 0], states[b, t, 1])
-            flags[b, t] = _state_flags(ring, center, rear, polygons, kinds, on_route)
+            points[4, 0], points[4, 1] = ego_ring(states[b, t], vehicle, ring)
+            points[5, 0], points[5, 1] = states[b, t, 0], states[b, t, 1]
+            _ring_box(ring, box)
+            count = _meeting(bounds, in_reach, reachable, box, near)
+            flags[b, t] = _state_flags(points, polygons, kinds, on_route, near, count)
     return flags
 
 

@@ -79,37 +79,61 @@ def build_polygon_set(
     return edges, start, bounds, bin_start, cells, entries
 
 
-@njit(cache=True)
-def _bin_of(bound: Float[np.ndarray, "6"], y: float) -> int:
-    return int(min(max((y - bound[1]) * bound[4], 0.0), bound[5] - 1.0))
+@njit(cache=True, inline="always")
+def _bin_of(low: float, per_metre: float, bins: float, y: float) -> int:
+    return int(min(max((y - low) * per_metre, 0.0), bins - 1.0))
 
 
 @njit(cache=True)
 def _bin_range(bound: Float[np.ndarray, "6"], y0: float, y1: float) -> tuple[int, int]:
-    return _bin_of(bound, min(y0, y1)), _bin_of(bound, max(y0, y1))
+    low, per_metre, bins = bound[1], bound[4], bound[5]
+    first = _bin_of(low, per_metre, bins, min(y0, y1))
+    return first, _bin_of(low, per_metre, bins, max(y0, y1))
+
+
+@njit(cache=True)
+def polygon_contains_mask(polygons: tuple, p: int, points: Float[np.ndarray, "k 2"]) -> int:
+    """Bit i is set where polygon p strictly contains point i; holes by the even-odd rule.
+
+    All points of a state go through one call, and everything is written out in one loop: passing
+    six arrays to a function costs more than testing a point.
+    """
+    edges, bounds, cells, entries = polygons[0], polygons[2], polygons[4], polygons[5]
+    first_bin = polygons[3][p]
+    low_x, low_y, high_x, high_y = bounds[p, 0], bounds[p, 1], bounds[p, 2], bounds[p, 3]
+    per_metre, last_bin = bounds[p, 4], bounds[p, 5] - 1.0
+    mask = 0
+    for i in range(points.shape[0]):
+        x, y = points[i, 0], points[i, 1]
+        if x <= low_x or x >= high_x or y <= low_y or y >= high_y:
+            continue
+        slot = first_bin + int(min((y - low_y) * per_metre, last_bin))
+        inside = False
+        for index in range(cells[slot], cells[slot + 1]):
+            e = entries[index]
+            y0, y1 = edges[e, 1], edges[e, 3]
+            if (y0 > y) != (y1 > y):
+                x0 = edges[e, 0]
+                side = (edges[e, 2] - x0) * (y - y0) - (y1 - y0) * (x - x0)
+                if side == 0.0:
+                    inside = False  # on the border
+                    break
+                if (side > 0.0) == (y1 > y0):
+                    inside = not inside
+            elif y0 == y and y1 == y and (edges[e, 0] > x) != (edges[e, 2] > x):
+                inside = False  # on a horizontal edge
+                break
+        if inside:
+            mask |= 1 << i
+    return mask
 
 
 @njit(cache=True)
 def polygon_contains(polygons: tuple, p: int, x: float, y: float) -> bool:
-    """Whether polygon p strictly contains the point; holes by the even-odd rule."""
-    edges, _, bounds, bin_start, cells, entries = polygons
-    bound = bounds[p]
-    if x <= bound[0] or x >= bound[2] or y <= bound[1] or y >= bound[3]:
-        return False
-    slot = bin_start[p] + _bin_of(bound, y)
-    inside = False
-    for index in range(cells[slot], cells[slot + 1]):
-        e = entries[index]
-        x0, y0, x1, y1 = edges[e, 0], edges[e, 1], edges[e, 2], edges[e, 3]
-        if (y0 > y) != (y1 > y):
-            side = (x1 - x0) * (y - y0) - (y1 - y0) * (x - x0)
-            if side == 0.0:
-                return False  # on the border
-            if (side > 0.0) == (y1 > y0):
-                inside = not inside
-        elif y0 == y and y1 == y and (x0 > x) != (x1 > x):
-            return False  # on a horizontal edge
-    return inside
+    """Whether polygon p strictly contains one point."""
+    point = np.empty((1, 2))
+    point[0, 0], point[0, 1] = x, y
+    return polygon_contains_mask(polygons, p, point) != 0
 
 
 @njit(cache=True)

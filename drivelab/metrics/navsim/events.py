@@ -89,5 +89,5 @@ def margins(
         "smallest_gap_step": int(step),
         "smallest_gap_actor": around.objects.ids[actor] if actor >= 0 else "",
         "wrong_way_distance": float(parts.wrong_way[b]),
-        "lane_deviation": float(parts.lane_deviation[b]),
+        "lane_deviation": float(parts.lane_deviation[b]),  # NaN in v1.1
     }

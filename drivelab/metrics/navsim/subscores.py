@@ -145,17 +145,8 @@ def score_states(
     )
     red_step, red_index = first_red_light(states, size, around.lights.polygons, around.lights.red)
     comfort_flags, comfort_steps = _comfort_with(states, history, rules, around.vehicle)
+    lane, lane_step, deviation = _lane_keeping(states, flags, around, rules)
     line = around.centreline
-    lane, lane_step, deviation = lane_keeping(
-        states,
-        flags,
-        size[2],
-        line.points,
-        line.arc,
-        line.bounds,
-        rules.lane_tolerance,
-        rules.lane_patience,
-    )
     return Subscores(
         flags=flags,
         no_collision=no_collision,
@@ -180,6 +171,29 @@ def score_states(
         lane_step=lane_step,
         lane_deviation=deviation,
         progress=route_progress(states, size[2], line.points, line.arc, line.bounds),
+    )
+
+
+def _lane_keeping(
+    states: Float[np.ndarray, "b t 11"],
+    flags: UInt8[np.ndarray, "b t"],
+    around: Surroundings,
+    rules: NavsimRules,
+) -> tuple[Float[np.ndarray, " b"], Int[np.ndarray, " b"], Float[np.ndarray, " b"]]:
+    """Score, step and largest deviation [m]; v1.1 does not know lane keeping: 1, -1, NaN."""
+    if not rules.at_center:
+        batch = len(states)
+        return np.ones(batch), np.full(batch, -1), np.full(batch, np.nan)
+    line = around.centreline
+    return lane_keeping(
+        states,
+        flags,
+        around.vehicle.rear_axle_to_center,
+        line.points,
+        line.arc,
+        line.bounds,
+        rules.lane_tolerance,
+        rules.lane_patience,
     )
 
 
