@@ -1,7 +1,8 @@
 """Planning rules as pure functions on arrays: IDM, lane changes, paths through the lane graph."""
 
+from drivelab.kernels.idm import idm_acceleration_scalar
 from drivelab.planning.centreline import LanePath, concatenate, lane_path
-from drivelab.planning.idm import IDMParameters, idm_acceleration, idm_acceleration_scalar
+from drivelab.planning.idm import IDMParameters, idm_acceleration
 from drivelab.planning.lane_change import (
     LaneChangeParameters,
     NeighbourGap,

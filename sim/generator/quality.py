@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import shapely
+from jaxtyping import Float
 
-from drivelab.geometry.boxes import box_corners, box_polygons
-from drivelab.sim.generator.recording import Run
+from drivelab.geometry.boxes import box_corners, box_polygons, ego_boxes
+from drivelab.kernels.tracker import track_proposals
+from drivelab.sim.generator.recording import FRAME_DT, Run
 from drivelab.sim.generator.world import DT
 from drivelab.types import PACIFICA, AreaKind, LaneMap
 
@@ -14,12 +16,20 @@ CLEARANCE = 0.45  # nobody may come closer to the ego [m]
 OTHERS_CLEARANCE = 0.02  # nor two others to each other [m]
 BRAKING, PUSHING, SIDEWAYS = 3.6, 2.2, 3.6  # largest accelerations [m/s^2]
 FORESIGHT = (3, 6, 9, 11)  # steps over which nobody may be hit without steering or braking
+TRACKED_POSES = 8  # of the record after now that are tracked: 4 s
 BEHIND = 2.4  # who is seen at a larger angle from the rear axle is behind [rad]
 
 
 def complaints(run: Run) -> list[str]:
     """Why the run is not good enough; empty when it is."""
-    return [*_contacts(run), *_threats(run), *_road(run), *_motion(run), *_lights(run)]
+    return [
+        *_contacts(run),
+        *_threats(run),
+        *_road(run),
+        *_tracked(run),
+        *_motion(run),
+        *_lights(run),
+    ]
 
 
 def drivable_area(lane_map: LaneMap) -> np.ndarray:
@@ -70,14 +80,36 @@ def _threats(run: Run) -> list[str]:
 
 
 def _road(run: Run) -> list[str]:
-    area = drivable_area(run.log.map)
     corners = box_corners(np.stack([step.boxes[0] for step in run.steps]))
-    inside = shapely.contains_properly(area[:, None, None], shapely.points(corners)[None]).any(
-        axis=0
-    )
-    if inside.all():
-        return []
-    return [f"leaves the drivable area at step {int(np.argmin(inside.all(axis=1)))}"]
+    step = _first_off_road(corners, drivable_area(run.log.map))
+    return [] if step is None else [f"leaves the drivable area at step {step}"]
+
+
+def _tracked(run: Run) -> list[str]:
+    """The record, driven again by the tracker of the scores, has to stay on the road as well.
+
+    The tracker begins every scene with straight wheels, which costs it up to a metre in a bend.
+    """
+    log, area = run.log, drivable_area(run.log.map)
+    for start in log.starts:
+        now = start + log.now
+        plan = log.ego.poses[now : now + TRACKED_POSES + 1].copy()
+        plan[:, 2] = np.unwrap(plan[:, 2])
+        knots = np.arange(len(plan)) * FRAME_DT
+        query = np.arange(round(knots[-1] / DT) + 1) * DT
+        dense = np.column_stack([np.interp(query, knots, column) for column in plan.T])
+        states = track_proposals(dense[None], log.ego.state(now), PACIFICA.wheel_base)[0]
+        step = _first_off_road(box_corners(ego_boxes(states[:, :3], PACIFICA)), area)
+        if step is not None:
+            return [f"tracked from frame {now}, it leaves the drivable area at step {step}"]
+    return []
+
+
+def _first_off_road(corners: Float[np.ndarray, "t 4 2"], area: np.ndarray) -> int | None:
+    """The first step at which a corner is in no polygon of the area."""
+    inside = shapely.contains_properly(area[:, None, None], shapely.points(corners)[None])
+    good = inside.any(axis=0).all(axis=1)
+    return None if good.all() else int(np.argmin(good))
 
 
 def _motion(run: Run) -> list[str]:

@@ -30,11 +30,11 @@ def four_way(rng: np.random.Generator) -> Setting:
         builder, "x", arms, half=half, connect=turn, speed_limit=limit, margin=0.8, lights=True
     )
     lane_map = builder.build("four_way")
-    goal = int(rng.integers(1, 4))
+    goal = int(rng.choice([1, 2, 3], p=[0.3, 0.3, 0.4]))  # right, straight on, left
     mine = crossing.through(0, goal, int(rng.integers(len(crossing.ways[(0, goal)]))))
-    phase = rng.choice(["go", "stop", "start"], p=[0.45, 0.35, 0.2])
+    phase = rng.choice(["go", "stop", "start"], p=[0.6, 0.25, 0.15])
     lights = _lights(rng, crossing, str(phase))
-    approach = rng.uniform(5.0, 32.0) if phase == "go" else rng.uniform(22.0, 40.0)
+    approach = rng.uniform(4.0, 20.0) if phase == "go" else rng.uniform(22.0, 40.0)
     speed = limit * rng.uniform(0.85, 0.97)
     start = ARM - approach - NOW_TIME * speed
     if phase == "start":
@@ -52,12 +52,12 @@ def t_junction(rng: np.random.Generator) -> Setting:
     half = LANE_WIDTH + rng.uniform(8.5, 11.0)
     crossing = junction(builder, "t", arms, half=half, connect=turn, speed_limit=limit, margin=0.8)
     lane_map = builder.build("t_junction")
-    ways = ((2, 0), (2, 1), (0, 2), (0, 1), (1, 2), (2, 1))
+    ways = ((2, 0), (2, 1), (0, 2), (1, 2), (1, 0))
     a, b = ways[int(rng.integers(len(ways)))]
     mine = crossing.through(a, b)
     gives_way = a == 2 or crossing.turns[(a, b)] > STRAIGHT_ON
     speed = limit * rng.uniform(0.85, 0.97)
-    start = ARM - NOW_TIME * speed - rng.uniform(2.0, 22.0)
+    start = ARM - NOW_TIME * speed - rng.uniform(0.0, 14.0)
     if a == 2:
         start += 10.0
     ego = driver_on(
