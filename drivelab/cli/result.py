@@ -1,0 +1,134 @@
+"""What is printed after a run: the table, where the report lies, what to do next."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from drivelab.cli.console import ConsoleMonitor
+from drivelab.evaluation.evaluate import RunResult
+from drivelab.evaluation.summary import Summary
+
+DONE, INCOMPLETE, INTERRUPTED = 0, 3, 130
+
+
+def show_result(result: RunResult, *, report: bool, monitor: ConsoleMonitor, bench: Any) -> int:
+    """Print the table, write the report, and return the exit code."""
+    summary = result.summary
+    print_table(result)
+    if report and summary.n_done:
+        from drivelab.cli.report_file import make_report
+
+        print(f"report: {make_report(result.folder, bench)}")
+    print(f"run:    {result.folder}")
+    if result.interrupted:
+        done = summary.n_done + summary.n_failed
+        monitor.say(
+            f"interrupted: {done} of {summary.n_expected} rows are kept in {result.folder}; "
+            "run the same command again to resume"
+        )
+        return INTERRUPTED
+    if not monitor.quiet:
+        print("next:\n" + "\n".join(f"  {line}" for line in next_commands(result)))
+    return DONE if summary.final else INCOMPLETE
+
+
+def print_table(result: RunResult) -> None:
+    """One run as a table; its first line says so when scenes are missing or failed."""
+    from rich.console import Console
+    from rich.table import Table
+
+    summary = result.summary
+    console = Console(highlight=False)
+    if not summary.final:
+        console.print(f"[bold red]NOT FINAL: {_missing(summary)}[/]")
+    table = Table(title=f"{summary.agent} on {summary.bench}: {_escape(result.label)}")
+    table.add_column("what")
+    table.add_column("value", justify="right")
+    for name, value in _lines(result):
+        table.add_row(_escape(name), _escape(value))
+    console.print(table)
+
+
+def next_commands(result: RunResult) -> list[str]:
+    """Three commands worth typing next, with the executable as the user calls it."""
+    summary, run = result.summary, shlex.quote(str(result.folder))
+    other = "constant_velocity" if summary.agent != "constant_velocity" else "pdm_closed"
+    embedded = " data=embedded" if summary.split == "labmini" else ""
+    program = executable()
+    scene = shlex.quote(f"scene={_worst_scene(result.folder)}")
+    return [
+        f"{program} render run={run} {scene}",
+        f"{program} eval agent={other} bench={summary.bench}{embedded}",
+        f"{program} new agent my_agent",
+    ]
+
+
+def executable() -> str:
+    """The program as the user would type it from here."""
+    called = Path(sys.argv[0])
+    found = shutil.which("drivelab")
+    if found and called.exists() and os.path.samefile(found, called):
+        return "drivelab"
+    if not called.exists():
+        return "drivelab"
+    near = os.path.relpath(called)
+    return shlex.quote(str(called) if near.startswith("..") else near)
+
+
+def _lines(result: RunResult) -> list[tuple[str, str]]:
+    summary = result.summary
+    low, high = summary.score_ci95 or (None, None)
+    interval = f"  [{_number(low)}, {_number(high)}]" if summary.score_ci95 else ""
+    lines = [
+        ("metric", summary.metric),
+        ("score (95 % interval)", f"{_number(summary.score)}{interval}"),
+    ]
+    if summary.score_failed_as_zero != summary.score:
+        lines.append(("score, failed as zero", _number(summary.score_failed_as_zero)))
+    lines += [(f"  {name}", _number(value)) for name, value in summary.subscores.items()]
+    counts = f"{summary.n_done} / {summary.n_failed} / {summary.n_expected}"
+    lines += [
+        ("done / failed / expected", counts),
+        ("data", f"{summary.data}: {result.label}"),
+        ("agent sees", SEES[result.privilege]),
+        ("scene set", summary.scene_set_sha256[:12]),
+    ]
+    return lines
+
+
+SEES = {
+    "none": "ego status, command, sensors",
+    "state": "also the map and the boxes (privileged)",
+    "future": "also the recorded future (upper bound)",
+}
+
+
+def _missing(summary: Summary) -> str:
+    parts = []
+    if summary.n_failed:
+        parts.append(f"{summary.n_failed} failed")
+    if summary.n_missing:
+        parts.append(f"{summary.n_missing} missing")
+    return f"{' and '.join(parts)} of {summary.n_expected} scenes"
+
+
+def _worst_scene(folder: Path) -> str:
+    from drivelab.evaluation.row_table import read_table
+
+    rows = [row for row in read_table(folder / "rows.parquet") if row["score"] is not None]
+    return str(min(rows, key=lambda row: row["score"])["scene"]) if rows else "SCENE"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,1 @@
+"""One module per verb: `USAGE` and `run(words) -> exit code`."""

@@ -1,0 +1,63 @@
+"""`drivelab rescore`: score the stored plans of a run again, by this code or another metric."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from drivelab.cli.words import read_words
+
+USAGE = """usage: drivelab rescore RUN [metric=NAME] [workers=N] [run.dir=DIR] [quiet=true]
+
+Scores the plans in RUN/rollouts again and writes a new run folder. RUN itself stays as it is."""
+
+AGENT = "drivelab.evaluation.proposals:StoredPlans"
+
+
+def run(words: Sequence[str]) -> int:
+    """Run the verb."""
+    from drivelab.cli.run import one_thread
+
+    one_thread()
+    keys = ("metric", "workers", "run.dir", "run.root", "quiet")
+    found = read_words(words, keys, places=("RUN",))
+    if "RUN" not in found:
+        from drivelab.errors import ConfigError
+
+        raise ConfigError("rescore needs a run folder: drivelab rescore runs/RUN [metric=NAME]")
+    return _rescore(Path(found["RUN"]), found)
+
+
+def _rescore(folder: Path, found: dict[str, str]) -> int:
+    from drivelab.cli.console import ConsoleMonitor
+    from drivelab.cli.report_file import stored_config
+    from drivelab.cli.result import show_result
+    from drivelab.evaluation.evaluate import evaluate
+    from drivelab.evaluation.run_folder import open_existing
+    from drivelab.evaluation.settings import EvalSettings
+
+    old = open_existing(folder)
+    config = stored_config(folder)
+    environment = json.loads((folder / "env.json").read_text())
+    agent = {"_target_": AGENT, "run": str(folder.resolve()), "journal": str(old.journal)}
+    bench = dict(config["bench"])
+    if "metric" in found:
+        bench["metric"] = found["metric"]
+    settings = EvalSettings(
+        agent=agent,
+        agent_name=environment["agent"],
+        bench=bench,
+        bench_name=environment["bench"],
+        verb="rescore",
+        seed=old.identity["seed"],
+        scenes=tuple(environment["scenes"]),
+        workers=int(found.get("workers", "1")),
+        run_dir=Path(found["run.dir"]) if "run.dir" in found else None,
+        runs_root=Path(found.get("run.root", "runs")),
+        config={**config, "agent": agent, "bench": bench},
+        command=f"drivelab rescore {folder}",
+    )
+    monitor = ConsoleMonitor(quiet=found.get("quiet") == "true")
+    result = evaluate(settings, monitor)
+    return show_result(result, report=True, monitor=monitor, bench=bench)

@@ -1,0 +1,34 @@
+"""Plain `key=value` words of the verbs that need no Hydra."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from drivelab.errors import ConfigError, nearest_name
+
+
+def read_words(
+    words: Sequence[str], keys: Collection[str], *, places: Sequence[str] = ()
+) -> dict[str, str]:
+    """Words by key; words without `=` fill `places` in order; `--key value` is `key=value`."""
+    found: dict[str, str] = {}
+    free = list(places)
+    waiting = iter(words)
+    for word in waiting:
+        key, equals, value = word.lstrip("-").partition("=")
+        if word.startswith("--") and not equals:
+            value = next(waiting, "")
+            equals = "=" if value else ""
+        if not equals:
+            if not free or word.startswith("-"):
+                expected = ", ".join([*places, *(f"{key}=" for key in keys)])
+                raise ConfigError(f"{word!r} is not expected here (expected: {expected})")
+            found[free.pop(0)] = word
+        elif key in keys or key in places:
+            found[key] = value
+        else:
+            known = [*places, *keys]
+            raise ConfigError(
+                f"no option {key!r}{nearest_name(key, known)} (there are: {', '.join(known)})"
+            )
+    return found

@@ -1,0 +1,1 @@
+"""Where the work of a run is done: this process, several, or a Ray cluster."""

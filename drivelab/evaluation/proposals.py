@@ -1,0 +1,48 @@
+"""Plans that are already there, as an agent: from a proposal file, or from a run's rollouts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from drivelab.data.proposals import read_proposals
+from drivelab.errors import PlanError
+from drivelab.evaluation.run_folder import file_name, load_rollout
+from drivelab.types import Observation, Plan, SensorRig
+
+
+class ProposalAgent:
+    """Answers with the plan that a file holds for a scene: 8 poses, 0.5 s apart."""
+
+    rig = SensorRig(history=1)
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.plans = read_proposals(Path(file))
+
+    def act(self, observations: Sequence[Observation]) -> list[Plan]:
+        """Look up the plans."""
+        return [self._plan(observation.scene_id) for observation in observations]
+
+    def _plan(self, scene: str) -> Plan:
+        if scene not in self.plans:
+            raise PlanError(f"{self.file} holds no plan for scene {scene}")
+        return Plan(self.plans[scene])
+
+
+class StoredPlans:
+    """Answers with the plans that a run kept in its `rollouts/`."""
+
+    rig = SensorRig(history=1)
+
+    def __init__(self, run: str, journal: str) -> None:
+        # `journal` ties a rescore to the rows it was made from: their file's hash is its identity.
+        self.run, self.journal = Path(run), journal
+
+    def act(self, observations: Sequence[Observation]) -> list[Plan]:
+        """Read the plans."""
+        return [self._plan(observation.scene_id) for observation in observations]
+
+    def _plan(self, scene: str) -> Plan:
+        stored = load_rollout(self.run / "rollouts" / f"{file_name(scene)}.npz")
+        return Plan(stored["plan"], float(stored["plan_dt"]))
