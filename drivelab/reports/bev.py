@@ -41,6 +41,7 @@ class Overlay:
     reference: Float[np.ndarray, "r 3"] | None = None  # map frame
     events: Sequence[Event] = ()
     colour_by: ColourBy = "time"
+    lettering: float = 1.0  # size of the words; pictures shown small want more
 
 
 def draw_scene(
@@ -88,8 +89,8 @@ def scene_picture(scene: Scene, overlay: Overlay, *, title: str = "") -> Picture
         shapes += plan_layers(view, overlay.plan)
     if overlay.events:
         first = min(overlay.events, key=lambda event: event.step)
-        shapes += event_layers(view, scene, first, overlay.states)
-    shapes += scale_bar(view)
+        shapes += event_layers(view, scene, first, overlay.states, overlay.lettering)
+    shapes += scale_bar(view, overlay.lettering)
     name = title or scene.id
     return Picture(SIDE, SIDE, tuple(shapes), title=f"Bird's-eye view of scene {name}")
 

@@ -90,7 +90,7 @@ def describe(values: Sequence[float]) -> str:
 def _gridline(left: int, width: int, y: float, count: float) -> str:
     return (
         f'<path class="grid" d="M{left} {y:.1f}H{width - 8}"/>'
-        f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{count:g}</text>'
+        f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{count:.0f}</text>'
     )
 
 

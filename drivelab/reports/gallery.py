@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from drivelab.reports.svg import inline_svg
 from drivelab.types import Scene
 
 LoadScene = Callable[[str], Scene | None]
+_LETTERING = 1.6  # cards are about half as wide as a picture of its own
 _COUNTS = {"worst": 6, "median": 3, "best": 3}
 
 
@@ -52,8 +54,17 @@ def build_gallery(record: RunRecord, load_scene: LoadScene | None) -> tuple[Shel
 
 
 def pick_scenes(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Worst first; ties stand in the run's order. The middle comes from what the ends leave."""
-    ordered = sorted(rows, key=lambda row: float(row["score"]))
+    """Worst first; among equal scores every family and infraction gets its turn.
+
+    The middle comes from what the ends leave.
+    """
+    turns: Counter[tuple[object, ...]] = Counter()
+    ranked: list[tuple[float, int, int, Row]] = []
+    for row in rows:
+        group = (row["score"], row.get("family"), row.get("first_kind"))
+        ranked.append((float(row["score"]), turns[group], len(ranked), row))
+        turns[group] += 1
+    ordered = [row for *_, row in sorted(ranked, key=lambda entry: entry[:3])]
     worst = ordered[: _COUNTS["worst"]]
     rest = ordered[len(worst) :]
     best = rest[-_COUNTS["best"] :][::-1]
@@ -63,12 +74,11 @@ def pick_scenes(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def reason_of(row: Row, subscores: Sequence[str]) -> str:
-    """Why a scene has its score: the first infraction, else what it loses."""
+    """Why a scene has its score: the first infraction, if one has a moment."""
     event = first_event(row)
     if event is not None:
         return event_text(event)
-    lost = _losses(row, subscores)
-    return f"no infraction; below 1: {', '.join(lost)}" if lost else "no infraction"
+    return "no infraction with a moment" if _losses(row, subscores) else "no infraction"
 
 
 def _losses(row: Row, subscores: Sequence[str]) -> tuple[str, ...]:
@@ -112,6 +122,7 @@ def _picture(
             kept.plan if kept else None,
             kept.states if kept else None,
             events=(event,) if event else (),
+            lettering=_LETTERING,
         )
         return Markup(inline_svg(scene_picture(scene, overlay))), ""
     except DrivelabError as error:

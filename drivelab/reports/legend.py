@@ -58,7 +58,7 @@ def _swatch(role: str, how: str, x: float, y: float) -> list[Shape]:
     if how == "line":
         return [line]
     if how == "dots":
-        return [line, Dot(role, x + 7, y, 3.2), Dot(role, x + 19, y, 3.2)]
+        return [line, Dot("plan_dot", x + 7, y, 4.2), Dot("plan_dot", x + 19, y, 4.2)]
     box = np.array([[x, y - 6], [x + 26, y - 6], [x + 26, y + 6], [x, y + 6]])
     return [Path(role, (box,))]
 

@@ -30,6 +30,13 @@ EVENT_WORDS = {
     "comfort": "uncomfortable",
 }
 
+# Short enough to fit beside any point of the picture.
+_CALL_OUT = {**EVENT_WORDS, "ttc": "TTC", "off_road": "off road", "wrong_way": "wrong way"} | {
+    "red_light": "red light",
+    "lane_keeping": "off lane",
+    "comfort": "comfort",
+}
+
 
 def event_text(event: Event) -> str:
     """One line: what, when, who, by how much."""
@@ -48,7 +55,7 @@ def plan_layers(view: View, plan: Float[np.ndarray, "t 3"]) -> list[Shape]:
     """The plan's ego-frame poses as dots on a line from the ego."""
     points = view.ego_points(np.vstack([np.zeros(2), plan[:, :2]]))
     line = line_path("plan", [points])
-    dots = [Dot("plan", float(x), float(y), 3.2) for x, y in points[1:] if np.isfinite(x + y)]
+    dots = [Dot("plan_dot", float(x), float(y), 4.2) for x, y in points[1:] if np.isfinite(x + y)]
     return [*([line] if line else []), *dots]
 
 
@@ -92,7 +99,11 @@ def _joined(pieces: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def event_layers(
-    view: View, scene: Scene, event: Event, states: Float[np.ndarray, "t 11"] | None
+    view: View,
+    scene: Scene,
+    event: Event,
+    states: Float[np.ndarray, "t 11"] | None,
+    lettering: float = 1.0,
 ) -> list[Shape]:
     """Ring, outline of ego and other at that step, and a label beside it."""
     step = event.step
@@ -104,33 +115,26 @@ def event_layers(
         shapes += ego_layers(view, scene, where, "event_actor")
     shapes += _actor_at(view, scene, event)
     x, y = (float(v) for v in np.clip(view.points(where[:2]), 16.0, SIDE - 16.0))
-    return [*shapes, Dot("event", x, y, 11.0), *_call_out(event, x, y)]
+    return [*shapes, Dot("event", x, y, 11.0), *_call_out(event, x, y, lettering)]
 
 
-def _call_out(event: Event, x: float, y: float) -> list[Shape]:
+def _call_out(event: Event, x: float, y: float, lettering: float) -> list[Shape]:
     """Two lines of text on the side with more room, tied to the ring by a leader."""
-    lines = [f"{EVENT_WORDS.get(event.kind, event.kind)} at {event.step * STATE_DT:.1f} s"]
+    words = _CALL_OUT.get(event.kind, event.kind.replace("_", " "))
+    lines = [f"{words} at {event.step * STATE_DT:.1f} s"]
     margin = f"margin {event.margin:.2f} m" if np.isfinite(event.margin) else ""
     lines += [text for text in (_shortened(event.actor), margin) if text]
     toward = -1.0 if x > SIDE / 2 else 1.0
     anchor: Literal["start", "end"] = "end" if toward < 0 else "start"
     start = np.array([x + toward * 11.0, y])
-    end_y = float(np.clip(y - 30, 24, SIDE - 60))
+    end_y = float(np.clip(y - 30, 24, SIDE - 72))
     bend = np.array([x + toward * 46.0, end_y])
     leader = Path("leader", (np.stack([start, bend, bend + np.array([toward * 10, 0.0])]),), False)
     text_x = float(bend[0] + toward * 15)
-    labels = [
-        Label(
-            "event_text",
-            text,
-            text_x,
-            end_y + 18.0 * row,
-            15.0 if row == 0 else 13.0,
-            anchor,
-            row == 0,
-        )
-        for row, text in enumerate(lines)
-    ]
+    labels = [Label("event_text", lines[0], text_x, end_y, 15.0 * lettering, anchor, True)]
+    for row, text in enumerate(lines[1:], start=1):
+        row_y = end_y + 18.0 * lettering * row
+        labels.append(Label("event_text", text, text_x, row_y, 13.0 * lettering, anchor))
     return [leader, *labels]
 
 
@@ -151,7 +155,7 @@ def _actor_at(view: View, scene: Scene, event: Event) -> list[Shape]:
     return [box] if box is not None else []
 
 
-def scale_bar(view: View) -> list[Shape]:
+def scale_bar(view: View, lettering: float = 1.0) -> list[Shape]:
     """A round length in the lower right corner."""
     length = next(metres for metres in (5, 10, 20, 50) if metres >= view.side / 8)
     right, y = SIDE - 18.0, SIDE - 18.0
@@ -160,7 +164,7 @@ def scale_bar(view: View) -> list[Shape]:
     middle = (left + right) / 2
     return [
         Path("scale", (bar,), False),
-        Label("text", f"{length} m", middle, y - 14, 13.0, "middle"),
+        Label("text", f"{length} m", middle, y - 5 - 9 * lettering, 13.0 * lettering, "middle"),
     ]
 
 

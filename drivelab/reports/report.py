@@ -6,7 +6,7 @@ import base64
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -106,7 +106,9 @@ def report_context(record: RunRecord, gallery: Sequence[Shelf]) -> dict[str, Any
     return {
         **page_parts(with_script=True),
         "summary": record.summary,
-        "label": run_label(record.summary),
+        "label": run_label(record.summary, record.environment),
+        "privilege": record.environment.get("privilege", ""),
+        "licence": _data_of(record.environment).get("licence", ""),
         "missing": missing_scenes(record.summary),
         "subscores": [_subscore_line(record, name) for name in record.subscores],
         "score_chart": histogram(scores, name="scores") if scores else None,
@@ -120,8 +122,8 @@ def report_context(record: RunRecord, gallery: Sequence[Shelf]) -> dict[str, Any
         "failed": record.failed[:_MOST_FAILED],
         "n_failed": len(record.failed),
         "timing": _timing(record.rows),
-        "command": record.environment.get("command") or record.summary.get("command") or "",
-        "versions": record.environment.get("versions") or record.summary.get("versions") or {},
+        "command": record.environment.get("command", ""),
+        "versions": record.environment.get("versions") or record.summary["versions"],
         "git": record.environment.get("git"),
         "host": record.environment.get("host") or {},
         "started": record.environment.get("started", ""),
@@ -130,15 +132,18 @@ def report_context(record: RunRecord, gallery: Sequence[Shelf]) -> dict[str, Any
     }
 
 
-def run_label(summary: Any) -> str:
+def run_label(summary: Mapping[str, Any], environment: Mapping[str, Any]) -> str:
     """What the data was, as it must stand beside every number."""
-    if summary.get("label"):
-        return str(summary["label"])
-    split, data = summary.get("split", ""), summary.get("data", "")
-    return f"{split} ({data})" if data else str(split)
+    label = _data_of(environment).get("label")
+    return str(label) if label else f"{summary['split']} ({summary['data']})"
 
 
-def missing_scenes(summary: Any) -> int:
+def _data_of(environment: Mapping[str, Any]) -> Mapping[str, Any]:
+    data = environment.get("data")
+    return data if isinstance(data, Mapping) else {}
+
+
+def missing_scenes(summary: Mapping[str, Any]) -> int:
     """Scenes that have no row yet."""
     return max(0, int(summary["n_expected"]) - int(summary["n_done"]) - int(summary["n_failed"]))
 

@@ -108,6 +108,11 @@ def read_summary(run_dir: Path) -> dict[str, Any]:
     return summary
 
 
+def read_environment(run_dir: Path) -> dict[str, Any]:
+    """Versions, host, command and data of a run."""
+    return _read_json(run_dir / "env.json")
+
+
 def read_run(run_dir: Path) -> RunRecord:
     """Read a run folder; raises RunError naming the file that is missing or torn."""
     summary = read_summary(run_dir)
@@ -116,7 +121,7 @@ def read_run(run_dir: Path) -> RunRecord:
         folder=run_dir,
         summary=summary,
         rows=_read_rows(run_dir / "rows.parquet"),
-        environment=_read_json(run_dir / "env.json"),
+        environment=read_environment(run_dir),
         config=config.read_text("utf-8") if config.is_file() else "",
         rollout_files=_scene_files(run_dir / "rollouts", ".npz"),
         video_files=_scene_files(run_dir / "video", ".mp4"),

@@ -14,8 +14,8 @@ from drivelab.reports.shapes import SIDE
 from drivelab.types import Scene
 
 _LOOK_AHEAD = 22.0  # [m] shown in front of an ego that stands
-_BORDER = 22.0  # [m] added to what must be seen
-_SMALLEST, _LARGEST = 52.0, 130.0  # [m]
+_BORDER = 18.0  # [m] added to what must be seen
+_SMALLEST, _LARGEST = 48.0, 130.0  # [m]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

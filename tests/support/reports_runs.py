@@ -10,7 +10,7 @@ from urllib.parse import quote
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from reports_scenes import GOLDEN, golden_files, golden_scene
+from golden_worlds import archive, golden_scene
 
 from drivelab.types import Scene
 
@@ -27,15 +27,13 @@ HOSTILE = "</script><script>document.title='owned'</script>"
 
 def golden_rows() -> list[dict[str, Any]]:
     """A row per golden case, with the first infraction that its time indices give."""
-    scenes = golden_files()[1]
-    worlds = golden_files()[0]
+    golden = archive()
     rows = []
-    for line in (GOLDEN / "cases.jsonl").read_text().splitlines():
-        case = json.loads(line)
-        scene, v1 = scenes[case["scene_index"]], case["v1"]
+    for case in golden.cases:
+        scene, v1 = golden.scenes[case["scene_index"]], case["v1"]
         row = {
             "scene": case["case_id"],
-            "family": worlds[scene["world_id"]]["kind"],
+            "family": golden.worlds[scene["world_id"]]["kind"],
             "status": "ok",
             "score": v1["score"],
             **{name: v1[name] for name in SUBSCORES},
@@ -69,6 +67,7 @@ def failed_row(scene: str, error: str) -> dict[str, Any]:
         "scene": scene,
         "family": "straight",
         "status": "failed",
+        "score": None,
         "error": error,
         "traceback": f"tracebacks/{quote(scene, safe='')[:40]}.txt",
     }
@@ -86,7 +85,6 @@ def write_run(
         "agent": "pdm_closed",
         "bench": "navsim",
         "split": "labmini",
-        "label": "labmini (embedded, not NAVSIM)",
         "scene_set_sha256": "ab" * 32,
         "data": "embedded",
         "metric": "pdms_v1.1",
@@ -111,6 +109,8 @@ def write_run(
         "started": "2030-01-02T03:04:05+00:00",
         "command": "drivelab eval agent=pdm_closed bench=navsim data=embedded",
         "versions": {"python": "3.11.4", "drivelab": "0.1.0", "numpy": "2.4.1"},
+        "privilege": "state",
+        "data": {"label": "labmini (embedded, not NAVSIM)", "kind": "embedded", "licence": "none"},
         "git": {"commit": "0123456789abcdef", "dirty": False},
         "host": {"system": "Linux", "cpus": 2},
     }
@@ -126,7 +126,7 @@ def golden_run(folder: Path, extra: list[dict[str, Any]] | None = None) -> Path:
     """All golden cases as a run with rollouts; `extra` rows come last."""
     write_run(folder, golden_rows() + (extra or []))
     (folder / "rollouts").mkdir(exist_ok=True)
-    arrays = np.load(GOLDEN / "cases.npz")
+    arrays = archive().case_arrays
     for index, row in enumerate(golden_rows()):
         np.savez(
             folder / "rollouts" / f"{quote(row['scene'], safe='')}.npz",
@@ -139,8 +139,7 @@ def golden_run(folder: Path, extra: list[dict[str, Any]] | None = None) -> Path:
 
 def load_golden(case_id: str) -> Scene | None:
     """The scene of a golden case."""
-    for line in (GOLDEN / "cases.jsonl").read_text().splitlines():
-        case = json.loads(line)
+    for case in archive().cases:
         if case["case_id"] == case_id:
             return golden_scene(case["scene_index"])
     return None

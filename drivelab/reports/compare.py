@@ -1,0 +1,66 @@
+"""Several runs in one table, which refuses to set unlike numbers side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from drivelab.errors import ConfigError
+from drivelab.reports.meanings import meaning_of
+from drivelab.reports.report import environment, missing_scenes, page_parts, run_label, write_page
+from drivelab.reports.run_record import read_environment, read_summary
+
+# What must be the same in all runs of one table, and in which words a difference is told.
+_SAME = {
+    "metric": "metric",
+    "metric_version": "metric version",
+    "scene_set_sha256": "set of scenes (SHA-256)",
+}
+
+
+def read_comparable(run_dirs: Sequence[Path]) -> list[dict[str, Any]]:
+    """Summaries of runs that may stand in one table; ConfigError names the first two that may not.
+
+    Each summary gets two more keys: `folder` and the data's `label`.
+    """
+    if not run_dirs:
+        raise ConfigError("no runs to compare: name at least one run folder")
+    summaries = []
+    for folder in run_dirs:
+        summary = read_summary(folder)
+        label = run_label(summary, read_environment(folder))
+        summaries.append({**summary, "folder": str(folder), "label": label})
+    first = summaries[0]
+    for other in summaries[1:]:
+        for key, words in _SAME.items():
+            if first[key] != other[key]:
+                raise ConfigError(
+                    f"{first['folder']} and {other['folder']} differ in their {words}: "
+                    f"{first[key]} and {other[key]}; their scores cannot share a table. "
+                    "Score one of them again by `drivelab rescore`, or compare them apart"
+                )
+    return summaries
+
+
+def write_comparison(run_dirs: Sequence[Path], path: Path) -> Path:
+    """Write an HTML table of runs, best score first; runs that are not final say so."""
+    summaries = sorted(read_comparable(run_dirs), key=_score_or_lowest, reverse=True)
+    names = list(summaries[0].get("subscores", {}))
+    page = (
+        environment()
+        .get_template("comparison.html.j2")
+        .render(
+            **page_parts(with_script=False),
+            runs=summaries,
+            first=summaries[0],
+            subscores=[(name, meaning_of(name)) for name in names],
+            missing={run["folder"]: missing_scenes(run) for run in summaries},
+        )
+    )
+    return write_page(path, page)
+
+
+def _score_or_lowest(summary: Mapping[str, Any]) -> float:
+    score = summary.get("score")
+    return float(score) if score is not None else -1.0
