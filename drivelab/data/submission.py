@@ -68,7 +68,10 @@ _NAMES: dict[Any, tuple[str, str]] = {
 }
 
 
-class _Pickler(pickle._Pickler):
+_PurePickler: Any = pickle._Pickler  # the C pickler has no hook for names
+
+
+class _Pickler(_PurePickler):  # type: ignore[misc]
     """Python's own pickler with other names for some classes and functions."""
 
     def save_global(self, obj: Any, name: str | None = None) -> None:

@@ -1,8 +1,8 @@
 """Second-stage scenes of NAVSIM v2: one pickle a scene, rendered from a place beside the log.
 
 Only files made of plain values are read. Files whose `extended_detections_tracks` hold pickled
-nuPlan objects name classes outside the allow-list and are refused; the same field as dicts of boxes,
-like the `annotations` of a frame, is read as further frames.
+nuPlan objects name classes outside the allow-list and are refused; the same field as dicts of
+boxes, like the `annotations` of a frame, is read as further frames.
 """
 
 from __future__ import annotations

@@ -163,6 +163,22 @@ class NuplanLog:
         )
         return [_sweep(row, self.file) for row in rows[step - 1 :: step]]
 
+    def neighbours(
+        self, token: str, stride: int, count: int, *, include: bool = False
+    ) -> list[Sweep]:
+        """Up to `count` sweeps, each `stride` rows on (negative: back), in ascending time.
+
+        `include` puts the sweep itself first.
+        """
+        step = abs(stride)
+        side, order = (">=", "ASC") if stride > 0 else ("<=", "DESC")
+        rows = self.rows(
+            f"{_SWEEP} WHERE lp.timestamp {side} ? ORDER BY lp.timestamp {order} LIMIT ?",
+            [self.time(token), step * count + 1],
+        )[::step]
+        chosen = rows if include else rows[1:]
+        return [_sweep(row, self.file) for row in (chosen if stride > 0 else chosen[::-1])]
+
     def boxes(self, token: str) -> list[Box]:
         """Labelled boxes of a sweep, in row order."""
         rows = self.rows(_BOXES, [token_bytes(token)])
