@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivelab.data.labmini_format import encode_log
-from drivelab.geometry.polyline import arc_lengths
 from drivelab.geometry.poses import wrap_angle
 from drivelab.sim.generator import FAMILIES, generate_log, generate_scene
 from drivelab.sim.generator.actors import SIZES, Actor, Follow, Script, StopLine, standing
@@ -208,9 +207,10 @@ def test_unknown_family_names_the_known_ones() -> None:
         generate_scene("motorway", 1)
 
 
-def _street() -> Setting:
+def _street(course: np.ndarray | None = None) -> Setting:
     builder = MapBuilder(np.zeros(3))
-    built = road(builder, "r", line(400.0), lanes=(1, 1), speed_limit=10.0)
+    course = line(400.0) if course is None else course
+    built = road(builder, "r", course, lanes=(1, 1), speed_limit=10.0)
     lane_map = builder.build("road")
     chain = built.forward.chains[0]
     return Setting(lane_map, driver_on(lane_map, chain, start=60.0, ego=True), chain)
@@ -231,8 +231,8 @@ def test_quality_names_what_is_wrong() -> None:
     assert "leaves the drivable area" in _complaints(
         replace(good, ego=replace(good.ego, path=path))
     )
-    weave = good.ego.path.copy()
-    s = arc_lengths(weave[:, :2])
-    weave[:, 1] += 0.6 * np.sin(s / 4.0)
-    weave[:, 2] = np.arctan(0.15 * np.cos(s / 4.0))
-    assert "corners with" in _complaints(replace(good, ego=replace(good.ego, path=weave)))
+    bend = _street(trace(np.zeros(3), [(80.0, 0.0, 0.0), (40.0, 0.0, 0.04), (280.0, 0.04, 0.04)]))
+    motion = bend.ego.motion
+    assert isinstance(motion, Follow)
+    fast = replace(bend.ego, motion=replace(motion, allowed=np.full(len(bend.ego.path), 10.0)))
+    assert "corners with" in _complaints(replace(bend, ego=fast))
