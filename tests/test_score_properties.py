@@ -1,0 +1,131 @@
+"""What must hold for any scene: rigid motion, batch = loop, fewer actors are never worse."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from golden_worlds import archive, golden_scene
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rigid_motion import moved_scene
+
+from drivelab.errors import DataError
+from drivelab.metrics.metric import Metric
+from drivelab.metrics.navsim.prepared import PLAN_DT, prepare
+from drivelab.metrics.navsim.rules import EPDMS_V2_2, PDMS_V1_1, NavsimRules
+from drivelab.metrics.navsim.subscores import score_states
+from drivelab.metrics.registry import METRICS, get_metric
+from drivelab.types import EgoTrajectory
+
+CASES = archive().cases
+PLANS = archive().case_arrays["poses"]
+cases = st.integers(0, len(CASES) - 1)
+quick = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+motions = st.tuples(st.floats(-1e6, 5e6), st.floats(-1e6, 5e6), st.floats(-np.pi, np.pi)).map(
+    np.array
+)
+
+
+@pytest.fixture(params=sorted(METRICS))
+def metric(request: pytest.FixtureRequest) -> Metric:
+    return get_metric(request.param)
+
+
+@quick
+@given(index=cases, motion=motions)
+def test_rigid_motion_changes_no_score(metric: Metric, index: int, motion: np.ndarray) -> None:
+    scene = golden_scene(CASES[index]["scene_index"])
+    plan = PLANS[index][None]
+    here = metric.score(metric.prepare(scene), plan, PLAN_DT)[0]
+    there = metric.score(metric.prepare(moved_scene(scene, motion)), plan, PLAN_DT)[0]
+    assert there.score == pytest.approx(here.score, abs=1e-6)
+    for name, value in here.subscores.items():
+        assert there.subscores[name] == pytest.approx(value, abs=1e-6, nan_ok=True), name
+    assert [(e.kind, e.step, e.actor) for e in there.events] == [
+        (e.kind, e.step, e.actor) for e in here.events
+    ]
+
+
+@quick
+@given(index=cases, others=st.lists(cases, min_size=1, max_size=5), at=st.integers(0, 5))
+def test_a_batch_gives_what_a_loop_gives(
+    metric: Metric, index: int, others: list[int], at: int
+) -> None:
+    prepared = metric.prepare(golden_scene(CASES[index]["scene_index"]))
+    order = [*others[:at], index, *others[at:]]
+    batch = metric.score(prepared, PLANS[order], PLAN_DT)
+    for plan, together in zip(order, batch, strict=True):
+        alone = metric.score(prepared, PLANS[plan][None], PLAN_DT)[0]
+        assert alone.score == together.score
+        np.testing.assert_equal(dict(alone.subscores), dict(together.subscores))
+        np.testing.assert_array_equal(alone.states, together.states)
+        np.testing.assert_equal(dict(alone.details), dict(together.details))
+
+
+@pytest.mark.parametrize("rules", [PDMS_V1_1, EPDMS_V2_2], ids=["v1.1", "v2.2"])
+@quick
+@given(index=cases, data=st.data())
+def test_removing_an_actor_never_lowers_nc_or_ttc(
+    rules: NavsimRules, index: int, data: st.DataObject
+) -> None:
+    prepared = prepare(golden_scene(CASES[index]["scene_index"]), rules)
+    around = prepared.around
+    count = len(around.objects.ids)
+    keep = np.array(data.draw(st.lists(st.booleans(), min_size=count, max_size=count)), bool)
+    fewer = replace(around, objects=around.objects.take(keep), ignored=around.ignored[keep])
+    states = prepared.simulate(PLANS[index][None], PLAN_DT)
+    full, thinned = score_states(states, around, rules), score_states(states, fewer, rules)
+    assert thinned.no_collision[0] >= full.no_collision[0]
+    assert thinned.ttc[0] >= full.ttc[0]
+
+
+def test_first_event_lies_where_the_golden_case_says() -> None:
+    metric = get_metric("pdms_v1.1")
+    hits = 0
+    for index, case in enumerate(CASES):
+        want = case["v1"]["collision_time_idx"]
+        if want is None:
+            continue
+        prepared = metric.prepare(golden_scene(case["scene_index"]))
+        score = metric.score(prepared, PLANS[index][None], PLAN_DT)[0]
+        event = next(event for event in score.events if event.kind == "collision")
+        assert event.step == want
+        assert event.margin <= 0.0
+        assert event.actor in dict(case["v1"]["collision_types"])
+        hits += 1
+    assert hits > 0
+
+
+def test_an_empty_route_is_named() -> None:
+    scene = replace(golden_scene(0), route=())
+    with pytest.raises(DataError, match="route is empty"):
+        prepare(scene, PDMS_V1_1)
+
+
+def test_a_route_outside_the_map_is_named() -> None:
+    scene = replace(golden_scene(0), route=("nowhere",))
+    with pytest.raises(DataError, match="0 of them in the map"):
+        prepare(scene, PDMS_V1_1)
+
+
+def test_a_nan_ego_is_named() -> None:
+    scene = golden_scene(0)
+    poses = scene.ego.poses.copy()
+    poses[scene.now, 1] = np.nan
+    ego = EgoTrajectory(scene.ego.times, poses, scene.ego.velocities, scene.ego.accelerations)
+    with pytest.raises(DataError, match=f"ego, frame {scene.now}"):
+        prepare(replace(scene, ego=ego), PDMS_V1_1)
+
+
+def test_a_scene_without_other_actors_scores() -> None:
+    scene = golden_scene(0)
+    alone = replace(scene, tracks=scene.tracks.take(np.zeros(len(scene.tracks), bool)))
+    for name in METRICS:
+        metric = get_metric(name)
+        score = metric.score(metric.prepare(alone), PLANS[0][None], PLAN_DT)[0]
+        assert score.subscores["no_at_fault_collisions"] == 1.0
+        assert score.subscores["time_to_collision_within_bound"] == 1.0
