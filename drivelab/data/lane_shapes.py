@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -39,6 +40,6 @@ def block_polygon(lanes: Sequence[Lane]) -> shapely.Polygon:
 
 def _edge(corners: Sequence[Float[np.ndarray, "2"]]) -> Float[np.ndarray, "k 2"]:
     """Corners from the first (leftmost) outwards, each once."""
-    points = np.unique(np.array(corners), axis=0)
-    distance = np.hypot(*(points - corners[0]).T)
-    return points[np.argsort(distance, kind="stable")]
+    x0, y0 = corners[0].tolist()
+    points = dict.fromkeys(tuple(corner.tolist()) for corner in corners)
+    return np.array(sorted(points, key=lambda point: math.hypot(point[0] - x0, point[1] - y0)))
