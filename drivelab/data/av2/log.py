@@ -173,7 +173,7 @@ def _tracks(
 
 
 def _check_categories(categories: np.ndarray, file: Path) -> None:
-    for name in np.unique(categories.astype(str)):
+    for name in np.unique(categories.astype(str)).tolist():
         if name != EGO_CATEGORY and name not in KIND_OF_CATEGORY:
             row = int(np.flatnonzero(categories == name)[0])
             raise DataError(

@@ -63,7 +63,7 @@ def _ego(log: JsonLog) -> EgoTrajectory:
         )
     position = log.track_array(key, "position", 2)
     yaw = log.track_array(key, "heading", 1)[:, 0]
-    _check_finite(log, key, np.column_stack([position, yaw]))
+    _check_finite(log, key, np.column_stack([position, yaw]), valid)
     seconds = np.arange(log.steps) * log.dt
     velocity, acceleration = fit_motion(
         seconds, position, seconds, half_window=EGO_WINDOW, median=EGO_MEDIAN
@@ -76,8 +76,8 @@ def _ego(log: JsonLog) -> EgoTrajectory:
     )
 
 
-def _check_finite(log: JsonLog, key: str, values: np.ndarray) -> None:
-    bad = ~np.isfinite(values).all(axis=1)
+def _check_finite(log: JsonLog, key: str, values: np.ndarray, seen: np.ndarray) -> None:
+    bad = seen & ~np.isfinite(values).all(axis=1)
     if bad.any():
         raise DataError(
             "is not a finite number",
@@ -100,7 +100,7 @@ def _tracks(log: JsonLog) -> Tracks:
             [log.track_array(key, "position", 2), log.track_array(key, "heading", 1)]
         )
         speed = log.track_array(key, "velocity", 2)
-        _check_finite(log, key, np.column_stack([rows, speed])[seen])
+        _check_finite(log, key, np.column_stack([rows, speed]), seen)
         valid[:, i], poses[seen, i] = seen, rows[seen]
         velocities[seen, i] = 0.0 if kind in STATIC_KINDS else speed[seen]
         kinds.append(kind)
