@@ -10,6 +10,7 @@ from drivelab.metrics.metric import Metric
 METRICS = {
     "pdms_v1.1": "drivelab.metrics.navsim.pdms:Pdms",
     "epdms_v2.2": "drivelab.metrics.navsim.epdms:Epdms",
+    "epdms_v2.2_reactive": "drivelab.metrics.navsim.epdms_reactive:EpdmsReactive",
 }
 
 

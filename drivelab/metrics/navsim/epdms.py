@@ -80,6 +80,34 @@ def final_score(row: Mapping[str, float], two_frame: float) -> float:
     return product * float(np.dot(weights, values)) / sum(weights)
 
 
+def scene_scores(
+    scene: Prepared,
+    states: Float[np.ndarray, "b 41 11"],
+    parts: Subscores,
+    reference: Subscores,
+    human: Mapping[str, float] | None,
+) -> list[SceneScore]:
+    """Filtered sub-scores, score without two-frame comfort, events and margins of each plan."""
+    raw = epdms_columns(parts, reference)
+    columns = raw if human is None else filter_by_human(raw, human)
+    shift = np.zeros(states.shape[-1])
+    shift[:2] = scene.origin
+    scores = []
+    for b in range(len(states)):
+        row = {name: float(values[b]) for name, values in columns.items()}
+        unfiltered = {f"unfiltered_{name}": float(values[b]) for name, values in raw.items()}
+        scores.append(
+            SceneScore(
+                score=final_score(row, float("nan")),
+                subscores={**row, TWO_FRAME: float("nan")},
+                states=states[b] + shift,
+                events=find_events(parts, b, states[b], scene.around, EPDMS_V2_2),
+                details={**margins(parts, b, states[b], scene.around), **unfiltered},
+            )
+        )
+    return scores
+
+
 class Epdms:
     """Extended PDM Score, NAVSIM v2.2, one stage, recorded traffic."""
 
@@ -107,24 +135,7 @@ class Epdms:
         scene, human = prepared
         states = scene.simulate(plans, dt)
         parts = score_states(states, scene.around, EPDMS_V2_2, scene.history)
-        raw = epdms_columns(parts, scene.reference)
-        columns = raw if human is None else filter_by_human(raw, human)
-        shift = np.zeros(states.shape[-1])
-        shift[:2] = scene.origin
-        scores = []
-        for b in range(len(states)):
-            row = {name: float(values[b]) for name, values in columns.items()}
-            unfiltered = {f"unfiltered_{name}": float(values[b]) for name, values in raw.items()}
-            scores.append(
-                SceneScore(
-                    score=final_score(row, float("nan")),
-                    subscores={**row, TWO_FRAME: float("nan")},
-                    states=states[b] + shift,
-                    events=find_events(parts, b, states[b], scene.around, EPDMS_V2_2),
-                    details={**margins(parts, b, states[b], scene.around), **unfiltered},
-                )
-            )
-        return scores
+        return scene_scores(scene, states, parts, scene.reference, human)
 
     def finish(
         self,

@@ -48,6 +48,7 @@ class Prepared:
     around: Surroundings
     route: tuple[str, ...]  # corrected
     reference_poses: Float[np.ndarray, "41 3"]  # PDM-Closed, map frame
+    reference_track: Float[np.ndarray, "1 41 11"]  # its simulated states
     reference: Subscores
     history: Float[np.ndarray, "h 11"] | None
     human: Float[np.ndarray, "8 3"] | None  # recorded future, ego frame
@@ -83,6 +84,7 @@ def prepare(scene: Scene, rules: NavsimRules) -> Prepared:
         around=around,
         route=context.route,
         reference_poses=plan.poses,
+        reference_track=states,
         reference=score_states(states, around, rules),
         history=_history(scene, origin) if rules.at_center else None,
         human=human_plan(scene),
