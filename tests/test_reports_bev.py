@@ -102,8 +102,9 @@ def test_first_infraction_is_marked_at_its_state_and_not_a_later_one() -> None:
 def test_event_in_words() -> None:
     event = Event("ttc", 7, "car", "ahead_of_us", -0.126)
     assert event_text(event) == (
-        "time to collision too short at 0.7 s with car (ahead of us) margin -0.13 m"
+        "time to collision too short at 0.7 s with car (ahead of us), margin -0.13 m"
     )
+    assert event_text(Event("red_light", 26, "x0to2")) == "ran a red light at 2.6 s on x0to2"
     assert event_text(Event("new_rule", 0)) == "new rule at 0.0 s"
 
 

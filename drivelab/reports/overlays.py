@@ -43,12 +43,12 @@ def event_text(event: Event) -> str:
     words = EVENT_WORDS.get(event.kind, event.kind.replace("_", " "))
     parts = [f"{words} at {event.step * STATE_DT:.1f} s"]
     if event.actor:
-        parts.append(f"with {event.actor}")
+        other_road_user = event.kind in ("collision", "ttc")
+        parts.append(f"{'with' if other_road_user else 'on'} {event.actor}")
     if event.detail:
         parts.append(f"({event.detail.replace('_', ' ')})")
-    if np.isfinite(event.margin):
-        parts.append(f"margin {event.margin:.2f} m")
-    return " ".join(parts)
+    margin = f", margin {event.margin:.2f} m" if np.isfinite(event.margin) else ""
+    return " ".join(parts) + margin
 
 
 def plan_layers(view: View, plan: Float[np.ndarray, "t 3"]) -> list[Shape]:

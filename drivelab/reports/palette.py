@@ -41,7 +41,7 @@ _ROLES: dict[str, _Row] = {
     "lane": ("", "", "#ffffff", "#56606d", 1.4, _NO_DASH),
     "centre": ("", "", "#a9b0ba", "#4d5663", 0.9, (4.0, 5.0)),
     "arrow": ("", "", "#8a93a0", "#717c8a", 1.5, _NO_DASH),
-    "red_light": ("", "", "#d3202f", "#ff5a63", 2.6, _NO_DASH),
+    "red_light": ("", "", "#e05560", "#d94c55", 1.8, _NO_DASH),
     "stop_bar": ("", "", "#d3202f", "#ff5a63", 5.0, _NO_DASH),
     "past": ("", "", "#7d8794", "#7d8794", 1.2, _NO_DASH),
     "vehicle": ("#2f6fb0", "#5fa3e0", "#17436f", "#0d1c2b", 1.2, _NO_DASH),
