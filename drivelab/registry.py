@@ -1,6 +1,6 @@
 """Plugs: find what installed packages add through entry points, and build objects from names.
 
-Groups: `drivelab.agents`, `drivelab.worlds`, `drivelab.metrics`, `drivelab.benches` point at a class
+Groups: `drivelab.agents`, `drivelab.worlds`, `drivelab.metrics`, `drivelab.benches` name a class
 (`package.module:Class`); `drivelab.conf` points at a package of Hydra YAML files. Finding a plug
 imports nothing of it; a plug whose module is not there is reported by name and left out.
 """

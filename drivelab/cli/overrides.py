@@ -1,8 +1,8 @@
 """The user's words -> Hydra overrides, checked before Hydra is imported.
 
-Short forms become long ones (`data=embedded` is `bench.data=embedded`), `agent=package.module:Class`
-becomes the choice `custom` with that target, and a misspelt key or choice is answered at once with
-the nearest name.
+Short forms become long ones (`data=embedded` is `bench.data=embedded`), `agent=module:Class` becomes
+the choice `custom` with that target, and a misspelt key or choice is answered at once with the
+nearest name.
 """
 
 from __future__ import annotations
@@ -62,9 +62,7 @@ def _split(words: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
     flags: list[str] = []
     pairs: list[tuple[str, str]] = []
     for word in words:
-        if word.startswith("-"):
-            flags.append(word)
-        elif (
+        if word.startswith("-") or (
             flags
             and flags[-1] in ("--cfg", "-c", "--info", "-i", "--package", "-p")
             and ("=" not in word)

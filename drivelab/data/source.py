@@ -15,9 +15,17 @@ class SceneSource(Protocol):
     so that reading ids in order streams each file once with bounded memory.
     """
 
-    label: str  # as printed wherever a number is, e.g. "labmini (embedded, not NAVSIM)"
-    data: str  # real | embedded | partial
-    licence: str
+    @property
+    def label(self) -> str:
+        """As printed wherever a number is, e.g. "labmini (embedded, not NAVSIM)"."""
+
+    @property
+    def data(self) -> str:
+        """One of real, embedded, partial."""
+
+    @property
+    def licence(self) -> str:
+        """Licence of the data, in one line."""
 
     def scene_ids(self) -> tuple[str, ...]:
         """All ids, in a fixed order; raises DataError when there is none."""

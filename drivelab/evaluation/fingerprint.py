@@ -1,4 +1,4 @@
-"""What a row depends on, as hashes: only rows of the same agent, data, metric and code are reused."""
+"""What a row depends on, as hashes: rows are reused only where agent, data and code are equal."""
 
 from __future__ import annotations
 

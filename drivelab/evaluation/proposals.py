@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from drivelab.data.proposals import read_proposals
+from drivelab.data.proposals import PLAN_DT, read_plans
 from drivelab.errors import PlanError
 from drivelab.evaluation.run_folder import file_name, load_rollout
 from drivelab.types import Observation, Plan, SensorRig
@@ -18,7 +18,7 @@ class ProposalAgent:
 
     def __init__(self, file: str) -> None:
         self.file = file
-        self.plans = read_proposals(Path(file))
+        self.plans = read_plans(file)
 
     def act(self, observations: Sequence[Observation]) -> list[Plan]:
         """Look up the plans."""
@@ -27,7 +27,7 @@ class ProposalAgent:
     def _plan(self, scene: str) -> Plan:
         if scene not in self.plans:
             raise PlanError(f"{self.file} holds no plan for scene {scene}")
-        return Plan(self.plans[scene])
+        return Plan(self.plans[scene], PLAN_DT)
 
 
 class StoredPlans:

@@ -12,7 +12,7 @@ from typing import Any
 
 from drivelab.evaluation.atomic import write_atomic
 
-FIXED = ("scene", "family", "log", "moment", "status", "score")
+FIXED = ("scene", "family", "log", "time", "status", "score")
 INFRACTION = (
     "first_kind",
     "first_step",
@@ -24,7 +24,7 @@ INFRACTION = (
 TAIL = ("error", "traceback")
 TIMING = ("time_load", "time_act", "time_score")
 TEXT = {"scene", "family", "log", "status", "first_kind", "first_actor", "first_detail", *TAIL}
-WHOLE = {"moment", "first_step"}
+WHOLE = {"time", "first_step"}
 
 
 def column_order(rows: Sequence[Mapping[str, Any]], subscores: Sequence[str]) -> list[str]:

@@ -140,7 +140,7 @@ def _scene_columns(item: _Item) -> dict[str, Any]:
         "scene": item.id,
         "family": scene.family if scene else "",
         "log": scene.log if scene else "",
-        "moment": scene.time if scene else None,
+        "time": scene.time if scene else None,
         "time_load": item.time_load,
         "time_act": item.time_act,
         "time_score": item.time_score,

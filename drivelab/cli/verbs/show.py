@@ -7,7 +7,7 @@ from pathlib import Path
 
 from drivelab.errors import ConfigError, nearest_name
 
-USAGE = """usage: drivelab show [bench=NAME] [scene=ID] [out=FILE.png|FILE.svg] [data=...] [split=...]
+USAGE = """usage: drivelab show [bench=NAME] [scene=ID] [out=FILE.png|.svg] [data=...] [split=...]
 
 Draws the scene (the first one, if none is named) with its map, traffic, route and recorded ego."""
 

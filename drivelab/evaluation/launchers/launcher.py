@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Protocol
 
 from drivelab.evaluation.tasks import Outcome, Task, WorkerSpec
@@ -17,5 +17,5 @@ class Launcher(Protocol):
 
     def run(
         self, spec: WorkerSpec, tasks: Sequence[Task], worker: Worker
-    ) -> Iterator[list[Outcome]]:
+    ) -> Generator[list[Outcome], None, None]:
         """Run all tasks; `worker` was made from `spec` in this process and may be used."""

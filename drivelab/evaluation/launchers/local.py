@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from drivelab.errors import ConfigError
@@ -23,7 +23,7 @@ class LocalLauncher:
 
     def run(
         self, spec: WorkerSpec, tasks: Sequence[Task], worker: Worker
-    ) -> Iterator[list[Outcome]]:
+    ) -> Generator[list[Outcome], None, None]:
         """Yield outcomes as tasks are done."""
         count = min(self.workers, len(tasks))
         if count > 1:

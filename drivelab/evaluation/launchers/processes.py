@@ -13,7 +13,7 @@ import signal
 import sys
 import traceback
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -38,7 +38,7 @@ class _Seat:
 
 def run_in_processes(
     spec: WorkerSpec, tasks: Sequence[Task], workers: int
-) -> Iterator[list[Outcome]]:
+) -> Generator[list[Outcome], None, None]:
     """Yield outcomes as they come; processes end with the generator."""
     waiting = deque(tasks)
     seats = [_start(spec) for _ in range(workers)]

@@ -10,7 +10,7 @@ import os
 import pickle
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +48,7 @@ class RayLauncher:
 
     def run(
         self, spec: WorkerSpec, tasks: Sequence[Task], worker: Worker
-    ) -> Iterator[list[Outcome]]:
+    ) -> Generator[list[Outcome], None, None]:
         """Yield outcomes as tasks are done; a cluster started here is shut down at the end."""
         ray = _import_ray()
         started = not ray.is_initialized()
@@ -60,7 +60,9 @@ class RayLauncher:
             if started:
                 ray.shutdown()
 
-    def _run(self, ray: Any, spec: WorkerSpec, tasks: Sequence[Task]) -> Iterator[list[Outcome]]:
+    def _run(
+        self, ray: Any, spec: WorkerSpec, tasks: Sequence[Task]
+    ) -> Generator[list[Outcome], None, None]:
         packed = ray.put(pickle.dumps(spec))
         waiting = deque(tasks)
         idle = [self._actor(ray, packed) for _ in range(min(self.workers, len(tasks)))]
