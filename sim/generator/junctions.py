@@ -75,12 +75,7 @@ def junction(
 
     `margin` [m] is asphalt beyond the outermost right-turn lanes; `island` a hole in the area.
     """
-    roads = []
-    for k, arm in enumerate(arms):
-        start = half * np.array([np.cos(arm.angle), np.sin(arm.angle), 0.0]) + [0, 0, arm.angle]
-        lanes = (arm.lanes, arm.lanes)
-        reference = trace(start, arm.pieces)
-        roads.append(road(builder, f"{name}{k}", reference, lanes=lanes, speed_limit=speed_limit))
+    roads = [_arm_road(builder, f"{name}{k}", arm, half, speed_limit) for k, arm in enumerate(arms)]
     turns = {
         (a, b): float(wrap_angle(arms[b].angle - arms[a].angle - np.pi))
         for a in range(len(arms))
@@ -104,6 +99,12 @@ def junction(
     }
     builder.area(name, AreaKind.INTERSECTION, _outline(ends, connect, margin), hole=island)
     return Junction(name, tuple(roads), ways, turns)
+
+
+def _arm_road(builder: MapBuilder, name: str, arm: Arm, half: float, speed_limit: float) -> Road:
+    start = half * np.array([np.cos(arm.angle), np.sin(arm.angle), 0.0]) + [0, 0, arm.angle]
+    reference = trace(start, arm.pieces)
+    return road(builder, name, reference, lanes=(arm.lanes, arm.lanes), speed_limit=speed_limit)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

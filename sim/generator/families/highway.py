@@ -22,6 +22,7 @@ from drivelab.sim.generator.roads import (
 )
 from drivelab.sim.generator.setting import Setting, beside, driver_on, lanes_path
 from drivelab.sim.generator.shapes import straight, trace, turn
+from drivelab.types import LaneMap
 
 ORIGIN = np.zeros(3)
 
@@ -97,22 +98,7 @@ def curve(rng: np.random.Generator) -> Setting:
 def merge(rng: np.random.Generator) -> Setting:
     """A ramp joins two lanes over an acceleration lane; the ego comes from either."""
     limit = rng.uniform(11.5, 15.0)
-    builder = MapBuilder(placement(rng))
-    before = carriageway(
-        builder, "up", straight(np.array([-200.0, 0.0, 0.0]), 200.0), 2, speed_limit=limit
-    )
-    wide = rng.uniform(60.0, 90.0)
-    side = _wide_then_narrow(builder, 3, wide, speed_limit=limit)
-    ramp_course = [(8.0, 0.0, 0.0), (20.0, 0.0, 0.014), (6.0, 0.014, 0.014), (20.0, 0.014, 0.0)]
-    end = np.array([0.0, -2.0 * LANE_WIDTH, np.pi])
-    ramp_line = reverse(trace(end, [*ramp_course, (120.0, 0.0, 0.0)]))
-    ramp = carriageway(builder, "ramp", ramp_line, 1, speed_limit=limit)
-    for lane in range(2):
-        builder.link(before.last(lane), side.first(lane))
-    builder.link(ramp.last(0), side.first(2))
-    lane_map = builder.build("merge")
-    on_ramp = (*ramp.chains[0], *side.chains[2])
-    main = [(*before.chains[i], *side.chains[i]) for i in range(2)]
+    lane_map, on_ramp, main, wide = _merge_map(rng, limit)
     travelled = NOW_TIME * limit
     from_ramp = rng.random() < 0.65
     length = 174.0 if from_ramp else 200.0
@@ -221,6 +207,29 @@ def dense_queue(rng: np.random.Generator) -> Setting:
             kind = one_of(rng, ("car", "car", "car", "van"))
             traffic.append(driver_on(lane_map, chain, start=at, speed=cruise, kind=kind, pace=0.95))
     return Setting(lane_map, ego, built.chains[mine], tuple(traffic))
+
+
+def _merge_map(
+    rng: np.random.Generator, limit: float
+) -> tuple[LaneMap, tuple[str, ...], list[tuple[str, ...]], float]:
+    """Map, lanes from the ramp, lanes of the main road, length of the acceleration lane [m]."""
+    builder = MapBuilder(placement(rng))
+    before = carriageway(
+        builder, "up", straight(np.array([-200.0, 0.0, 0.0]), 200.0), 2, speed_limit=limit
+    )
+    wide = rng.uniform(60.0, 90.0)
+    side = _wide_then_narrow(builder, 3, wide, speed_limit=limit)
+    ramp_course = [(8.0, 0.0, 0.0), (20.0, 0.0, 0.014), (6.0, 0.014, 0.014), (20.0, 0.014, 0.0)]
+    end = np.array([0.0, -2.0 * LANE_WIDTH, np.pi])
+    ramp_line = reverse(trace(end, [*ramp_course, (120.0, 0.0, 0.0)]))
+    ramp = carriageway(builder, "ramp", ramp_line, 1, speed_limit=limit)
+    for lane in range(2):
+        builder.link(before.last(lane), side.first(lane))
+    builder.link(ramp.last(0), side.first(2))
+    lane_map = builder.build("merge")
+    on_ramp = (*ramp.chains[0], *side.chains[2])
+    main = [(*before.chains[i], *side.chains[i]) for i in range(2)]
+    return lane_map, on_ramp, main, wide
 
 
 def _wide_then_narrow(

@@ -69,45 +69,14 @@ def t_junction(rng: np.random.Generator) -> Setting:
         ego=True,
         priority=0 if gives_way else 2,
     )
-    traffic: list[Actor] = []
-    for way in ((0, 1), (1, 0)):
-        same = way[0] == a
-        traffic += cars_along(
-            rng,
-            lane_map,
-            crossing.through(*way),
-            between=(start - 60.0, ARM - 5.0),
-            apart=(45.0, 95.0),
-            keep_clear=(start - 25.0, start + 30.0) if same else None,
-            priority=2,
-        )
-    if a != 2:
-        side = crossing.through(2, int(rng.integers(2)))
-        traffic.append(driver_on(lane_map, side, start=ARM - rng.uniform(25.0, 50.0), speed=6.0))
+    traffic = _t_traffic(rng, lane_map, crossing, arm=a, start=start)
     return Setting(lane_map, ego, mine, tuple(traffic))
 
 
 def roundabout(rng: np.random.Generator) -> Setting:
     """One ring lane: who comes in gives way to who is inside."""
     limit = rng.uniform(7.0, 9.0)
-    radius, flare = rng.uniform(15.0, 20.0), rng.uniform(13.0, 18.0)
-    builder = MapBuilder(placement(rng))
-    half = np.sqrt((radius + flare) ** 2 - (LANE_WIDTH / 2 + flare) ** 2) + 4.0
-    connect = partial(ring_turn, centre=np.zeros(2), radius=radius, flare=flare)
-    circle = np.linspace(0.0, 2.0 * np.pi, 49)[:-1]
-    island = (radius - LANE_WIDTH / 2 - 1.6) * np.column_stack([np.cos(circle), np.sin(circle)])
-    arms = [Arm(k * np.pi / 2, 1, _course(rng)) for k in range(4)]
-    ring = junction(
-        builder,
-        "o",
-        arms,
-        half=float(half),
-        connect=connect,
-        speed_limit=limit,
-        margin=1.6,
-        island=island,
-    )
-    lane_map = builder.build("roundabout")
+    ring, lane_map = _ring(rng, limit)
     mine = ring.through(0, int(rng.integers(1, 4)))
     inside = rng.random() < 0.35
     start = ARM - rng.uniform(2.0, 22.0) - NOW_TIME * 0.9 * limit
@@ -131,6 +100,29 @@ def roundabout(rng: np.random.Generator) -> Setting:
     return Setting(lane_map, ego, mine, tuple(traffic))
 
 
+def _ring(rng: np.random.Generator, limit: float) -> tuple[Junction, LaneMap]:
+    """A roundabout of four arms about a round island."""
+    radius, flare = rng.uniform(15.0, 20.0), rng.uniform(13.0, 18.0)
+    builder = MapBuilder(placement(rng))
+    half = np.sqrt((radius + flare) ** 2 - (LANE_WIDTH / 2 + flare) ** 2) + 4.0
+    connect = partial(ring_turn, centre=np.zeros(2), radius=radius, flare=flare)
+    circle = np.linspace(0.0, 2.0 * np.pi, 49)[:-1]
+    island = (radius - LANE_WIDTH / 2 - 1.6) * np.column_stack([np.cos(circle), np.sin(circle)])
+    arms = [Arm(k * np.pi / 2, 1, _course(rng)) for k in range(4)]
+    ring = junction(
+        builder,
+        "o",
+        arms,
+        half=float(half),
+        connect=connect,
+        speed_limit=limit,
+        margin=1.6,
+        island=island,
+    )
+    lane_map = builder.build("roundabout")
+    return ring, lane_map
+
+
 def _course(rng: np.random.Generator) -> list[Piece]:
     bend = rng.uniform(-1.0, 1.0) / 180.0
     return [(80.0, 0.0, 0.0), (60.0, 0.0, bend), (ARM - 140.0, bend, bend)]
@@ -149,6 +141,28 @@ def _lights(rng: np.random.Generator, crossing: Junction, phase: str) -> tuple[L
         Light((*crossing.connectors_from(a), *crossing.connectors_from(b)), red)
         for a, b, red in both
     )
+
+
+def _t_traffic(
+    rng: np.random.Generator, lane_map: LaneMap, crossing: Junction, *, arm: int, start: float
+) -> list[Actor]:
+    """Cars on the main road, one on the side road when the ego is not there."""
+    traffic: list[Actor] = []
+    for way in ((0, 1), (1, 0)):
+        same = way[0] == arm
+        traffic += cars_along(
+            rng,
+            lane_map,
+            crossing.through(*way),
+            between=(start - 60.0, ARM - 5.0),
+            apart=(45.0, 95.0),
+            keep_clear=(start - 25.0, start + 30.0) if same else None,
+            priority=2,
+        )
+    if arm != 2:
+        side = crossing.through(2, int(rng.integers(2)))
+        traffic.append(driver_on(lane_map, side, start=ARM - rng.uniform(25.0, 50.0), speed=6.0))
+    return traffic
 
 
 def _crossing_traffic(
