@@ -45,7 +45,7 @@ LAYERS = {
     "CARPARK_AREA": Layer.CARPARK,
 }
 AREA_LAYERS = [name for name, layer in LAYERS.items() if layer.value in AreaKind._value2member_map_]
-DRIVABLE = (AreaKind.ROAD_SEGMENT, AreaKind.INTERSECTION, AreaKind.DRIVABLE, AreaKind.CARPARK)
+DRIVABLE = (AreaKind.ROAD_SEGMENT, AreaKind.INTERSECTION, AreaKind.GENERIC, AreaKind.CARPARK)
 
 
 @pytest.fixture(scope="module")

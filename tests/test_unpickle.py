@@ -52,6 +52,15 @@ def test_arrays_come_back_equal(array: np.ndarray, protocol: int) -> None:
     assert type(np.asarray(found)) is np.ndarray
 
 
+def outcome(data: bytes) -> str:
+    """What reading gives; any error but DataError goes through and fails the test."""
+    try:
+        load_restricted(data)
+    except DataError as error:
+        return "refused" if str(error).startswith("pickle: ") else str(error)
+    return "content"
+
+
 @pytest.mark.parametrize("protocol", [0, 1, 2])
 def test_empty_arrays_of_old_protocols_name_builtins_and_are_refused(protocol: int) -> None:
     """Python writes empty bytes as a call of `bytes` there, and no builtin is on the list."""
@@ -194,7 +203,7 @@ def test_masked_arrays_and_other_subtypes_are_refused() -> None:
 )
 def test_build_cannot_change_what_the_names_mean(target: bytes, state: bytes) -> None:
     data = b"\x80\x02" + target + state + b"b."
-    pickletools.dis(data, out=open(os.devnull, "w"))  # the pickle itself is well formed
+    assert list(pickletools.genops(data))[-1][0].name == "STOP"  # a well-formed pickle
     with pytest.raises(DataError):
         load_restricted(data)
     record = pickle.dumps(np.arange(2.0))
@@ -207,7 +216,7 @@ def test_build_on_a_finished_array_is_checked_again() -> None:
         b"(N}X\x05\x00\x00\x00shapeK\x02st",  # slot state: setattr(array, "shape", 2)
         b"(N}X\x07\x00\x00\x00stridesK\x7fst",
     ):
-        with pytest.raises(UnsafePickleError, match="sets attribute|unknown state"):
+        with pytest.raises(UnsafePickleError, match=r"sets attribute|unknown state"):
             load_restricted(array + state + b"b.")
 
 
@@ -260,20 +269,14 @@ def test_every_truncation_is_a_data_error_with_the_file_name(tmp_path: Path) -> 
 
 @given(data=st.binary(max_size=200))
 def test_random_bytes_never_raise_anything_else(data: bytes) -> None:
-    try:
-        load_restricted(b"\x80\x04" + data)
-    except DataError as error:
-        assert str(error).startswith("pickle: ")
+    assert outcome(b"\x80\x04" + data) in ("content", "refused")
 
 
 @given(data=st.data())
 def test_a_changed_byte_never_raises_anything_else(data: st.DataObject) -> None:
     whole = bytearray(pickle.dumps([np.arange(3.0), np.float32(2), "x"], protocol=2))
     whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
-    try:
-        load_restricted(bytes(whole))
-    except DataError as error:
-        assert str(error).startswith("pickle: ")
+    assert outcome(bytes(whole)) in ("content", "refused")
 
 
 def test_a_missing_file_is_a_data_error(tmp_path: Path) -> None:

@@ -14,8 +14,6 @@ from drivelab.data.nuplan.log import log_files
 from drivelab.data.sqlite import check_complete
 from drivelab.errors import DataError
 
-_PICKLE_END = b"."  # the STOP opcode that ends every pickle
-
 
 @dataclass(frozen=True, slots=True)
 class Holding:
@@ -81,8 +79,8 @@ def verify_navsim(
 ) -> list[Finding]:
     """What is missing or damaged; an empty list when all is well.
 
-    Every file is checked for truncation by its ends and header. `split` is also resolved to its
-    scenes, which reads all its logs. `deep` reads every frame of every log.
+    Every log is unpickled, every SQLite file is measured against its header. `split` is also
+    resolved to its scenes. `deep` checks every frame of every log.
     """
     findings: list[Finding] = []
     if root is not None:
@@ -143,7 +141,7 @@ def _check_logs(root: Path, deep: bool) -> list[Finding]:
             findings.append(
                 Finding(str(folder), f"{len(files)} logs, the official release has {expected}")
             )
-        check = _check_frames if deep else _check_end
+        check = _check_frames if deep else NavsimLog
         findings += _attempts((file, check, file) for file in files)
     return findings
 
@@ -165,15 +163,6 @@ def _attempts(checks: Iterator) -> list[Finding]:
         except DataError as error:
             findings.append(Finding(str(file), str(error)))
     return findings
-
-
-def _check_end(file: Path) -> None:
-    with file.open("rb") as stream:
-        start = stream.read(1)
-        stream.seek(-1 if start else 0, 2)
-        end = stream.read(1)
-    if start != b"\x80" or end != _PICKLE_END:
-        raise DataError("does not begin and end as a pickle does; fetch it again", file=file)
 
 
 def _check_frames(file: Path) -> None:

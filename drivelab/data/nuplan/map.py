@@ -28,7 +28,7 @@ INTERSECTION_KINDS = (
 _AREA_LAYERS = (
     (AreaKind.INTERSECTION, "intersections", "intersection_type_fid", INTERSECTION_KINDS),
     (AreaKind.CARPARK, "carpark_areas", "", ()),
-    (AreaKind.DRIVABLE, "generic_drivable_areas", "", ()),
+    (AreaKind.GENERIC, "generic_drivable_areas", "", ()),
     (AreaKind.ROAD_SEGMENT, "road_segments", "", ()),
     (AreaKind.STOP, "stop_polygons", "stop_polygon_type_fid", STOP_KINDS),
     (AreaKind.CROSSWALK, "crosswalks", "", ()),
