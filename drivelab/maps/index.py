@@ -24,6 +24,7 @@ class Layer(StrEnum):
     INTERSECTION = "intersection"
     CARPARK = "carpark"
     DRIVABLE = "drivable"
+    GENERIC = "generic"
     ROAD_SEGMENT = "road_segment"
     STOP = "stop"
     CROSSWALK = "crosswalk"

@@ -7,6 +7,7 @@ as NAVSIM runs it, including which of several equal paths wins.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import shapely
@@ -136,7 +137,7 @@ def _known(lane_map: LaneMap, name: str, *, backward: bool = False) -> list[str]
 
 def _close_gaps(lane_map: LaneMap, route: list[str]) -> list[str]:
     closed = route[:1]
-    for last, block in zip(route[:-1], route[1:], strict=True):
+    for last, block in pairwise(route):
         if last not in lane_map.blocks[block].predecessors:
             path = block_path(last, [block], lambda name: _known(lane_map, name), FORWARD_DEPTH)
             if path is not None and len(path) >= 3:

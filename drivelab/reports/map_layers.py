@@ -21,6 +21,7 @@ _ROAD_LAYERS = (
     Layer.ROADBLOCK_CONNECTOR,
     Layer.INTERSECTION,
     Layer.DRIVABLE,
+    Layer.GENERIC,
     Layer.ROAD_SEGMENT,
     Layer.LANE,
     Layer.LANE_CONNECTOR,

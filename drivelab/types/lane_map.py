@@ -20,7 +20,8 @@ class AreaKind(StrEnum):
 
     INTERSECTION = "intersection"
     CARPARK = "carpark"
-    DRIVABLE = "drivable"  # asphalt without lanes (nuPlan: generic drivable areas)
+    DRIVABLE = "drivable"  # asphalt that scores count as drivable
+    GENERIC = "generic"  # nuPlan's generic drivable areas: NAVSIM does not count them
     ROAD_SEGMENT = "road_segment"
     STOP = "stop"
     CROSSWALK = "crosswalk"
