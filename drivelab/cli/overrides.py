@@ -1,6 +1,6 @@
 """The user's words -> Hydra overrides, checked before Hydra is imported.
 
-Short forms become long ones (`data=embedded` is `bench.data=embedded`), `agent=module:Class` becomes
+Short forms become long ones (`data=embedded`: `bench.data=embedded`), `agent=module:Class` becomes
 the choice `custom` with that target, and a misspelt key or choice is answered at once with the
 nearest name.
 """

@@ -94,8 +94,8 @@ def _lines(result: RunResult) -> list[tuple[str, str]]:
     counts = f"{summary.n_done} / {summary.n_failed} / {summary.n_expected}"
     lines += [
         ("done / failed / expected", counts),
-        ("data", f"{summary.data}: {result.label}"),
-        ("agent sees", SEES[result.privilege]),
+        ("data", result.label),
+        ("agent sees", SEES[result.privilege] if not result.from_file else FROM_FILE),
         ("scene set", summary.scene_set_sha256[:12]),
     ]
     return lines
@@ -106,6 +106,7 @@ SEES = {
     "state": "also the map and the boxes (privileged)",
     "future": "also the recorded future (upper bound)",
 }
+FROM_FILE = "unknown: the plans came from a file"
 
 
 def _missing(summary: Summary) -> str:

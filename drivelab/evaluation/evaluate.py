@@ -48,6 +48,7 @@ class RunResult:
     label: str  # of the data, as printed wherever a number is
     privilege: str  # what the agent saw besides its sensors
     interrupted: bool = False
+    from_file: bool = False  # the plans were made elsewhere: nobody knows what their agent saw
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,8 @@ def evaluate(settings: EvalSettings, monitor: Monitor) -> RunResult:
             write_rows(folder.rows, table, job.worker.metric.subscores)
             write_summary(folder.summary, summary)
     privilege = str(job.worker.agent.rig.privilege)
-    return RunResult(folder.path, summary, job.label, privilege, interrupted)
+    from_file = settings.verb == "score"
+    return RunResult(folder.path, summary, job.label, privilege, interrupted, from_file)
 
 
 def choose_scenes(

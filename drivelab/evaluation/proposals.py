@@ -8,7 +8,7 @@ from pathlib import Path
 from drivelab.data.proposals import PLAN_DT, read_plans
 from drivelab.errors import PlanError
 from drivelab.evaluation.run_folder import file_name, load_rollout
-from drivelab.types import Observation, Plan, SensorRig
+from drivelab.types import Observation, Plan, Privilege, SensorRig
 
 
 class ProposalAgent:
@@ -33,9 +33,9 @@ class ProposalAgent:
 class StoredPlans:
     """Answers with the plans that a run kept in its `rollouts/`."""
 
-    rig = SensorRig(history=1)
-
-    def __init__(self, run: str, journal: str) -> None:
+    def __init__(self, run: str, journal: str, privilege: str = "none") -> None:
+        # What the agent that made the plans saw; these numbers are still its own.
+        self.rig = SensorRig(history=1, privilege=Privilege(privilege))
         # `journal` ties a rescore to the rows it was made from: their file's hash is its identity.
         self.run, self.journal = Path(run), journal
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -50,9 +51,11 @@ class Outcome:
     traceback: str = ""
 
 
-def failed_outcome(scene: str, error: str, traceback: str = "", **columns: Any) -> Outcome:
-    """The row of a scene that gave no score."""
-    row = {"scene": scene, "status": FAILED, "error": error, **columns}
+def failed_outcome(
+    scene: str, error: str, traceback: str = "", columns: Mapping[str, Any] = MappingProxyType({})
+) -> Outcome:
+    """The row of a scene that gave no score, with what is known of it in `columns`."""
+    row = {**columns, "scene": scene, "status": FAILED, "error": error}
     return Outcome(scene, row, traceback=traceback or error)
 
 

@@ -111,7 +111,7 @@ class Worker:
                 row = {**_scene_columns(item), **_score_columns(score)}
                 return Outcome(item.id, row, score.states, plan.poses, plan.dt)
         item.time_score = _milliseconds(start)
-        return failed_outcome(item.id, item.error, item.trace, **_scene_columns(item))
+        return failed_outcome(item.id, item.error, item.trace, _scene_columns(item))
 
 
 def seed_libraries(seed: int, index: int) -> None:

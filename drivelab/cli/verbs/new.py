@@ -55,7 +55,8 @@ def write_agent(name: str, folder: Path, *, inside_checkout: bool) -> list[Path]
     module = f"drivelab.agents.{name}.agent" if inside_checkout else f"{name}.agent"
     for template, place in places.items():
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(_render(template, name=name, module=module, kind=class_name(name)))
+        names = {"name": name, "module": module, "kind": class_name(name)}
+        place.write_text(_render(template, inside=inside_checkout, **names))
     return list(places.values())
 
 
@@ -68,12 +69,14 @@ def _is_checkout(folder: Path) -> bool:
     return (folder / "conf/agent").is_dir() and (folder / "drivelab/cli").is_dir()
 
 
-def _render(template: str, **names: str) -> str:
+def _render(template: str, **names: str | bool) -> str:
     from importlib.resources import files
 
     import jinja2
 
     text = (files("drivelab.cli") / "templates" / f"{template}.j2").read_text()
     # Code, not HTML; the names were checked to be identifiers.
-    environment = jinja2.Environment(keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        keep_trailing_newline=True, trim_blocks=True, undefined=jinja2.StrictUndefined
+    )
     return environment.from_string(text).render(**names)

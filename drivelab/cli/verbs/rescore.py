@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from drivelab.cli.words import read_words
+from drivelab.errors import ConfigError
 
 USAGE = """usage: drivelab rescore RUN [metric=NAME] [workers=N] [run.dir=DIR] [quiet=true]
 
@@ -23,8 +24,6 @@ def run(words: Sequence[str]) -> int:
     keys = ("metric", "workers", "run.dir", "run.root", "quiet")
     found = read_words(words, keys, places=("RUN",))
     if "RUN" not in found:
-        from drivelab.errors import ConfigError
-
         raise ConfigError("rescore needs a run folder: drivelab rescore runs/RUN [metric=NAME]")
     return _rescore(Path(found["RUN"]), found)
 
@@ -40,7 +39,12 @@ def _rescore(folder: Path, found: dict[str, str]) -> int:
     old = open_existing(folder)
     config = stored_config(folder)
     environment = json.loads((folder / "env.json").read_text())
-    agent = {"_target_": AGENT, "run": str(folder.resolve()), "journal": str(old.journal)}
+    agent = {
+        "_target_": AGENT,
+        "run": str(folder.resolve()),
+        "journal": str(old.journal),
+        "privilege": environment["privilege"],
+    }
     bench = dict(config["bench"])
     if "metric" in found:
         bench["metric"] = found["metric"]
@@ -52,7 +56,7 @@ def _rescore(folder: Path, found: dict[str, str]) -> int:
         verb="rescore",
         seed=old.identity["seed"],
         scenes=tuple(environment["scenes"]),
-        workers=int(found.get("workers", "1")),
+        workers=_workers(found.get("workers", "1")),
         run_dir=Path(found["run.dir"]) if "run.dir" in found else None,
         runs_root=Path(found.get("run.root", "runs")),
         config={**config, "agent": agent, "bench": bench},
@@ -61,3 +65,9 @@ def _rescore(folder: Path, found: dict[str, str]) -> int:
     monitor = ConsoleMonitor(quiet=found.get("quiet") == "true")
     result = evaluate(settings, monitor)
     return show_result(result, report=True, monitor=monitor, bench=bench)
+
+
+def _workers(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise ConfigError(f"workers={text}: expected a whole number, 1 or more")
+    return int(text)

@@ -18,7 +18,16 @@ from drivelab.errors import ConfigError, nearest_name
 OPENSCENE_VARIABLE = "OPENSCENE_DATA_ROOT"
 MAPS_VARIABLE = "NUPLAN_MAPS_ROOT"
 DATA_CHOICES = ("auto", "real", "embedded")
-SPLITS = ("navtest", "navmini", "navtrain")
+SPLITS = (
+    "navtest",
+    "navmini",
+    "navtrain",
+    "navhard_two_stage",
+    "warmup_two_stage",
+    "warmup_test_e2e",
+    "private_test_e2e",
+    "private_test_hard_two_stage",
+)
 EMBEDDED_SPLIT = "labmini"
 
 

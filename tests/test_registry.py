@@ -1,0 +1,78 @@
+"""Plugs are found without importing them; broken ones are named; options are checked."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from drivelab.errors import ConfigError
+from drivelab.registry import build, find_plugs, load_object
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installed package with one good and one broken agent."""
+    info = tmp_path / "toyplug-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toyplug\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[drivelab.agents]\ngood = toyplug.agent:Good\nbad = toyplug_gone.agent:Bad\n"
+    )
+    package = tmp_path / "toyplug"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "agent.py").write_text("raise RuntimeError('imported too early')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def test_plugs_are_found_and_broken_ones_named(plugin: Path) -> None:
+    found = find_plugs("drivelab.agents")
+    assert found.plugs["good"].target == "toyplug.agent:Good"
+    assert found.plugs["good"].origin == "toyplug"
+    assert "bad" not in found.plugs
+    assert "toyplug_gone" in found.broken["bad"]
+    assert "toyplug.agent" not in sys.modules
+
+
+def test_a_plug_that_fails_at_import_is_told_by_name(plugin: Path) -> None:
+    with pytest.raises(ConfigError, match=r"toyplug\.agent.*imported too early"):
+        load_object("toyplug.agent:Good")
+
+
+def test_both_spellings_load_the_same() -> None:
+    assert load_object("drivelab.types:Plan") is load_object("drivelab.types.Plan")
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("Plan", r"names no class: expected package\.module:Class"),
+        ("no_such_package.mod:Plan", "no module 'no_such_package'"),
+        ("drivelab.types:Plam", r"no 'Plam'; did you mean 'Plan'\?"),
+    ],
+)
+def test_wrong_targets_say_what_is_wrong(target: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_object(target)
+
+
+def test_inner_nodes_are_built_first_and_extras_only_where_known() -> None:
+    spec = {
+        "_target_": "types:SimpleNamespace",
+        "rig": {"_target_": "drivelab.types:SensorRig", "history": 2},
+        "plain": {"a": [1, 2]},
+    }
+    made = build(spec)
+    assert made.rig.history == 2
+    assert made.plain == {"a": [1, 2]}
+    rig = build(spec["rig"], device="cpu", lidar=True)
+    assert rig.lidar
+    assert not hasattr(rig, "device")
+
+
+def test_an_unknown_option_offers_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"no option 'histori'; did you mean 'history'\?"):
+        build({"_target_": "drivelab.types:SensorRig", "histori": 2})
