@@ -1,0 +1,47 @@
+# Two commands do everything on a fresh machine: `make eval` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+AGENTS := constant_velocity idm pdm_closed human
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: eval test lint format bench clean
+
+eval: $(VENV)/.core  ## score four agents on the embedded split, with a report each
+	@for agent in $(AGENTS); do \
+	  $(BIN)/drivelab eval agent=$$agent bench=navsim data=embedded run.dir=runs/first-$$agent || exit $$?; \
+	done
+	@$(BIN)/drivelab report $(AGENTS:%=runs/first-%)
+
+test: $(VENV)/.dev  ## the whole default suite
+	$(BIN)/pytest -n 2 --dist loadfile -m "not gpu and not carla and not slow"
+
+lint: $(VENV)/.dev  ## style, types, floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy drivelab
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev  ## every figure of the speed table
+	$(BIN)/python benchmarks/navsim_scorer.py
+	$(BIN)/python benchmarks/eval_throughput.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: $(VENV)/bin/python pyproject.toml setup.py constraints.txt
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
