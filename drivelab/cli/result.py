@@ -83,14 +83,14 @@ def executable() -> str:
 def _lines(result: RunResult) -> list[tuple[str, str]]:
     summary = result.summary
     low, high = summary.score_ci95 or (None, None)
-    interval = f"  [{_number(low)}, {_number(high)}]" if summary.score_ci95 else ""
+    interval = f"  [{number(low)}, {number(high)}]" if summary.score_ci95 else ""
     lines = [
         ("metric", summary.metric),
-        ("score (95 % interval)", f"{_number(summary.score)}{interval}"),
+        ("score (95 % interval)", f"{number(summary.score)}{interval}"),
     ]
     if summary.score_failed_as_zero != summary.score:
-        lines.append(("score, failed as zero", _number(summary.score_failed_as_zero)))
-    lines += [(f"  {name}", _number(value)) for name, value in summary.subscores.items()]
+        lines.append(("score, failed as zero", number(summary.score_failed_as_zero)))
+    lines += [(f"  {name}", number(value)) for name, value in summary.subscores.items()]
     counts = f"{summary.n_done} / {summary.n_failed} / {summary.n_expected}"
     lines += [
         ("done / failed / expected", counts),
@@ -125,7 +125,8 @@ def _worst_scene(folder: Path) -> str:
     return str(min(rows, key=lambda row: row["score"])["scene"]) if rows else "SCENE"
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Four decimals, or a dash."""
     return "-" if value is None else f"{value:.4f}"
 
 

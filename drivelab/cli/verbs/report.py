@@ -1,4 +1,4 @@
-"""`drivelab report`: write report.html of a run again."""
+"""`drivelab report`: write report.html of a run again, or one table of several runs."""
 
 from __future__ import annotations
 
@@ -9,17 +9,50 @@ from drivelab.cli.words import read_words
 from drivelab.errors import ConfigError
 
 USAGE = """usage: drivelab report RUN
+       drivelab report RUN RUN [RUN ...] [out=FILE]
 
-Writes RUN/report.html again from its rows and rollouts."""
+One run: writes RUN/report.html again from its rows and rollouts.
+Several runs: prints one table and writes it to FILE (default: comparison.html beside
+the first run); refused when metric version or set of scenes differ."""
 
 
 def run(words: Sequence[str]) -> int:
     """Run the verb."""
-    found = read_words(words, (), places=("RUN",))
-    if "RUN" not in found:
+    folders = [Path(word) for word in words if "=" not in word and not word.startswith("-")]
+    found = read_words([word for word in words if Path(word) not in folders], ("out",))
+    if not folders:
         raise ConfigError("report needs a run folder: drivelab report runs/RUN")
+    if len(folders) > 1:
+        return _compare(folders, Path(found.get("out", folders[0].parent / "comparison.html")))
+    if "out" in found:
+        raise ConfigError("out= is for several runs; one run's report is written into its folder")
     from drivelab.cli.report_file import make_report, stored_config
 
-    folder = Path(found["RUN"])
-    print(f"report: {make_report(folder, stored_config(folder)['bench'])}")
+    print(f"report: {make_report(folders[0], stored_config(folders[0])['bench'])}")
+    return 0
+
+
+def _compare(folders: Sequence[Path], out: Path) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from drivelab.cli.result import number
+    from drivelab.reports.compare import read_comparable, write_comparison
+
+    runs = sorted(read_comparable(folders), key=lambda run: run["score"] or 0.0, reverse=True)
+    first = runs[0]
+    table = Table(title=f"{first['bench']}: {first['label']}, {first['metric']}")
+    table.add_column("")  # agents side by side: sub-scores have long names, agents short ones
+    for one in runs:
+        table.add_column(
+            one["agent"] if one["final"] else f"{one['agent']} (NOT FINAL)", justify="right"
+        )
+    table.add_row("score", *(number(one["score"]) for one in runs))
+    table.add_row("  95 % from", *(number((one["score_ci95"] or [None])[0]) for one in runs))
+    table.add_row("  to", *(number((one["score_ci95"] or [None])[-1]) for one in runs))
+    for name in first["subscores"]:
+        table.add_row(name, *(number(one["subscores"].get(name)) for one in runs))
+    table.add_row("done", *(f"{one['n_done']}/{one['n_expected']}" for one in runs))
+    Console(highlight=False).print(table)
+    print(f"comparison: {write_comparison(folders, out)}")
     return 0
