@@ -66,7 +66,8 @@ def _column(name: str, values: list[Any], subscores: Sequence[str]) -> Any:
         kind = _infer(values)
         if kind == pa.string():
             values = [None if value is None else str(value) for value in values]
-    return pa.array(values, type=kind)
+    # NaN becomes null: "there is none", and equal tables compare as equal.
+    return pa.array(values, type=kind, from_pandas=True)
 
 
 def _infer(values: list[Any]) -> Any:

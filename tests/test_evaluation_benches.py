@@ -1,0 +1,74 @@
+"""Which data a bench uses: never guessed in silence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from drivelab.errors import ConfigError, DrivelabError
+from drivelab.evaluation.benches.navsim import MAPS_VARIABLE, OPENSCENE_VARIABLE, NavsimBench
+from drivelab.evaluation.benches.reallogs import ROOT_VARIABLE, ReallogsBench
+
+
+@pytest.fixture(autouse=True)
+def no_roots(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (OPENSCENE_VARIABLE, MAPS_VARIABLE, ROOT_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_auto_without_roots_is_the_embedded_split() -> None:
+    bench = NavsimBench()
+    source = bench.source()
+    assert (source.data, bench.split_name(source)) == ("embedded", "labmini")
+    assert source.label == "labmini (embedded, not NAVSIM)"
+
+
+@pytest.mark.parametrize(
+    ("present", "missing"),
+    [(OPENSCENE_VARIABLE, MAPS_VARIABLE), (MAPS_VARIABLE, OPENSCENE_VARIABLE)],
+)
+@pytest.mark.parametrize("data", ["auto", "real"])
+def test_one_root_alone_is_an_error(
+    present: str, missing: str, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(present, str(tmp_path))
+    with pytest.raises(ConfigError, match=rf"{present}.* is .*, but {missing} .* is not set"):
+        NavsimBench(data=data).source()
+
+
+def test_real_never_falls_back() -> None:
+    with pytest.raises(ConfigError, match=f"{OPENSCENE_VARIABLE}.*{MAPS_VARIABLE}.*are not set"):
+        NavsimBench(data="real").source()
+
+
+@pytest.mark.parametrize("data", ["auto", "real"])
+def test_roots_without_the_split_are_an_error(data: str, tmp_path: Path) -> None:
+    bench = NavsimBench(data=data, openscene_root=str(tmp_path), maps_root=str(tmp_path))
+    with pytest.raises(DrivelabError):
+        bench.source().scene_ids()
+
+
+def test_one_folder_can_hold_both_roots() -> None:
+    assert NavsimBench(root="/d").roots({}) == ("/d", "/d/maps")
+    environment = {OPENSCENE_VARIABLE: "/o", MAPS_VARIABLE: "/m"}
+    assert NavsimBench().roots(environment) == ("/o", "/m")
+    assert NavsimBench(maps_root="/x").roots(environment) == ("/o", "/x")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"split": "navtset"}, r"did you mean 'navtest'\?"),
+        ({"split": "labmini"}, "chosen by data=embedded"),
+        ({"data": "embeded"}, r"did you mean 'embedded'\?"),
+    ],
+)
+def test_misspelt_choices_offer_the_nearest(options: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        NavsimBench(**options)
+
+
+def test_reallogs_without_a_root_says_how_to_name_one() -> None:
+    with pytest.raises(ConfigError, match=r"data\.root=DIR"):
+        ReallogsBench().source()
