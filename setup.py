@@ -2,7 +2,7 @@
 
 from setuptools import find_packages, setup
 
-# Real folders at the top of the checkout; `drivelab/<name>` holds a link for tools that read source.
+# Real folders at the top of the checkout; `drivelab/<name>` links to each for tools that read code.
 SOURCE_FOLDERS = ("agents", "sim", "kernels", "conf", "scenarios")
 
 package_dir = {"drivelab": "drivelab"}

@@ -1,4 +1,4 @@
-"""Print the README's table: every bundled agent on every bench, by the `drivelab` commands it names.
+"""Print the table of README.md: every bundled agent on every bench, by `drivelab` commands.
 
 Run: `python benchmarks/agents_table.py [REAL_LOGS_ROOT]`. Without the root the column of real logs
 is left out.

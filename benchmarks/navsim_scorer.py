@@ -6,12 +6,8 @@ one thread, small synthetic scenes (1-7 agents), median wall time.
 
 from __future__ import annotations
 
-import os
-
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ[variable] = "1"
-
 import json
+import os
 import platform
 import resource
 import sys
@@ -19,21 +15,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
-
-from golden_worlds import archive, golden_scene
-
-from drivelab.metrics.navsim.epdms import Epdms
-from drivelab.metrics.navsim.pdm_closed.planner import plan_pdm_closed, route_context
-from drivelab.metrics.navsim.pdms import Pdms
-from drivelab.metrics.navsim.prepared import PLAN_DT
-from drivelab.metrics.navsim.rules import PDMS_V1_1
+def single_threaded() -> None:
+    """Start this program again with one thread: libraries read these variables once, at import."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+    if any(os.environ.get(name) != "1" for name in names):
+        os.execve(
+            sys.executable, [sys.executable, *sys.argv], {**os.environ, **dict.fromkeys(names, "1")}
+        )
 
 
 def median_ms(job: Callable[[], object], repeats: int) -> float:
     """Median wall time of `repeats` calls after one warm-up [ms]."""
+    import numpy as np
+
     job()
     times = []
     for _ in range(repeats):
@@ -43,8 +38,19 @@ def median_ms(job: Callable[[], object], repeats: int) -> float:
     return 1e3 * float(np.median(times))
 
 
-def measure() -> list[tuple[str, float, float | None, float]]:
+def measure() -> list[tuple[str, float, float | None, float | None]]:
     """Rows of (job, ms, peer's ms, limit in ms); medians over scenes of medians over calls."""
+    import numpy as np
+
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+    from golden_worlds import archive, golden_scene
+
+    from drivelab.metrics.navsim.epdms import Epdms
+    from drivelab.metrics.navsim.pdm_closed.planner import plan_pdm_closed, route_context
+    from drivelab.metrics.navsim.pdms import Pdms
+    from drivelab.metrics.navsim.prepared import PLAN_DT
+    from drivelab.metrics.navsim.rules import PDMS_V1_1
+
     scenes = [golden_scene(i) for i in range(min(20, len(archive().scenes)))]
     metric = Pdms()
     prepared = [metric.prepare(scene) for scene in scenes]
@@ -55,8 +61,9 @@ def measure() -> list[tuple[str, float, float | None, float]]:
         times = [median_ms(lambda i=i: job(i), repeats) for i in range(len(scenes))]
         return float(np.median(times))
 
-    rows = []
-    for size, peer, limit, repeats in ((1, 36.0, 1.5, 20), (64, 161.0, None, 5), (256, 585.0, 20.0, 3)):
+    rows: list[tuple[str, float, float | None, float | None]] = []
+    sizes = ((1, 36.0, 1.5, 20), (64, 161.0, None, 5), (256, 585.0, 20.0, 3))
+    for size, peer, limit, repeats in sizes:
         ms = per_scene(lambda i, n=size: metric.score(prepared[i], batch[:n], PLAN_DT), repeats)
         rows.append((f"pdms_v1.1, {size} plan{'s' * (size > 1)}", ms, peer, limit))
     extended = Epdms()
@@ -69,13 +76,16 @@ def measure() -> list[tuple[str, float, float | None, float]]:
         plan_pdm_closed(scenes[i], route_context(scenes[i]), PDMS_V1_1)
 
     rows.append(("PDM-Closed, 1 scene", per_scene(plan, 10), 277.0, 12.0))
-    rows.append(("prepare a scene (tracks, map, PDM-Closed)", per_scene(lambda i: metric.prepare(scenes[i]), 10), None, None))
+    ms = per_scene(lambda i: metric.prepare(scenes[i]), 10)
+    rows.append(("prepare a scene (tracks, map, PDM-Closed)", ms, None, None))
     return rows
 
 
 def main() -> None:
+    single_threaded()
     rows = measure()
-    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, one thread")
+    machine = platform.processor() or platform.machine()
+    print(f"{machine}, Python {platform.python_version()}, one thread")
     print(f"{'job':<44}{'ms':>9}{'official ms':>13}{'ratio':>8}{'limit ms':>10}")
     for job, ms, peer, limit in rows:
         ratio = f"{peer / ms:.0f}x" if peer else "-"
@@ -84,7 +94,9 @@ def main() -> None:
     print(f"peak memory {memory:.0f} MB (limit 500)")
     if len(sys.argv) > 1:
         names = ("job", "ms", "official_ms", "limit_ms")
-        Path(sys.argv[1]).write_text(json.dumps([dict(zip(names, row, strict=True)) for row in rows]))
+        Path(sys.argv[1]).write_text(
+            json.dumps([dict(zip(names, row, strict=True)) for row in rows])
+        )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,106 @@
+"""The package as a stranger gets it: a wheel, one import name, data inside, quick answers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[1]
+SOURCE_FOLDERS = ("agents", "sim", "kernels", "conf", "scenarios", "benchmarks", "tests")
+HEAVY = ("numba", "pyarrow", "hydra", "matplotlib", "torch", "ray", "scipy")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from a copy of the tracked files, so that nothing lying around gets in."""
+    folder = tmp_path_factory.mktemp("wheel")
+    copy = folder / "checkout"
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=CHECKOUT, capture_output=True, check=True, text=True
+    ).stdout.split("\0")
+    for name in filter(None, listed):
+        source, target = CHECKOUT / name, copy / name
+        if name.startswith("tests/golden/") or not (source.is_file() or source.is_symlink()):
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_symlink():
+            target.symlink_to(source.readlink())
+        else:
+            target.write_bytes(source.read_bytes())
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, copy],
+        check=True,
+    )
+    return next(folder.glob("*.whl"))
+
+
+@pytest.mark.install
+def test_wheel_holds_one_import_name_and_its_data(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.split("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"drivelab"}
+    for needed in (
+        "drivelab/py.typed",
+        "drivelab/conf/eval.yaml",
+        "drivelab/conf/agent/pdm_closed.yaml",
+        "drivelab/scenarios/labmini.npz",
+        "drivelab/agents/pdm_closed/README.md",
+        "drivelab/kernels/tracker.py",
+    ):
+        assert needed in names
+    tracked = subprocess.run(
+        ["git", "ls-files", "drivelab", *SOURCE_FOLDERS[:5]],
+        cwd=CHECKOUT,
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout.split()
+    modules = {name for name in tracked if name.endswith(".py")}
+    packed = {name.removeprefix("drivelab/") for name in names if name.endswith(".py")}
+    assert packed == {name.removeprefix("drivelab/") for name in modules}
+
+
+@pytest.mark.install
+def test_wheel_evaluates_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:
+    target = tmp_path / "site"
+    zipfile.ZipFile(wheel).extractall(target)
+    program = (
+        f"import sys; sys.path.insert(0, {str(target)!r}); import drivelab; "
+        f"assert drivelab.__file__.startswith({str(target)!r}), drivelab.__file__; "
+        "from drivelab.cli import main; sys.exit(main())"
+    )
+    words = ["eval", "agent=constant_velocity", "bench=navsim", "data=embedded", "limit=4"]
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program, *words, "quiet=true"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "4 / 0 / 4" in done.stdout
+    assert "labmini (embedded, not NAVSIM)" in done.stdout
+    assert len(list(tmp_path.glob("runs/*labmini*/report.html"))) == 1
+
+
+def test_no_generic_name_leaks(tmp_path: Path) -> None:
+    ask = f"from importlib.util import find_spec; print([n for n in {SOURCE_FOLDERS} if find_spec(n)])"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", ask], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["list"], ["eval", "agnt=x"], ["nothing"]])
+def test_quick_verbs_import_nothing_heavy(words: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", "from drivelab.cli import main; main()", *words],
+        capture_output=True,
+        text=True,
+    )
+    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
+    assert "drivelab.cli" in imported
+    assert not imported.intersection(HEAVY)
