@@ -58,12 +58,12 @@ def next_commands(result: RunResult) -> list[str]:
     """Three commands worth typing next, with the executable as the user calls it."""
     summary, run = result.summary, shlex.quote(str(result.folder))
     other = "constant_velocity" if summary.agent != "constant_velocity" else "pdm_closed"
-    embedded = " data=embedded" if summary.split == "labmini" else ""
+    same = shlex.join(_bench_words() or [f"bench={summary.bench}"])
     program = executable()
     scene = shlex.quote(f"scene={_worst_scene(result.folder)}")
     return [
         f"{program} render run={run} {scene}",
-        f"{program} eval agent={other} bench={summary.bench}{embedded}",
+        f"{program} eval agent={other} {same}",
         f"{program} new agent my_agent",
     ]
 
@@ -116,6 +116,14 @@ def _missing(summary: Summary) -> str:
     if summary.n_missing:
         parts.append(f"{summary.n_missing} missing")
     return f"{' and '.join(parts)} of {summary.n_expected} scenes"
+
+
+def _bench_words() -> list[str]:
+    """The words of this command that chose bench and data, to be typed again."""
+    heads = ("bench", "data", "split", "limit", "scenes")
+    if sys.argv[1:2] not in (["eval"], ["score"]):
+        return []
+    return [word for word in sys.argv[2:] if word.partition("=")[0].partition(".")[0] in heads]
 
 
 def _worst_scene(folder: Path) -> str:
