@@ -19,8 +19,8 @@ from drivelab.metrics.navsim.prepared import PLAN_DT, Prepared, prepare
 from drivelab.metrics.navsim.rules import COMFORT_BOUNDS, EPDMS_V2_2, PDMS_V1_1, NavsimRules
 from drivelab.metrics.navsim.subscores import Subscores, comfort_filters, score_states
 from drivelab.metrics.navsim.timeline import plan_states
-from drivelab.metrics.navsim.two_stage import StageEntry, StageRow, aggregate_two_stage
-from drivelab.types import PACIFICA
+from drivelab.metrics.navsim.two_stage import StageRow, aggregate_two_stage
+from drivelab.types import PACIFICA, StageEntry
 
 TOLERANCE = 1e-6
 RULES = {"v1": PDMS_V1_1, "v2": EPDMS_V2_2}

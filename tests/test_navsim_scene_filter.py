@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from drivelab.data.navsim.scene_filter import SceneFilter, TwoStageEntry, read_split
+from drivelab.data.navsim.scene_filter import SceneFilter, read_split
 from drivelab.data.navsim.splits import SPLITS, find_split
 from drivelab.errors import ConfigError, DataError
+from drivelab.types import StageEntry
 
 A, B = "97e1000000000000", "1001304290285954"
 SYNTHETIC = [f"{i:017x}" for i in range(4)]
@@ -56,8 +57,8 @@ def test_a_two_stage_mapping_is_read_in_order(tmp_path: Path) -> None:
     )
     pairs = ((SYNTHETIC[0], SYNTHETIC[1]), (SYNTHETIC[2], SYNTHETIC[3]))
     assert read_split(file).reactive_all_mapping == (
-        TwoStageEntry(A, B, pairs),
-        TwoStageEntry(B, A, ()),
+        StageEntry(A, B, pairs),
+        StageEntry(B, A, ()),
     )
 
 

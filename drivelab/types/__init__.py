@@ -11,6 +11,7 @@ from drivelab.types.ego import (
 from drivelab.types.lane_map import Area, AreaKind, Block, Lane, LaneMap, Window
 from drivelab.types.rollout import Rollout
 from drivelab.types.scene import CameraFrame, Command, Scene, SensorData
+from drivelab.types.stage import StageEntry
 from drivelab.types.tracks import AGENT_KINDS, KINDS, STATIC_KINDS, Tracks
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Scene",
     "SensorData",
     "SensorRig",
+    "StageEntry",
     "StateColumn",
     "Tracks",
     "VehicleParameters",

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from drivelab.errors import ConfigError, DataError
+from drivelab.types import StageEntry
 
 _TOKEN = re.compile(r"[0-9a-f]{16,17}")  # 17 characters: a synthetic scene
 _NULL = ("", "null", "Null", "NULL", "~")
@@ -58,22 +59,13 @@ class SceneFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class TwoStageEntry:
-    """A scene pair of stage one, and the synthetic pairs that follow it in stage two."""
-
-    now: str
-    previous: str
-    followups: tuple[tuple[str, str], ...]  # (now, previous)
-
-
-@dataclass(frozen=True, slots=True)
 class SplitFile:
     """A split as a YAML file describes it."""
 
     name: str
     filter: SceneFilter
     data_split: str | None = None  # folder under navsim_logs
-    reactive_all_mapping: tuple[TwoStageEntry, ...] = ()
+    reactive_all_mapping: tuple[StageEntry, ...] = ()
 
 
 _INTS = ("num_history_frames", "num_future_frames", "frame_interval", "max_scenes")
@@ -186,7 +178,7 @@ def _find_filter(split_file: Path, name: str) -> Path:
     )
 
 
-def _entries(value: Any, file: Path) -> Iterator[TwoStageEntry]:
+def _entries(value: Any, file: Path) -> Iterator[StageEntry]:
     if _scalar(value) is None and not isinstance(value, list):
         return
     if not isinstance(value, list):
@@ -200,7 +192,7 @@ def _entries(value: Any, file: Path) -> Iterator[TwoStageEntry]:
                 where=where,
             )
         now, previous = (normalise_token(token, file, where) for token in entry[:2])
-        yield TwoStageEntry(now, previous, tuple(_pairs(entry[2], file, where)))
+        yield StageEntry(now, previous, tuple(_pairs(entry[2], file, where)))
 
 
 def _pairs(value: Sequence[Any], file: Path, where: str) -> Iterator[tuple[str, str]]:

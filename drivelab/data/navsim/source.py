@@ -9,13 +9,13 @@ from typing import Any
 
 from drivelab.data.navsim.log import NavsimLog, Window, cut_windows
 from drivelab.data.navsim.scene import LICENCE, build_scene, check_spacing
-from drivelab.data.navsim.scene_filter import SceneFilter, TwoStageEntry
+from drivelab.data.navsim.scene_filter import SceneFilter
 from drivelab.data.navsim.splits import SPLITS, Split, find_split
 from drivelab.data.navsim.synthetic import read_synthetic, synthetic_file
 from drivelab.data.nuplan.layers import city_entries
 from drivelab.data.nuplan.map import load_nuplan_map
 from drivelab.errors import DataError
-from drivelab.types import Scene
+from drivelab.types import Scene, StageEntry
 
 _SYNTHETIC_LENGTH = 17  # characters of the token of a second-stage scene
 
@@ -72,7 +72,7 @@ class NavsimSource:
         return "real" if complete else "partial"
 
     @property
-    def mapping(self) -> tuple[TwoStageEntry, ...]:
+    def mapping(self) -> tuple[StageEntry, ...]:
         """Which synthetic scenes follow which real ones (two-stage splits)."""
         return self.split.file.reactive_all_mapping
 
@@ -207,7 +207,7 @@ class NavsimSource:
             )
 
     def _synthetic_tokens(self) -> tuple[str, ...]:
-        followups = (pair for entry in self.mapping for pair in entry.followups)
+        followups = (pair for entry in self.mapping for pair in entry.follow_ups)
         return tuple(dict.fromkeys(token for pair in followups for token in pair))
 
 

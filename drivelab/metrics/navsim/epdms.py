@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from drivelab.geometry.poses import compose
 from drivelab.metrics.aggregate import mean_over_valid
 from drivelab.metrics.metric import SceneScore
 from drivelab.metrics.navsim.events import find_events, margins
@@ -86,8 +87,14 @@ def scene_scores(
     parts: Subscores,
     reference: Subscores,
     human: Mapping[str, float] | None,
+    plans: Float[np.ndarray, "b t 3"],
 ) -> list[SceneScore]:
-    """Filtered sub-scores, score without two-frame comfort, events and margins of each plan."""
+    """Filtered sub-scores, score without two-frame comfort, events and margins of each plan.
+
+    The details also hold where the ego starts and where its plan ends (map frame [m]): two-stage
+    scores weight follow-up scenes by them.
+    """
+    ends = compose(scene.pose, np.asarray(plans, float)[:, -1])
     raw = epdms_columns(parts, reference)
     columns = raw if human is None else filter_by_human(raw, human)
     shift = np.zeros(states.shape[-1])
@@ -102,7 +109,14 @@ def scene_scores(
                 subscores={**row, TWO_FRAME: float("nan")},
                 states=states[b] + shift,
                 events=find_events(parts, b, states[b], scene.around, EPDMS_V2_2),
-                details={**margins(parts, b, states[b], scene.around), **unfiltered},
+                details={
+                    **margins(parts, b, states[b], scene.around),
+                    "start_x": float(scene.pose[0]),
+                    "start_y": float(scene.pose[1]),
+                    "end_x": float(ends[b, 0]),
+                    "end_y": float(ends[b, 1]),
+                    **unfiltered,
+                },
             )
         )
     return scores
@@ -135,7 +149,7 @@ class Epdms:
         scene, human = prepared
         states = scene.simulate(plans, dt)
         parts = score_states(states, scene.around, EPDMS_V2_2, scene.history)
-        return scene_scores(scene, states, parts, scene.reference, human)
+        return scene_scores(scene, states, parts, scene.reference, human, plans)
 
     def finish(
         self,

@@ -59,9 +59,12 @@ class EpdmsReactive(Epdms):
     ) -> list[SceneScore]:
         """Simulate each plan, let traffic answer it, judge it and the reference among them."""
         scores = []
-        for states in prepared.scene.simulate(plans, dt):
+        simulated = prepared.scene.simulate(plans, dt)
+        for plan, states in zip(plans, simulated, strict=True):
             scene = prepared.among(states)
             parts = score_states(states[None], scene.around, EPDMS_V2_2, scene.history)
             reference = score_states(scene.reference_track, scene.around, EPDMS_V2_2)
-            scores += scene_scores(scene, states[None], parts, reference, prepared.human)
+            scores += scene_scores(
+                scene, states[None], parts, reference, prepared.human, plan[None]
+            )
         return scores

@@ -15,18 +15,10 @@ from jaxtyping import Float
 from drivelab.errors import DataError
 from drivelab.metrics.navsim.extended_comfort import LONGEST_GAP, two_frame_comfort
 from drivelab.metrics.navsim.rules import EPDMS_V2_2
+from drivelab.types import StageEntry
 
 VARIANCE = 0.2  # of the weighting kernel exp(-d^2 / 0.2) [m^2]
 TWO_FRAME = "two_frame_extended_comfort"
-
-
-@dataclass(frozen=True, slots=True)
-class StageEntry:
-    """One row of a split's `reactive_all_mapping`."""
-
-    now: str
-    previous: str
-    follow_ups: tuple[tuple[str, str], ...]  # (follow-up of now, follow-up of previous)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
