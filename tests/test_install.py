@@ -87,7 +87,8 @@ def test_wheel_evaluates_outside_the_checkout(wheel: Path, tmp_path: Path) -> No
 
 
 def test_no_generic_name_leaks(tmp_path: Path) -> None:
-    ask = f"from importlib.util import find_spec; print([n for n in {SOURCE_FOLDERS} if find_spec(n)])"
+    names = f"[name for name in {SOURCE_FOLDERS} if find_spec(name)]"
+    ask = f"from importlib.util import find_spec; print({names})"
     done = subprocess.run(
         [sys.executable, "-P", "-c", ask], cwd=tmp_path, capture_output=True, text=True, check=True
     )

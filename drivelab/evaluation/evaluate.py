@@ -60,6 +60,7 @@ class _Job:
     scenes: tuple[str, ...]
     spec: WorkerSpec
     worker: Worker
+    metric: Metric  # the worker's, or around it what joins the stages of a split
     split: str
     data: str
     label: str
@@ -83,7 +84,7 @@ def evaluate(settings: EvalSettings, monitor: Monitor) -> RunResult:
             interrupted = _work(job, folder, rows, monitor)
             table = _finish(job, folder, rows, "interrupted" if interrupted else "lost")
             summary = _summarise(job, table, perf_counter() - start)
-            write_rows(folder.rows, table, job.worker.metric.subscores)
+            write_rows(folder.rows, table, job.metric.subscores)
             write_summary(folder.summary, summary)
     privilege = str(job.worker.agent.rig.privilege)
     from_file = settings.verb == "score"
@@ -130,6 +131,7 @@ def _prepare(settings: EvalSettings) -> _Job:
         scenes,
         spec,
         worker,
+        _joined(worker.metric, source),
         bench.split_name(source),
         "partial" if partial else source.data,
         label if partial else source.label,
@@ -137,12 +139,27 @@ def _prepare(settings: EvalSettings) -> _Job:
     )
 
 
+def _joined(metric: Metric, source: SceneSource) -> Metric:
+    """The metric of the whole run: two-stage splits join their scenes by their own rule."""
+    entries = getattr(source, "mapping", ())
+    if not entries:
+        return metric
+    if not metric.name.startswith("epdms"):
+        raise ConfigError(
+            f"{source.label} is a two-stage split, which {metric.name} cannot aggregate; "
+            "use bench=navsim_v2"
+        )
+    from drivelab.metrics.navsim.epdms_two_stage import TwoStageEpdms
+
+    return TwoStageEpdms(metric, entries)
+
+
 def _open_folder(job: _Job) -> tuple[RunFolder, bool]:
     settings = job.settings
     identity = fingerprint.identity(
         agent=settings.agent,
         bench=settings.bench,
-        metric=job.worker.metric.name,
+        metric=job.metric.name,
         scenes=job.scenes,
         seed=settings.seed,
         batch=settings.batch,
@@ -203,7 +220,7 @@ def _finish(
     job: _Job, folder: RunFolder, rows: Mapping[str, dict[str, Any]], why_missing: str
 ) -> list[dict[str, Any]]:
     """One row per expected scene, in scene order, after what needs several scenes."""
-    metric: Metric = job.worker.metric
+    metric = job.metric
     done = [dict(rows[s]) for s in job.scenes if s in rows and rows[s]["status"] == OK]
     finished = metric.finish(done, lambda scene: load_rollout(folder.rollout(scene))["states"])
     by_scene = {row["scene"]: row for row in finished}
@@ -216,7 +233,7 @@ def _finish(
 
 
 def _summarise(job: _Job, table: Sequence[Mapping[str, Any]], wall: float) -> Summary:
-    settings, metric = job.settings, job.worker.metric
+    settings, metric = job.settings, job.metric
     scores = score_rows(table, metric, settings.seed)
     return Summary(
         schema=SCHEMA,

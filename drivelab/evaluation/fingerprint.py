@@ -114,8 +114,18 @@ def _agent_files(agent: Mapping[str, Any]) -> dict[str, str]:
     if not target.startswith("drivelab."):
         source = inspect.getsourcefile(load_object(target))
         if source:
-            found[target] = _file_hash(Path(source))
+            found |= {str(path): _file_hash(path) for path in _sources_beside(Path(source))}
     return found
+
+
+def _sources_beside(source: Path) -> list[Path]:
+    """The file, or all Python files of the regular package it belongs to."""
+    root = source.parent
+    if not (root / "__init__.py").is_file():
+        return [source]
+    while (root.parent / "__init__.py").is_file():
+        root = root.parent
+    return sorted(root.rglob("*.py"))
 
 
 def _leaves(value: Any) -> Iterable[str]:
