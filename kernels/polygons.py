@@ -105,8 +105,8 @@ def polygon_contains_mask(polygons: tuple, p: int, points: Float[np.ndarray, "k 
     mask = 0
     for i in range(points.shape[0]):
         x, y = points[i, 0], points[i, 1]
-        if x <= low_x or x >= high_x or y <= low_y or y >= high_y:
-            continue
+        if not (low_x < x < high_x and low_y < y < high_y):
+            continue  # written so that NaN is outside: it would index a bin far beyond the arrays
         slot = first_bin + int(min((y - low_y) * per_metre, last_bin))
         inside = False
         for index in range(cells[slot], cells[slot + 1]):
@@ -157,9 +157,9 @@ def ring_meets_polygon(polygons: tuple, p: int, ring: Float[np.ndarray, "n 2"]) 
     """Whether a convex ring and polygon p share a point."""
     edges, start, bounds, _, _, _ = polygons
     bound = bounds[p]
-    if ring[:, 0].max() < bound[0] or ring[:, 0].min() > bound[2]:
-        return False
-    if ring[:, 1].max() < bound[1] or ring[:, 1].min() > bound[3]:
+    if not (ring[:, 0].max() >= bound[0] and ring[:, 0].min() <= bound[2]):
+        return False  # NaN ends here too
+    if not (ring[:, 1].max() >= bound[1] and ring[:, 1].min() <= bound[3]):
         return False
     if polygon_contains(polygons, p, ring[0, 0], ring[0, 1]):
         return True

@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 from jaxtyping import Float
 
-from drivelab.errors import DataError
+from drivelab.errors import DataError, PlanError
 from drivelab.geometry.boxes import ego_boxes
 from drivelab.geometry.poses import relative
 from drivelab.kernels.interpolate import interpolate_poses
@@ -56,9 +56,27 @@ class Prepared:
     def simulate(
         self, plans: Float[np.ndarray, "b k 3"], dt: float
     ) -> Float[np.ndarray, "b 41 11"]:
-        """Track plans with LQR and bicycle; states relative to the origin."""
-        poses = plan_states(np.asarray(plans, float), dt, self._local_pose, self.start)
-        return track_proposals(poses, self.initial, self.around.vehicle.wheel_base)
+        """Track plans with LQR and bicycle; states relative to the origin.
+
+        Raises:
+            PlanError: the plans are not (b, k, 3) at a dt above 0, or no vehicle can be simulated
+                on them: NaN, or finite numbers so large that the simulation overflows.
+        """
+        plans = np.asarray(plans, float)
+        if plans.ndim != 3 or plans.shape[1] < 1 or plans.shape[2] != 3 or not dt > 0:
+            raise PlanError(
+                f"plans have shape {plans.shape} at dt={dt} s, expected (b, k, 3) with at least "
+                "one pose, and dt above 0"
+            )
+        poses = plan_states(plans, dt, self._local_pose, self.start)
+        states = track_proposals(poses, self.initial, self.around.vehicle.wheel_base)
+        broken = ~np.isfinite(states).all(axis=(1, 2))
+        if broken.any():
+            raise PlanError(
+                f"plan {int(np.argmax(broken))} cannot be simulated from the ego pose of scene "
+                f"{self.scene_id}: it holds NaN or numbers that overflow; expected metres and rad"
+            )
+        return states
 
     @property
     def _local_pose(self) -> Float[np.ndarray, "3"]:
@@ -92,26 +110,49 @@ def prepare(scene: Scene, rules: NavsimRules) -> Prepared:
 
 
 def _check(scene: Scene) -> None:
+    """Refuse what would be scored wrongly or crash a kernel; messages name frame and track."""
     where = f"scene {scene.id}"
-    pose = scene.ego.state(scene.now)
-    if not np.isfinite(pose).all():
-        raise DataError(
-            f"the ego state of the current frame is not finite: {pose[:7]}",
-            where=f"{where}, ego, frame {scene.now}",
-        )
-    boxes = scene.tracks.poses[scene.now :]
-    broken = scene.tracks.valid[scene.now :] & ~np.isfinite(boxes).all(-1)
-    if broken.any():
-        frame, track = np.argwhere(broken)[0]
-        raise DataError(
-            f"the pose of track {scene.tracks.ids[track]!r} is not finite: {boxes[frame, track]}",
-            where=f"{where}, tracks, frame {scene.now + frame}",
-        )
     if not scene.route:
         raise DataError(
             "the route is empty; expected at least one block id (NAVSIM drops such scenes with "
             "has_route: true)",
             where=f"{where}, route",
+        )
+    if not any(np.isclose(scene.tracks.dt, spacing, rtol=1e-3) for spacing in (DT, PLAN_DT)):
+        raise DataError(
+            f"the frames are {scene.tracks.dt:g} s apart; this score reads recordings at {DT} s or "
+            f"{PLAN_DT} s, resample the log",
+            where=f"{where}, tracks, dt",
+        )
+    ego = scene.ego
+    states = np.hstack([ego.poses, ego.velocities, ego.accelerations])
+    if not np.isfinite(states).all():
+        frame = int(np.argmax(~np.isfinite(states).all(1)))
+        raise DataError(
+            f"the ego state is not finite: x, y, yaw, velocity, acceleration = {states[frame]}",
+            where=f"{where}, ego, frame {frame} (now is {scene.now})",
+        )
+    _check_tracks(scene, where)
+
+
+def _check_tracks(scene: Scene, where: str) -> None:
+    tracks = scene.tracks
+    valid = tracks.valid[scene.now :]
+    for name, values in (("pose", tracks.poses), ("velocity", tracks.velocities)):
+        broken = valid & ~np.isfinite(values[scene.now :]).all(-1)
+        if broken.any():
+            frame, track = np.argwhere(broken)[0] + (scene.now, 0)
+            raise DataError(
+                f"the {name} of track {tracks.ids[track]!r} is not finite: {values[frame, track]}",
+                where=f"{where}, tracks, frame {frame}",
+            )
+    wrong = valid.any(0) & ~(np.isfinite(tracks.sizes) & (tracks.sizes >= 0)).all(-1)
+    if wrong.any():
+        track = int(np.argmax(wrong))
+        raise DataError(
+            f"the size of track {tracks.ids[track]!r} is {tracks.sizes[track]}, expected a length "
+            "and a width in metres",
+            where=f"{where}, tracks",
         )
 
 
