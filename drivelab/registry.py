@@ -10,12 +10,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any
 
-from drivelab.errors import ConfigError, nearest_name
+from drivelab.errors import ConfigError, DrivelabError, nearest_name
 
 AGENTS = "drivelab.agents"
 WORLDS = "drivelab.worlds"
@@ -75,10 +76,8 @@ def load_object(target: str) -> Any:
             f"no module {error.name!r} for {target!r}: write package.module:Class, and run from "
             "the folder that holds it or install its package"
         ) from error
-    except Exception as error:
-        raise ConfigError(
-            f"{module_name} cannot be imported: {type(error).__name__}: {error}"
-        ) from error
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"{module_name} cannot be imported: {_told(error)}") from error
     if not hasattr(module, name):
         raise ConfigError(f"{module_name} has no {name!r}{nearest_name(name, vars(module))}")
     return getattr(module, name)
@@ -103,7 +102,20 @@ def build(spec: Mapping[str, Any], **extra: Any) -> Any:
                     f"it knows: {', '.join(sorted(known)) or 'none'}"
                 )
         options.update({k: v for k, v in extra.items() if k in known and k not in options})
-    return factory(**options)
+    try:
+        return factory(**options)
+    except DrivelabError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"{target} cannot be made: {_told(error)}") from error
+
+
+def _told(error: BaseException) -> str:
+    """What went wrong in code of others, and in which line of it."""
+    text = f"{type(error).__name__}: {error}".rstrip(": ")
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    own = last.filename == __file__ or last.filename.startswith("<")
+    return text if own else f"{text} ({last.filename}, line {last.lineno})"
 
 
 def _inner(value: Any) -> Any:

@@ -105,6 +105,9 @@ def test_the_first_infraction_is_the_earliest(settings: EvalSettings) -> None:
         ("shape", r"PlanError: Plan.poses has shape (8, 2), expected (t, 3)"),
         ("nan", "PlanError: Plan.poses[5] is [23.9"),
         ("short", "PlanError: Plan.poses has 7 rows at dt=0.5 s, expected at least 8"),
+        ("far", "PlanError: Plan.poses[0] is [3.9"),
+        ("complex", "PlanError: Plan.poses holds complex numbers"),
+        ("undecodable", r"ValueError: no file \udcff.pt"),
         ("type", "PlanError: expected a drivelab.types.Plan, got ndarray"),
     ],
 )
@@ -170,6 +173,28 @@ def test_threads_are_put_back_after_spawning(settings: EvalSettings) -> None:
     before = {name: os.environ.get(name) for name in processes.THREAD_VARIABLES}
     run(settings, workers=2, limit=8)
     assert {name: os.environ.get(name) for name in processes.THREAD_VARIABLES} == before
+
+
+def test_an_agent_cannot_write_into_what_it_is_scored_on(settings: EvalSettings) -> None:
+    rows = rows_of(run(settings, agent=agent("Meddling")))
+    assert [row["scene"] for row in rows if row["status"] != "ok"] == ["s003"]
+    assert rows[3]["error"] == "ValueError: assignment destination is read-only"
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_an_interrupt_inside_compiled_code_is_no_failed_scene(
+    settings: EvalSettings, batch: int
+) -> None:
+    options = agent("Faulty", fault="interrupts_within", scene="s006")
+    result = run(settings, agent=options, batch=batch)
+    assert result.interrupted
+    assert (result.summary.n_done, result.summary.n_failed) == (6 // batch * batch, 0)
+
+
+def test_a_file_is_no_run_folder(settings: EvalSettings, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"file is a file, expected a folder"):
+        run(settings, run_dir=tmp_path / "file")
 
 
 def test_an_interrupted_run_resumes_in_the_same_folder(

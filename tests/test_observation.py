@@ -44,6 +44,9 @@ def test_privilege_decides_what_of_the_scene_is_seen(toys: Any) -> None:
     assert state.frames == scene.now + 1
     assert state.tracks.poses.shape[0] == scene.now + 1
     assert future is scene
+    for seen in (state, future):
+        for array in (seen.ego.poses, seen.tracks.poses, seen.map.lanes["lane"].centreline):
+            assert not array.flags.writeable
 
 
 class Sensors:

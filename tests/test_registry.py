@@ -73,6 +73,26 @@ def test_inner_nodes_are_built_first_and_extras_only_where_known() -> None:
     assert not hasattr(rig, "device")
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("raise RuntimeError('no weights')", r"RuntimeError: no weights \(.*made\.py, line 3\)"),
+        ("raise SystemExit(0)", r"SystemExit: 0 \(.*made\.py, line 3\)"),
+    ],
+)
+def test_what_others_raise_is_told_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, message: str
+) -> None:
+    (tmp_path / "made.py").write_text(f"class Agent:\n    def __init__(self):\n        {body}\n")
+    (tmp_path / "exits.py").write_text("import sys\n\nsys.exit(0)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "made", raising=False)
+    with pytest.raises(ConfigError, match=f"made:Agent cannot be made: {message}"):
+        build({"_target_": "made:Agent"})
+    with pytest.raises(ConfigError, match=r"exits cannot be imported: SystemExit: 0 \(.*line 3\)"):
+        load_object("exits:Agent")
+
+
 def test_an_unknown_option_offers_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"no option 'histori'; did you mean 'history'\?"):
         build({"_target_": "drivelab.types:SensorRig", "histori": 2})

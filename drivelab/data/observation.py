@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 
 from drivelab.errors import ConfigError, DataError, nearest_name
 from drivelab.geometry.poses import relative
-from drivelab.types import CameraFrame, Observation, Privilege, Scene, SensorRig
+from drivelab.types import (
+    CameraFrame,
+    EgoTrajectory,
+    Lane,
+    Observation,
+    Privilege,
+    Scene,
+    SensorRig,
+    Tracks,
+)
 
 SPACING = 0.5  # time between the rows of the ego history [s]
 TOLERANCE = 0.1  # a recorded frame may stand this far from its row's time [s]
@@ -75,10 +84,22 @@ def check_rig(scene: Scene, rig: SensorRig, *, bench: str, who_has: str) -> None
 def _privileged(scene: Scene, privilege: Privilege) -> Scene | None:
     if privilege is Privilege.NONE:
         return None
+    _write_protect(scene)
     if privilege is Privilege.FUTURE:
         return scene
     # The sensors go too: they would hand out later frames. What the rig asked for is beside it.
     return replace(scene.without_future(), sensors=None)
+
+
+def _write_protect(scene: Scene) -> None:
+    """Make the scene's arrays read-only: the plan is scored on what the agent was handed."""
+    parts: tuple[EgoTrajectory | Tracks | Lane, ...]
+    parts = (scene.ego, scene.tracks, *scene.map.lanes.values())
+    for part in parts:
+        for field in fields(part):
+            value = getattr(part, field.name)
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
 
 
 def _images(

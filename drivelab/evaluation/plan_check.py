@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float
 
 from drivelab.errors import PlanError
 from drivelab.types import Plan
 
 HORIZON = 4.0  # every metric here looks this far [s]
+FARTHEST = 1e6  # no car gets there in time; beyond, squares of squares overflow [m, rad]
 
 
 def check_answer(plans: object, expected: int) -> Sequence[object]:
@@ -27,6 +29,8 @@ def check_plan(plan: object) -> Plan:
         raise PlanError(f"expected a drivelab.types.Plan, got {type(plan).__name__}")
     if not (isinstance(plan.dt, float | int) and np.isfinite(plan.dt) and plan.dt > 0):
         raise PlanError(f"Plan.dt is {plan.dt!r}, expected seconds above 0")
+    if np.iscomplexobj(plan.poses):
+        raise PlanError("Plan.poses holds complex numbers, expected real ones")
     try:
         poses = np.asarray(plan.poses, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -35,10 +39,7 @@ def check_plan(plan: object) -> Plan:
         raise PlanError(
             f"Plan.poses has shape {poses.shape}, expected (t, 3): x [m], y [m], yaw [rad]"
         )
-    bad = ~np.isfinite(poses).all(axis=1)
-    if bad.any():
-        row = int(bad.argmax())
-        raise PlanError(f"Plan.poses[{row}] is {poses[row].tolist()}, expected finite numbers")
+    _check_numbers(poses)
     needed = int(np.ceil(HORIZON / plan.dt - 1e-9))
     if len(poses) < needed:
         raise PlanError(
@@ -46,3 +47,17 @@ def check_plan(plan: object) -> Plan:
             f"to cover {HORIZON:g} s (the present pose is left out)"
         )
     return Plan(poses, float(plan.dt), plan.modes, plan.probabilities, plan.notes)
+
+
+def _check_numbers(poses: Float[np.ndarray, "t 3"]) -> None:
+    bad = ~np.isfinite(poses).all(axis=1)
+    if bad.any():
+        row = int(bad.argmax())
+        raise PlanError(f"Plan.poses[{row}] is {poses[row].tolist()}, expected finite numbers")
+    far = (np.abs(poses) > FARTHEST).any(axis=1)
+    if far.any():
+        row = int(far.argmax())
+        raise PlanError(
+            f"Plan.poses[{row}] is {poses[row].tolist()}, expected metres and radians in the ego "
+            f"frame, none beyond {FARTHEST:g}"
+        )

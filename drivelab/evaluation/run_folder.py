@@ -186,6 +186,8 @@ def choose_folder(
 
 
 def _named_folder(path: Path, identity: Mapping[str, Any]) -> tuple[RunFolder, bool]:
+    if path.exists() and not path.is_dir():
+        raise RunError(f"run.dir={path} is a file, expected a folder: name another one")
     if not path.exists() or not any(path.iterdir()):
         return RunFolder(path, identity), False
     if not (path / "env.json").exists():

@@ -43,9 +43,10 @@ class _Item:
     time_score: float = 0.0
 
     def fail(self, error: BaseException) -> None:
+        raise_if_interrupted(error)
         text = " ".join(str(error).split())
-        self.error = f"{type(error).__name__}: {text}"[:400]
-        self.trace = "".join(traceback.format_exception(error))
+        self.error = writable(f"{type(error).__name__}: {text}"[:400])
+        self.trace = writable("".join(traceback.format_exception(error)))
 
 
 class Worker:
@@ -82,6 +83,7 @@ class Worker:
         try:
             plans = check_answer(self.agent.act([_seen(item) for item in items]), len(items))
         except AGENT_FAULTS as error:
+            raise_if_interrupted(error)
             if len(items) > 1:
                 for item in items:  # one by one: only the scene at fault fails
                     self._act([item], index)
@@ -112,6 +114,20 @@ class Worker:
                 return Outcome(item.id, row, score.states, plan.poses, plan.dt)
         item.time_score = _milliseconds(start)
         return failed_outcome(item.id, item.error, item.trace, _scene_columns(item))
+
+
+def raise_if_interrupted(error: BaseException) -> None:
+    """Ctrl-C stays Ctrl-C: compiled code wraps it into errors of its own."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        link = link.__cause__ or link.__context__
+
+
+def writable(text: str) -> str:
+    """The text as UTF-8 can hold it: errors of others may quote undecodable bytes."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def seed_libraries(seed: int, index: int) -> None:

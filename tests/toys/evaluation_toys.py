@@ -190,8 +190,37 @@ class Faulty(Straight):
             os.kill(os.getpid(), signal.SIGKILL)
         return good
 
+    def _far(self, good: Plan) -> Plan:
+        return Plan(good.poses * 1e200)
+
+    def _complex(self, good: Plan) -> Plan:
+        return Plan(good.poses + 1j)
+
+    def _undecodable(self, good: Plan) -> Plan:
+        raise ValueError("no file \udcff.pt")
+
+    def _interrupts_within(self, good: Plan) -> Plan:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:  # as compiled code does with Ctrl-C
+            raise SystemError("returned a result with an exception set") from error
+
     def _interrupts(self, good: Plan) -> Plan:
         raise KeyboardInterrupt
+
+
+class Meddling(Straight):
+    """Writes into the scene it was shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rig = SensorRig(privilege=Privilege.FUTURE)
+
+    def plan(self, observation: Observation) -> Plan:
+        scene = observation.scene
+        if scene is not None and scene.id == "s003":
+            scene.ego.poses[:] = 1e9
+        return super().plan(observation)
 
 
 class TooMany(Straight):
