@@ -16,6 +16,7 @@ from drivelab.cli import main
 from drivelab.evaluation.row_table import read_table
 
 ROOT = Path(__file__).parent.parent
+RUNS = ("run", "scored", "again", "once_more")
 DATA_ROOTS = ("OPENSCENE_DATA_ROOT", "NUPLAN_MAPS_ROOT", "DRIVELAB_REALLOGS_ROOT")
 
 
@@ -80,6 +81,19 @@ def test_score_and_rescore_give_the_scores_of_the_agent(tmp_path: Path) -> None:
         again = read_table(Path(other) / "rows.parquet")
         assert [row["score"] for row in again] == [row["score"] for row in rows]
     assert "privilege: state" in Path("again/config.yaml").read_text()
+    assert main(["rescore", "scored", "run.dir=once_more"]) == 0
+    seen = [json.loads(Path(run, "env.json").read_text())["privilege"] for run in RUNS]
+    assert seen == ["state", "unknown", "state", "unknown"]
+
+
+def test_a_folder_that_is_not_whole_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = evaluate("agent=constant_velocity", "limit=1")
+    (folder / "env.json").write_text('{"identity": {}}')
+    assert main(["rescore", "run"]) == 2
+    assert "env.json has no 'agent'" in capsys.readouterr().err
+    (folder / "rows.parquet").write_bytes(b"PAR1")
+    assert main(["render", "run"]) == 2
+    assert "rows.parquet: cannot be read as the rows of a run" in capsys.readouterr().err
 
 
 def test_missing_proposals_are_failed_rows_and_exit_3(
@@ -89,8 +103,11 @@ def test_missing_proposals_are_failed_rows_and_exit_3(
     np.savez(tmp_path / "plans.npz", **{first: np.zeros((8, 3))})
     words = ["proposals=plans.npz", "data=embedded", "limit=3", "report=none", "run.dir=run"]
     assert main(["score", *words]) == 3
-    shown = capsys.readouterr().out
-    assert shown.startswith("NOT FINAL: 2 failed of 3 scenes")
+    shown = capsys.readouterr()
+    assert shown.out.startswith("NOT FINAL: 2 failed of 3 scenes")
+    second = read_table(Path("run/rows.parquet"))[1]
+    assert f"first failure, {second['scene']}: {second['error']}" in shown.err
+    assert f"run/{second['traceback']}" in shown.err
     assert [row["status"] for row in read_table(Path("run/rows.parquet"))] == [
         "ok",
         "failed",
@@ -160,6 +177,13 @@ def test_a_new_agent_passes_its_own_test(tmp_path: Path, checkout: bool) -> None
         subprocess.run(pytest_command, check=True)
         evaluate("agent=slow_poke.agent:SlowPoke", "agent.hold=1.0", "limit=1")
     assert main(["new", "agent", "slow_poke"]) == 2  # nothing is overwritten
+
+
+@pytest.mark.parametrize("name", ["numpy", "json", "drivelab"])
+def test_a_new_agent_hides_no_module(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", "agent", name]) == 2
+    assert f"{name!r} is a module that is installed here" in capsys.readouterr().err
+    assert not Path(name).exists()
 
 
 def test_doctor_and_data_list(capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,6 +25,8 @@ def show_result(result: RunResult, *, report: bool, monitor: ConsoleMonitor, ben
 
         print(f"report: {make_report(result.folder, bench)}")
     print(f"run:    {result.folder}")
+    if summary.n_failed:
+        monitor.say(_first_failure(result.folder))
     if result.interrupted:
         done = summary.n_done + summary.n_failed
         monitor.say(
@@ -95,7 +97,7 @@ def _lines(result: RunResult) -> list[tuple[str, str]]:
     lines += [
         ("done / failed / expected", counts),
         ("data", result.label),
-        ("agent sees", SEES[result.privilege] if not result.from_file else FROM_FILE),
+        ("agent sees", SEES[result.privilege]),
         ("scene set", summary.scene_set_sha256[:12]),
     ]
     return lines
@@ -105,8 +107,8 @@ SEES = {
     "none": "ego status, command, sensors",
     "state": "also the map and the boxes (privileged)",
     "future": "also the recorded future (upper bound)",
+    "unknown": "unknown: the plans came from a file",
 }
-FROM_FILE = "unknown: the plans came from a file"
 
 
 def _missing(summary: Summary) -> str:
@@ -124,6 +126,14 @@ def _bench_words() -> list[str]:
     if sys.argv[1:2] not in (["eval"], ["score"]):
         return []
     return [word for word in sys.argv[2:] if word.partition("=")[0].partition(".")[0] in heads]
+
+
+def _first_failure(folder: Path) -> str:
+    from drivelab.evaluation.row_table import read_table
+    from drivelab.evaluation.tasks import FAILED
+
+    row = next(row for row in read_table(folder / "rows.parquet") if row["status"] == FAILED)
+    return f"first failure, {row['scene']}: {row['error']} (traceback: {folder / row['traceback']})"
 
 
 def _worst_scene(folder: Path) -> str:

@@ -23,6 +23,7 @@ from drivelab.evaluation.benches.bench import Bench
 from drivelab.evaluation.environment import describe_environment
 from drivelab.evaluation.launchers.launcher import Launcher
 from drivelab.evaluation.monitor import Monitor
+from drivelab.evaluation.proposals import privilege_of
 from drivelab.evaluation.row_table import write_rows
 from drivelab.evaluation.run_folder import RunFolder, choose_folder, load_rollout, run_lock
 from drivelab.evaluation.settings import EvalSettings
@@ -48,7 +49,6 @@ class RunResult:
     label: str  # of the data, as printed wherever a number is
     privilege: str  # what the agent saw besides its sensors
     interrupted: bool = False
-    from_file: bool = False  # the plans were made elsewhere: nobody knows what their agent saw
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +86,7 @@ def evaluate(settings: EvalSettings, monitor: Monitor) -> RunResult:
             summary = _summarise(job, table, perf_counter() - start)
             write_rows(folder.rows, table, job.metric.subscores)
             write_summary(folder.summary, summary)
-    privilege = str(job.worker.agent.rig.privilege)
-    from_file = settings.verb == "score"
-    return RunResult(folder.path, summary, job.label, privilege, interrupted, from_file)
+    return RunResult(folder.path, summary, job.label, privilege_of(job.worker.agent), interrupted)
 
 
 def choose_scenes(
@@ -179,7 +177,7 @@ def _environment(job: _Job) -> dict[str, Any]:
         **describe_environment(settings.seed),
         "command": settings.command or shlex.join(["drivelab", settings.verb]),
         "agent": settings.agent_name,
-        "privilege": str(job.worker.agent.rig.privilege),
+        "privilege": privilege_of(job.worker.agent),
         "bench": settings.bench_name,
         "scenes": list(job.scenes),
         "data": {

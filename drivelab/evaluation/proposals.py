@@ -8,7 +8,16 @@ from pathlib import Path
 from drivelab.data.proposals import PLAN_DT, read_plans
 from drivelab.errors import PlanError
 from drivelab.evaluation.run_folder import file_name, load_rollout
-from drivelab.types import Observation, Plan, Privilege, SensorRig
+from drivelab.types import Agent, Observation, Plan, Privilege, SensorRig
+
+UNKNOWN = "unknown"  # what the agent of a proposal file saw
+
+
+def privilege_of(agent: Agent) -> str:
+    """What the agent that made the plans saw besides its sensors, as far as it is known."""
+    if isinstance(agent, ProposalAgent):
+        return UNKNOWN
+    return agent.privilege if isinstance(agent, StoredPlans) else str(agent.rig.privilege)
 
 
 class ProposalAgent:
@@ -35,7 +44,9 @@ class StoredPlans:
 
     def __init__(self, run: str, journal: str, privilege: str = "none") -> None:
         # What the agent that made the plans saw; these numbers are still its own.
-        self.rig = SensorRig(history=1, privilege=Privilege(privilege))
+        self.privilege = privilege
+        known = Privilege.NONE if privilege == UNKNOWN else Privilege(privilege)
+        self.rig = SensorRig(history=1, privilege=known)
         # `journal` ties a rescore to the rows it was made from: their file's hash is its identity.
         self.run, self.journal = Path(run), journal
 

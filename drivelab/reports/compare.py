@@ -8,7 +8,14 @@ from typing import Any
 
 from drivelab.errors import ConfigError
 from drivelab.reports.meanings import meaning_of
-from drivelab.reports.report import environment, missing_scenes, page_parts, run_label, write_page
+from drivelab.reports.report import (
+    environment,
+    missing_scenes,
+    page_parts,
+    run_label,
+    sees,
+    write_page,
+)
 from drivelab.reports.run_record import read_environment, read_summary
 
 # What must be the same in all runs of one table, and in which words a difference is told.
@@ -22,15 +29,17 @@ _SAME = {
 def read_comparable(run_dirs: Sequence[Path]) -> list[dict[str, Any]]:
     """Summaries of runs that may stand in one table; ConfigError names the first two that may not.
 
-    Each summary gets two more keys: `folder` and the data's `label`.
+    Each summary gets three more keys: `folder`, the data's `label` and what the agent `sees`.
     """
     if not run_dirs:
         raise ConfigError("no runs to compare: name at least one run folder")
     summaries = []
     for folder in run_dirs:
         summary = read_summary(folder)
-        label = run_label(summary, read_environment(folder))
-        summaries.append({**summary, "folder": str(folder), "label": label})
+        environment_of = read_environment(folder)
+        label = run_label(summary, environment_of)
+        extra = {"folder": str(folder), "label": label, "sees": sees(environment_of)}
+        summaries.append({**summary, **extra})
     first = summaries[0]
     for other in summaries[1:]:
         for key, words in _SAME.items():

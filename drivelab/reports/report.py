@@ -25,6 +25,12 @@ from drivelab.reports.run_record import Row, RunRecord, is_number, read_run
 from drivelab.reports.scene_table import table_data
 
 _MOST_FAILED = 100  # failed scenes listed with their errors
+_SEES = {
+    "none": "ego status, command, sensors",
+    "state": "also map and boxes",
+    "future": "also the recorded future",
+    "unknown": "unknown: plans from a file",
+}
 _TIMING = {"time_load": "load a scene", "time_act": "agent", "time_score": "score"}
 
 
@@ -107,7 +113,7 @@ def report_context(record: RunRecord, gallery: Sequence[Shelf]) -> dict[str, Any
         **page_parts(with_script=True),
         "summary": record.summary,
         "label": run_label(record.summary, record.environment),
-        "privilege": record.environment.get("privilege", ""),
+        "sees": sees(record.environment),
         "licence": _data_of(record.environment).get("licence", ""),
         "missing": missing_scenes(record.summary),
         "subscores": [_subscore_line(record, name) for name in record.subscores],
@@ -130,6 +136,12 @@ def report_context(record: RunRecord, gallery: Sequence[Shelf]) -> dict[str, Any
         "config": record.config,
         "folder": record.folder.name,
     }
+
+
+def sees(environment: Mapping[str, Any]) -> str:
+    """What the agent saw besides its sensors, in words, as it must stand beside every score."""
+    privilege = str(environment.get("privilege", ""))
+    return _SEES.get(privilege, privilege)
 
 
 def run_label(summary: Mapping[str, Any], environment: Mapping[str, Any]) -> str:
