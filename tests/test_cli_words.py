@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 
 from drivelab.cli import VERBS, main
 from drivelab.cli.overrides import read_request
+from drivelab.cli.verbs import doctor
 from drivelab.cli.words import read_words
 from drivelab.errors import ConfigError
 
@@ -62,6 +64,12 @@ def test_help_names_every_verb_and_each_has_its_own(capsys: pytest.CaptureFixtur
         (["eval", "agent"], "'agent': expected key=value"),
         (["eval", "agent=no_such_module:Agent"], "no module 'no_such_module'"),
         (["eval", "limit=x"], "limit='x': expected a whole number"),
+        (["eval", "limit=0"], "limit=0: expected a whole number, 1 or more"),
+        (["eval", "limit=-1"], "limit=-1: expected a whole number, 1 or more"),
+        (["eval", "quiet=banana"], "quiet=banana: expected true or false"),
+        (["eval", "-m", "agent=idm,pdm_close"], "did you mean 'pdm_closed'?"),
+        (["eval", "-m", "agent=idm,mine:Agent"], "agent=mine:Agent: a sweep takes names only"),
+        (["eval", "-m", "agent=idm", "limit=choice("], "choice("),
         (["eval", "workers=0"], "workers=0: expected a whole number, 1 or more"),
         (["score"], "score needs a file"),
         (["score", "proposals=missing.npz"], "missing.npz: no such file"),
@@ -82,6 +90,27 @@ def test_wrong_words_exit_with_2_and_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full (No space left"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x/y"), "/x/y: Permission denied;"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(
+    error: OSError,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refuse(words: list[str]) -> int:
+        raise error
+
+    monkeypatch.setattr(doctor, "run", refuse)
+    assert main(["doctor"]) == 2
+    assert capsys.readouterr().err.startswith(f"drivelab: {message}")
 
 
 def test_short_forms_and_quoting() -> None:

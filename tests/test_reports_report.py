@@ -175,6 +175,13 @@ def test_a_torn_file_is_named(tmp_path: Path, name: str) -> None:
         write_report(folder)
 
 
+def test_a_summary_without_its_keys_is_refused(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", golden_rows()[:2])
+    (folder / "summary.json").write_text('{"schema": 1}')
+    with pytest.raises(RunError, match=r"summary\.json: has no 'agent'"):
+        write_report(folder)
+
+
 def test_a_summary_of_another_schema_is_refused(tmp_path: Path) -> None:
     folder = write_run(tmp_path, golden_rows()[:2], schema=9)
     with pytest.raises(RunError, match="schema is 9, expected 1"):
@@ -207,6 +214,7 @@ def test_comparison_orders_runs_and_refuses_unlike_ones(tmp_path: Path) -> None:
     html = write_comparison([low, high], tmp_path / "table.html").read_text()
     assert html.index(">high<") < html.index(">low<")
     assert "NOT FINAL</strong>: 1 failed, 1 missing" in html
+    assert html.count("<td>also map and boxes</td>") == 2
     assert [run["agent"] for run in read_comparable([low, high])] == ["low", "high"]
     for field, value in (("metric_version", "1.2"), ("scene_set_sha256", "cd" * 32)):
         other = write_run(tmp_path / field, rows, **{field: value})

@@ -6,6 +6,7 @@ once.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -25,6 +26,7 @@ VERBS = {
     "doctor": "what is installed, what is missing and how to get it",
 }
 INTERRUPTED = 130
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,7 +71,7 @@ def _run(words: list[str]) -> int:
         print(f"drivelab: {error}", file=sys.stderr)
         return 2
     except Exception as error:
-        print(f"drivelab: {_unexpected(error)}", file=sys.stderr)
+        print(f"drivelab: {_of_a_file(error) or _unexpected(error)}", file=sys.stderr)
         return 2
     return code
 
@@ -86,6 +88,18 @@ def help_text() -> str:
         "your own agent:\n"
         "  drivelab eval agent=package.module:Class bench=navsim data=embedded\n"
     )
+
+
+def _of_a_file(error: Exception) -> str:
+    """What the system refused and where, if it is the user's to mend; else the empty string."""
+    if not isinstance(error, OSError) or isinstance(error, ConnectionError | TimeoutError):
+        return ""
+    if error.errno in FULL:
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}the disk is full ({error.strerror}): free some space and type it again"
+    if error.filename is None:
+        return ""
+    return f"{error.filename}: {error.strerror}; check that path and what you may do there"
 
 
 def _unexpected(error: Exception) -> str:

@@ -63,7 +63,11 @@ def sweep(verb: str, request: Request, job: Callable[[dict[str, Any]], int]) -> 
             codes.append(2)
 
     sys.argv = [sys.argv[0], *request.flags, *request.overrides, *STILL, *_search_path(request)]
-    hydra.main(version_base="1.3", config_path=f"pkg://{OWN_CONF}", config_name=verb)(task)()
+    command = hydra.main(version_base="1.3", config_path=f"pkg://{OWN_CONF}", config_name=verb)
+    try:
+        command(task)()
+    except SystemExit:  # Hydra has said why; its own code means something else here
+        return 2
     return max(codes)
 
 

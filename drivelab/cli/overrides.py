@@ -49,6 +49,7 @@ def read_request(verb: str, words: Sequence[str]) -> Request:
                 open_groups.add(key)
             own_class |= ":" in value
         elif key in groups:
+            _check_swept(key, value)
             overrides.append(f"{key}={value}")
             open_groups.add(key)
     for key, value in pairs:
@@ -109,6 +110,19 @@ def _choose(group: str, value: str) -> tuple[list[str], str]:
     if found.file is None:
         return [f"{group}={CUSTOM}", f"{group}._target_={_quote(found.target)}"], CUSTOM
     return [f"{group}={value}"], value
+
+
+def _check_swept(group: str, values: str) -> None:
+    """Each of `a,b`; Hydra's own sweep functions (`choice(a,b)`) are left to Hydra."""
+    if "(" in values:
+        return
+    for value in values.split(","):
+        if ":" in value:
+            raise ConfigError(
+                f"{group}={value}: a sweep takes names only; run your own class by a command of "
+                "its own, or give it a name by an entry point"
+            )
+        _choose(group, value.strip())
 
 
 def _check_key(

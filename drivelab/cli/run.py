@@ -9,6 +9,7 @@ from typing import Any
 
 from drivelab.cli.compose import compose, sweep
 from drivelab.cli.overrides import read_request
+from drivelab.errors import ConfigError
 
 
 def run_verb(verb: str, words: Sequence[str]) -> int:
@@ -29,7 +30,9 @@ def run_config(verb: str, config: Mapping[str, Any]) -> int:
     from drivelab.evaluation.evaluate import evaluate
 
     settings = settings_from(verb, config)
-    monitor = ConsoleMonitor(quiet=bool(config["quiet"]))
+    if not isinstance(config["quiet"], bool):
+        raise ConfigError(f"quiet={config['quiet']}: expected true or false")
+    monitor = ConsoleMonitor(quiet=config["quiet"])
     result = evaluate(settings, monitor)
     report = bool(config["report"]["html"])
     return show_result(result, report=report, monitor=monitor, bench=config["bench"])

@@ -34,7 +34,7 @@ def settings_from(verb: str, config: Mapping[str, Any]) -> EvalSettings:
         launcher=config["launcher"],
         verb=verb,
         seed=_whole(config, "seed"),
-        limit=None if config["limit"] is None else _whole(config, "limit"),
+        limit=None if config["limit"] is None else _whole(config, "limit", least=1),
         scenes=None if scenes is None else tuple(str(scene) for scene in _list(scenes)),
         workers=_whole(config, "workers", least=1),
         batch=_whole(config, "batch", least=1),

@@ -18,6 +18,11 @@ from drivelab.errors import RunError
 from drivelab.metrics.metric import Event
 
 SCHEMA = 1
+_NEEDED = (
+    *("agent", "bench", "split", "scene_set_sha256", "data", "metric", "metric_version"),
+    *("n_expected", "n_done", "n_failed", "final", "score", "score_ci95", "score_failed_as_zero"),
+    *("subscores", "seed", "wall_s", "versions"),
+)
 _DIGEST = 32  # letters of a SHA-256 that end the file names of very long scene ids
 Row = Mapping[str, Any]
 
@@ -104,6 +109,12 @@ def read_summary(run_dir: Path) -> dict[str, Any]:
         raise RunError(
             f"{run_dir / 'summary.json'}: schema is {summary.get('schema')!r}, expected {SCHEMA}; "
             "write it again by `drivelab rescore` of this version"
+        )
+    missing = [key for key in _NEEDED if key not in summary]
+    if missing:
+        raise RunError(
+            f"{run_dir / 'summary.json'}: has no {missing[0]!r}; expected a summary written by "
+            "`drivelab eval`: type the run's command again to write it"
         )
     return summary
 

@@ -57,18 +57,18 @@ def _list(words: Sequence[str]) -> int:
 
     logs, openscene, maps = _roots(words)
     embedded = LabminiSource()
-    print(f"embedded  {embedded.label}: {len(embedded.scene_ids())} scenes")
+    print(f"embedded   {embedded.label}: {len(embedded.scene_ids())} scenes")
     if openscene or maps:
         for holding in list_navsim(openscene, maps):
             of = f" of {holding.expected}" if holding.expected else ""
             size = f"{holding.size / MEGA:.1f} MB"
-            print(f"navsim    {holding.kind} {holding.name}: {holding.files}{of} files, {size}")
+            print(f"navsim     {holding.kind} {holding.name}: {holding.files}{of} files, {size}")
     if logs:
         for entry in list_data(logs):
             note = f"  {entry.problem}" if entry.problem else ""
             size = f"{entry.bytes / MEGA:.1f} MB"
             count = f"{entry.frames} frames, {entry.scenes} scenes, {size}"
-            print(f"{entry.source:<10}{entry.name}: {count}{note}")
+            print(f"{entry.source:<11}{entry.name}: {count}{note}")
     if not (logs or openscene or maps):
         print("no other data root is set (see drivelab data --help, drivelab data plan)")
     return 0
@@ -84,20 +84,20 @@ def _verify(words: Sequence[str]) -> int:
     ids = source.scene_ids()
     for scene in ids:
         source.load(scene)
-    print(f"ok      embedded  {len(ids)} scenes read")
+    print(f"ok      embedded   {len(ids)} scenes read")
     broken = 0
     if logs:
         for check in verify_data(logs):
             broken += not check.ok
             mark = "ok" if check.ok else "BROKEN"
-            print(f"{mark:<8}{check.source:<10}{check.name}: {check.detail}")
+            print(f"{mark:<8}{check.source:<11}{check.name}: {check.detail}")
     if openscene or maps:
         findings = verify_navsim(openscene, maps)
         broken += len(findings)
         for finding in findings:
-            print(f"BROKEN  navsim    {finding.file}: {finding.problem}")
+            print(f"BROKEN  navsim     {finding.file}: {finding.problem}")
         if not findings:
-            print("ok      navsim    logs and maps are whole")
+            print("ok      navsim     logs and maps are whole")
     if broken:
         raise DataError(f"{broken} files are missing or broken (listed above)")
     return 0
@@ -108,14 +108,14 @@ def _plan(words: Sequence[str]) -> int:
     from drivelab.data.navsim.inventory import plan_navsim
 
     logs, openscene, _ = _roots(words)
-    print("embedded  labmini: shipped, nothing to get")
+    print("embedded   labmini: shipped, nothing to get")
     for need in plan_navsim(openscene):
         wanted = f"{need.scenes or '?'} scenes in {need.logs or '?'} logs"
-        print(f"navsim    {need.split} ({need.folder}): {wanted}, {need.logs_there} logs there")
+        print(f"navsim     {need.split} ({need.folder}): {wanted}, {need.logs_there} logs there")
     for row in plan_data(logs or Path("data")):
         there = f"{row.logs} logs, {row.bytes / MEGA:.1f} MB there" if row.present else "not there"
-        print(f"{row.source:<10}{row.folder}/: {there}; {row.expected}; from {row.where}")
-        print(f"          licence: {row.licence}")
+        print(f"{row.source:<11}{row.folder}/: {there}; {row.expected}; from {row.where}")
+        print(f"           licence: {row.licence}")
     return 0
 
 

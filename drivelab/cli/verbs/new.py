@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import keyword
 import re
+import sys
 from collections.abc import Sequence
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 from drivelab.cli.words import read_words
@@ -29,6 +31,8 @@ def run(words: Sequence[str]) -> int:
         raise ConfigError(f"{name!r} is no module name: expected small letters, digits and _")
     here = Path(found.get("dir", "."))
     inside = "dir" not in found and _is_checkout(here)
+    if not inside and _is_taken(name):
+        raise ConfigError(f"{name!r} is a module that is installed here: choose another name")
     files = write_agent(name, here, inside_checkout=inside)
     print("\n".join(str(file) for file in files))
     chosen = name if inside else f"{name}.agent:{class_name(name)}"
@@ -63,6 +67,11 @@ def write_agent(name: str, folder: Path, *, inside_checkout: bool) -> list[Path]
 def class_name(name: str) -> str:
     """`my_agent` -> `MyAgent`."""
     return "".join(part.capitalize() for part in name.split("_"))
+
+
+def _is_taken(name: str) -> bool:
+    """Whether a folder of this name would hide a module of Python or of an installed package."""
+    return name in sys.stdlib_module_names or name in packages_distributions()
 
 
 def _is_checkout(folder: Path) -> bool:

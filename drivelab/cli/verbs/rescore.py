@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from drivelab.cli.words import read_words
-from drivelab.errors import ConfigError
+from drivelab.errors import ConfigError, RunError
 
 USAGE = """usage: drivelab rescore RUN [metric=NAME] [workers=N] [run.dir=DIR] [quiet=true]
 
@@ -39,6 +39,11 @@ def _rescore(folder: Path, found: dict[str, str]) -> int:
     old = open_existing(folder)
     config = stored_config(folder)
     environment = json.loads((folder / "env.json").read_text())
+    lost = [key for key in ("agent", "bench", "privilege", "scenes") if key not in environment]
+    if lost:
+        raise RunError(
+            f"{folder / 'env.json'} has no {lost[0]!r}: it was not written by `drivelab eval`"
+        )
     agent = {
         "_target_": AGENT,
         "run": str(folder.resolve()),
