@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float
 
+from drivelab.data.npz import read_npz
 from drivelab.data.unpickle import SamplingRecord, TrajectoryRecord, load_restricted
 from drivelab.errors import DataError
 
@@ -49,10 +49,7 @@ def check_plans(plans: Mapping[str, Any], *, file: str | Path) -> Plans:
         raise DataError("holds no plan", file=file)
     checked: Plans = {}
     for token, poses in plans.items():
-        try:
-            array = np.asarray(poses, float)
-        except (TypeError, ValueError):
-            raise DataError(f"poses are {type(poses).__name__}", file=file, where=token) from None
+        array = _numbers(poses, file, token)
         if array.shape != PLAN_SHAPE:
             raise DataError(
                 f"poses have shape {array.shape}, expected {PLAN_SHAPE}: x, y, heading every "
@@ -69,6 +66,20 @@ def check_plans(plans: Mapping[str, Any], *, file: str | Path) -> Plans:
             )
         checked[token] = array
     return checked
+
+
+def _numbers(poses: Any, file: str | Path, token: str) -> np.ndarray:
+    try:
+        raw = np.asarray(poses)
+        if raw.dtype.kind in "cmMb":  # float() would drop what makes them no coordinates
+            raise TypeError(raw.dtype)
+        return np.asarray(raw, float)
+    except (TypeError, ValueError):
+        raise DataError(
+            f"poses are no real numbers but {type(poses).__name__}",
+            file=file,
+            where=f"token {token}",
+        ) from None
 
 
 def require_tokens(plans: Mapping[str, Any], tokens: Iterable[str], *, file: str | Path) -> None:
@@ -101,8 +112,13 @@ def _from_parquet(path: Path) -> dict[str, Any]:
             f"no column {missing[0]}; there are {', '.join(table.column_names)}", file=path
         )
     tokens, poses = table["token"].to_pylist(), table["poses"].to_pylist()
+    for row, token in enumerate(tokens):
+        if not isinstance(token, str):
+            raise DataError(
+                f"holds {token!r}, expected text", file=path, where=f"column token, row {row}"
+            )
     _refuse_twice(tokens, path)
-    return {str(token): _unflattened(value) for token, value in zip(tokens, poses, strict=True)}
+    return {token: _unflattened(value) for token, value in zip(tokens, poses, strict=True)}
 
 
 def _unflattened(value: Any) -> Any:
@@ -111,12 +127,7 @@ def _unflattened(value: Any) -> Any:
 
 
 def _from_npz(path: Path) -> dict[str, Any]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            _refuse_twice(archive.files, path)
-            return {token: archive[token] for token in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile, AttributeError, EOFError) as error:
-        raise DataError(f"cannot be read as npz of plain arrays: {error}", file=path) from error
+    return dict(read_npz(path, "plans", entry="token"))
 
 
 def _from_pickle(path: Path, seed: int | None) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from drivelab.data.npz import read_npz
 from drivelab.errors import DataError
 from drivelab.types import EgoTrajectory, Rollout, Scene, StateColumn, Tracks
 
@@ -93,14 +93,11 @@ def _plain(value: object) -> object:
 def load_rollout(path: str | Path, scene_id: str | None = None) -> Rollout:
     """Read a rollout: a file, or a folder and the scene's id (not needed for a single file)."""
     file = _resolve(Path(path), scene_id)
+    arrays = read_npz(file, "a rollout")
     try:
-        with np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
         header = json.loads(str(arrays.pop("header")))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"cannot be read as a rollout, it may be cut short ({error})", file=file
-        ) from error
+    except (ValueError, KeyError, RecursionError) as error:
+        raise DataError(f"cannot be read as a rollout ({error!r})", file=file) from error
     if not isinstance(header, dict) or header.get("schema") != SCHEMA:
         raise DataError(f"expected a rollout of schema {SCHEMA}", file=file, where="header")
     _check_shapes(arrays, header, file)

@@ -74,7 +74,7 @@ def _only(folder: Path, pattern: str) -> Path:
 def _read(file: Path) -> _Table:
     try:
         table = pq.read_table(file, columns=list(_COLUMNS))
-    except (OSError, pa.ArrowInvalid, pa.ArrowKeyError) as error:
+    except (OSError, pa.ArrowException) as error:
         raise DataError(f"cannot be read as Parquet ({error})", file=file) from error
     missing = [name for name in _COLUMNS if name not in table.column_names]
     if missing or table.num_rows == 0:

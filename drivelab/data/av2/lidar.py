@@ -50,7 +50,7 @@ class Av2Lidar:
             raise DataError(f"no lidar sweep for frame {frame}", file=file)
         try:
             table = feather.read_table(file, columns=list(_COLUMNS), memory_map=True)
-        except (OSError, pa.ArrowInvalid, pa.ArrowKeyError) as error:
+        except (OSError, pa.ArrowException) as error:
             raise DataError(f"cannot be read as a lidar sweep ({error})", file=file) from error
         out = np.zeros((table.num_rows, 6), np.float32)
         for i, name in enumerate(_COLUMNS):

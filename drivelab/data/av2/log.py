@@ -99,7 +99,7 @@ def read_stamps(folder: Path) -> np.ndarray:
 def _columns(file: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     try:
         table = feather.read_table(file, columns=list(names), memory_map=True)
-    except (OSError, pa.ArrowInvalid, pa.ArrowKeyError, KeyError) as error:
+    except (OSError, pa.ArrowException, KeyError) as error:
         raise DataError(
             f"cannot be read as Feather with the columns {', '.join(names)} ({error})", file=file
         ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from math import isinf
 from pathlib import Path
 
 import msgspec
@@ -115,11 +116,31 @@ def read_city(maps_root: Path, location: str) -> CityLayers:
                 f"layer {name} is missing or empty; the file is not a complete nuPlan map",
                 file=file,
             )
+    for layer in layers.values():
+        _check_cells(layer, file)
     projected = {
         name: replace(layer, geometries=_project(layer.geometries, zone, south))
         for name, layer in layers.items()
     }
     return CityLayers(location, version, file, projected)
+
+
+def _check_cells(layer: Layer, file: Path) -> None:
+    """Every column read here holds numbers, or texts of whole numbers joined by commas."""
+    for column, cells in layer.columns.items():
+        for fid, cell in zip(layer.ids, cells, strict=True):
+            if not _is_number(cell):
+                raise DataError(
+                    f"holds {cell!r:.60}, expected a number",
+                    file=file,
+                    where=f"{layer.name} fid {fid}, column {column}",
+                )
+
+
+def _is_number(cell: object) -> bool:
+    if isinstance(cell, str):
+        return all(part.strip().removeprefix("-").isdecimal() for part in cell.split(",") if part)
+    return cell is None or isinstance(cell, int) or (isinstance(cell, float) and not isinf(cell))
 
 
 def _utm_zone(meta: dict[str, str], file: Path) -> tuple[int, bool]:

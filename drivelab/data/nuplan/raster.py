@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from drivelab.data.npz import read_npz
 from drivelab.data.nuplan.layers import MAP_INDEX, city_entries, find_city
 from drivelab.errors import DataError
 
@@ -49,11 +49,10 @@ def load_raster(maps_root: str | Path, location: str, layer: str = "drivable_are
             where=location,
         )
     file = map_file.parent / f"{layer}.npy.npz"
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            data = archive["data"]
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"cannot be read as a raster: {error}", file=file) from error
+    arrays = read_npz(file, "a raster")
+    if "data" not in arrays:
+        raise DataError(f"cannot be read as a raster: it holds {sorted(arrays)}", file=file)
+    data = arrays["data"]
     matrix = np.asarray(described[layer]["transform_matrix"], float)
     if matrix.shape != (4, 4) or list(data.shape) != list(described[layer]["shape"]):
         raise DataError(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +83,7 @@ def read_json_log(file: Path) -> JsonLog:
             data = json.load(stream)
     except FileNotFoundError as error:
         raise DataError("missing", file=file) from error
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error, RecursionError) as error:
         raise DataError(
             f"cannot be read as gzip JSON, it may be cut short ({error})", file=file
         ) from error
@@ -95,6 +97,8 @@ def read_json_log(file: Path) -> JsonLog:
             file=file,
             where=f"sdc_id {data['sdc_id']!r}",
         )
-    if data["num_steps"] < 2 or not data["dt"] > 0:
-        raise DataError("expected at least 2 steps and dt > 0", file=file, where="num_steps, dt")
+    if data["num_steps"] < 2 or not 0 < data["dt"] < math.inf:
+        raise DataError(
+            "expected at least 2 steps and a finite dt > 0", file=file, where="num_steps, dt"
+        )
     return JsonLog(file, data)
