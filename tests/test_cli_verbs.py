@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from drivelab.cli import main
 from drivelab.evaluation.row_table import read_table
@@ -84,6 +85,38 @@ def test_score_and_rescore_give_the_scores_of_the_agent(tmp_path: Path) -> None:
     assert main(["rescore", "scored", "run.dir=once_more"]) == 0
     seen = [json.loads(Path(run, "env.json").read_text())["privilege"] for run in RUNS]
     assert seen == ["state", "unknown", "state", "unknown"]
+
+
+def test_a_run_folder_of_others_runs_no_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = evaluate("agent=constant_velocity", "limit=1")
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    bombs = (
+        {"_target_": "os:mkdir", "path": "harm"},
+        {**config["bench"], "root": {"_target_": "os:mkdir", "path": "harm"}},
+        {**config["bench"], "metric": "os:getcwd"},
+    )
+    for bench in bombs:
+        (folder / "config.yaml").write_text(yaml.safe_dump({**config, "bench": bench}))
+        for verb in ("report", "render", "rescore"):
+            assert main([verb, "run"]) == 2
+            assert "was not run; if it is yours, add bench=os:" in capsys.readouterr().err
+    assert not (tmp_path / "harm").exists()
+
+
+def test_a_bench_of_ones_own_is_named_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(ROOT / "tests/toys/evaluation_toys.py", tmp_path / "own_toys.py")
+    text = (tmp_path / "own_toys.py").read_text()
+    (tmp_path / "own_toys.py").write_text(text.replace("evaluation_toys:", "own_toys:"))
+    toys = ["agent=own_toys:Straight", "bench=own_toys:ToyBench"]
+    assert main(["eval", *toys, "limit=2", "report=none", "run.dir=run"]) == 0
+    assert main(["report", "run"]) == 2
+    assert "add bench=own_toys:ToyBench" in capsys.readouterr().err
+    for words in (["report", "run"], ["render", "run"], ["rescore", "run", "run.dir=again"]):
+        assert main([*words, "bench=own_toys:ToyBench"]) == 0
 
 
 def test_a_folder_that_is_not_whole_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from drivelab.errors import DrivelabError, RunError
-from drivelab.evaluation.benches.bench import Bench
-from drivelab.registry import build
+import yaml
+
+from drivelab.cli.choices import Choice, group_choices
+from drivelab.errors import ConfigError, DrivelabError, RunError
+from drivelab.registry import TARGET, build
 from drivelab.types import Scene
 
 
@@ -31,8 +35,6 @@ def make_report(folder: Path, bench: Any) -> Path:
 
 def stored_config(folder: Path) -> dict[str, Any]:
     """config.yaml of a run folder."""
-    import yaml
-
     file = folder / "config.yaml"
     try:
         config = yaml.safe_load(file.read_text())
@@ -40,12 +42,45 @@ def stored_config(folder: Path) -> dict[str, Any]:
         raise RunError(f"{folder} is no run folder: {file.name}: {error.strerror}") from error
     except yaml.YAMLError as error:
         raise RunError(f"{file} cannot be read: {error}") from error
-    if not isinstance(config, dict) or "bench" not in config:
+    if not isinstance(config, dict) or not isinstance(config.get("bench"), dict):
         raise RunError(f"{file} names no bench: it was not written by `drivelab eval`")
     return config
 
 
-def stored_bench(folder: Path) -> Bench:
-    """The bench of a run, made again."""
-    bench: Bench = build(stored_config(folder)["bench"])
+def stored_bench(folder: Path, own: str | None = None) -> dict[str, Any]:
+    """The bench node of a run, refused if it names code that neither drivelab nor a plug-in offers.
+
+    A run folder may come from anybody: what its text names is called only if the user names it too,
+    as `own`.
+    """
+    bench: dict[str, Any] = stored_config(folder)["bench"]
+    known = {target for choice in group_choices("bench").values() for target in _offered(choice)}
+    for target in _called(bench):
+        if target not in known and target != own:
+            raise ConfigError(
+                f"{folder / 'config.yaml'} names the code {target!r}, which is neither drivelab's "
+                f"nor a plug-in's and was not run; if it is yours, add bench={target}"
+            )
+    if own is not None and "" not in sys.path:
+        sys.path.insert(0, "")  # the user's own module may lie in the current folder
     return bench
+
+
+def _offered(choice: Choice) -> Iterator[str]:
+    if choice.file is None:
+        yield choice.target
+    else:
+        yield from _called(yaml.safe_load(choice.file.read_text()))
+
+
+def _called(node: Any) -> Iterator[str]:
+    """Everything in a config node that names code."""
+    if isinstance(node, list):
+        for inner in node:
+            yield from _called(inner)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key == TARGET or (key == "metric" and ":" in str(value)):
+                yield str(value)
+            else:
+                yield from _called(value)

@@ -133,7 +133,9 @@ def _first_failure(folder: Path) -> str:
     from drivelab.evaluation.tasks import FAILED
 
     row = next(row for row in read_table(folder / "rows.parquet") if row["status"] == FAILED)
-    return f"first failure, {row['scene']}: {row['error']} (traceback: {folder / row['traceback']})"
+    text = f"first failure, {row['scene']}: {row['error']} (traceback: {folder / row['traceback']})"
+    # Ids and errors are foreign text: no control sequence of theirs reaches the terminal.
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _worst_scene(folder: Path) -> str:

@@ -11,21 +11,23 @@ from drivelab.errors import ConfigError, RunError, nearest_name
 
 USAGE = """usage: drivelab render run=RUN [scene=ID] [out=FILE.mp4]
 
-Films the simulated plan of one scene (the worst one, if none is named)."""
+Films the simulated plan of one scene (the worst one, if none is named). A run on a bench of your
+own needs bench=package.module:Class again."""
 
 
 def run(words: Sequence[str]) -> int:
     """Run the verb."""
-    found = read_words(words, ("run", "scene", "out", "quiet"), places=("run",))
+    found = read_words(words, ("run", "scene", "out", "bench", "quiet"), places=("run",))
     if "run" not in found:
         raise ConfigError("render needs a run folder: drivelab render run=runs/RUN scene=ID")
     folder = Path(found["run"])
     from drivelab.cli.report_file import stored_bench
     from drivelab.evaluation.run_folder import file_name, load_rollout
+    from drivelab.registry import build
     from drivelab.reports.run_record import first_event
     from drivelab.reports.video import render_rollout
 
-    bench = stored_bench(folder)
+    bench = build(stored_bench(folder, found.get("bench")))
     row = _choose_row(folder, found.get("scene"))
     name = file_name(row["scene"])
     stored = load_rollout(folder / "rollouts" / f"{name}.npz")

@@ -11,7 +11,8 @@ from drivelab.errors import ConfigError
 USAGE = """usage: drivelab report RUN
        drivelab report RUN RUN [RUN ...] [out=FILE]
 
-One run: writes RUN/report.html again from its rows and rollouts.
+One run: writes RUN/report.html again from its rows and rollouts. A run on a bench of your own
+needs bench=package.module:Class again.
 Several runs: prints one table and writes it to FILE (default: comparison.html beside
 the first run); refused when metric version or set of scenes differ."""
 
@@ -19,16 +20,16 @@ the first run); refused when metric version or set of scenes differ."""
 def run(words: Sequence[str]) -> int:
     """Run the verb."""
     folders = [Path(word) for word in words if "=" not in word and not word.startswith("-")]
-    found = read_words([word for word in words if Path(word) not in folders], ("out",))
+    found = read_words([word for word in words if Path(word) not in folders], ("out", "bench"))
     if not folders:
         raise ConfigError("report needs a run folder: drivelab report runs/RUN")
     if len(folders) > 1:
         return _compare(folders, Path(found.get("out", folders[0].parent / "comparison.html")))
     if "out" in found:
         raise ConfigError("out= is for several runs; one run's report is written into its folder")
-    from drivelab.cli.report_file import make_report, stored_config
+    from drivelab.cli.report_file import make_report, stored_bench
 
-    print(f"report: {make_report(folders[0], stored_config(folders[0])['bench'])}")
+    print(f"report: {make_report(folders[0], stored_bench(folders[0], found.get('bench')))}")
     return 0
 
 

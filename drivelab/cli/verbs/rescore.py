@@ -11,7 +11,8 @@ from drivelab.errors import ConfigError, RunError
 
 USAGE = """usage: drivelab rescore RUN [metric=NAME] [workers=N] [run.dir=DIR] [quiet=true]
 
-Scores the plans in RUN/rollouts again and writes a new run folder. RUN itself stays as it is."""
+Scores the plans in RUN/rollouts again and writes a new run folder. RUN itself stays as it is.
+A run on a bench of your own needs bench=package.module:Class again."""
 
 AGENT = "drivelab.evaluation.proposals:StoredPlans"
 
@@ -21,7 +22,7 @@ def run(words: Sequence[str]) -> int:
     from drivelab.cli.run import one_thread
 
     one_thread()
-    keys = ("metric", "workers", "run.dir", "run.root", "quiet")
+    keys = ("metric", "bench", "workers", "run.dir", "run.root", "quiet")
     found = read_words(words, keys, places=("RUN",))
     if "RUN" not in found:
         raise ConfigError("rescore needs a run folder: drivelab rescore runs/RUN [metric=NAME]")
@@ -30,7 +31,7 @@ def run(words: Sequence[str]) -> int:
 
 def _rescore(folder: Path, found: dict[str, str]) -> int:
     from drivelab.cli.console import ConsoleMonitor
-    from drivelab.cli.report_file import stored_config
+    from drivelab.cli.report_file import stored_bench, stored_config
     from drivelab.cli.result import show_result
     from drivelab.evaluation.evaluate import evaluate
     from drivelab.evaluation.run_folder import open_existing
@@ -50,7 +51,7 @@ def _rescore(folder: Path, found: dict[str, str]) -> int:
         "journal": str(old.journal),
         "privilege": environment["privilege"],
     }
-    bench = dict(config["bench"])
+    bench = dict(stored_bench(folder, found.get("bench")))
     if "metric" in found:
         bench["metric"] = found["metric"]
     settings = EvalSettings(
