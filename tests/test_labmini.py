@@ -13,7 +13,7 @@ import shapely
 from drivelab.data.labmini import LabminiSource, embedded_path, file_sha256, write_labmini
 from drivelab.data.labmini_format import decode_log, encode_log
 from drivelab.errors import DataError
-from drivelab.geometry.boxes import box_corners, box_polygons, ego_boxes
+from drivelab.geometry.boxes import box_corners, box_polygon, box_polygons, ego_boxes
 from drivelab.geometry.polyline import arc_lengths
 from drivelab.sim.generator import FAMILIES, generate_log
 from drivelab.sim.generator.quality import drivable_area
@@ -88,7 +88,7 @@ def _check_boxes(scene: Scene) -> None:
     for frame in range(scene.frames):
         seen = tracks.valid[frame]
         boxes = np.hstack([tracks.poses[frame, seen], tracks.sizes[seen]])
-        ego = box_polygons(ego_boxes(scene.ego.poses[frame], scene.vehicle))
+        ego = box_polygon(ego_boxes(scene.ego.poses[frame], scene.vehicle))
         assert not shapely.intersects(ego, box_polygons(boxes)).any()
 
 

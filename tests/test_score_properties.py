@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rigid_motion import moved_scene
 
 from drivelab.errors import DataError
-from drivelab.geometry.boxes import box_polygons, ego_boxes
+from drivelab.geometry.boxes import box_polygon, ego_boxes
 from drivelab.geometry.poses import relative
 from drivelab.metrics.metric import Metric
 from drivelab.metrics.navsim.pdm_closed.forecast import HELD, forecast_objects
@@ -72,13 +72,13 @@ def reference_moves_along(scene: Scene, moved: Scene, motion: np.ndarray) -> boo
     if not len(differing):
         return True
     box = ego_boxes(scene.ego.poses[scene.now], scene.vehicle)
-    forecast = forecast_objects(scene, np.zeros(2), box[:2], box_polygons(box), [])
+    forecast = forecast_objects(scene, np.zeros(2), box[:2], box_polygon(box), [])
     # The five speeds of a path share one record of the leading object, so a tie reaches them all.
     for path in np.unique(differing[:, 0] // 5):
         overlaps = []
         for poses in before[5 * path : 5 * path + 5]:
             for step in range(2, STATES, 2):
-                ego = box_polygons(ego_boxes(poses[step - 1], scene.vehicle))
+                ego = box_polygon(ego_boxes(poses[step - 1], scene.vehicle))
                 shapes = forecast.shapes[step // HELD][~forecast.ignored]
                 overlaps.append(int(shapely.intersects(ego, shapes).sum()))
         assert max(overlaps) >= 2, f"path {path} moved without a tie"

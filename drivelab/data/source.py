@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from drivelab.types import Scene
 
 
+@runtime_checkable
 class SceneSource(Protocol):
     """Scenes of one split. Picklable: every worker process gets its own copy.
 

@@ -20,8 +20,13 @@ def box_corners(boxes: Float[np.ndarray, "*batch 5"]) -> Float[np.ndarray, "*bat
     )
 
 
-def box_polygons(boxes: Float[np.ndarray, "*batch 5"]) -> np.ndarray:
-    """Shapely polygons of the boxes."""
+def box_polygon(box: Float[np.ndarray, "5"]) -> shapely.Polygon:
+    """Shapely polygon of one box."""
+    return shapely.Polygon(box_corners(box))
+
+
+def box_polygons(boxes: Float[np.ndarray, "n *batch 5"]) -> np.ndarray:
+    """Shapely polygons of an array of boxes."""
     return shapely.polygons(box_corners(boxes))
 
 

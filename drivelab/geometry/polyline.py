@@ -1,4 +1,7 @@
-"""Polylines by arc length: measure, project, sample, offset."""
+"""Polylines by arc length: measure, project, sample, offset.
+
+Where only x and y matter, further columns (a heading) may follow.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +11,27 @@ from jaxtyping import Float
 from drivelab.geometry.poses import wrap_angle
 
 
-def arc_lengths(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, " n"]:
+def arc_lengths(points: Float[np.ndarray, "n columns"]) -> Float[np.ndarray, " n"]:
     """Distance along the polyline from its first vertex [m]."""
     steps = np.hypot(*np.diff(points[:, :2], axis=0).T)
     return np.concatenate([[0.0], np.cumsum(steps)])
 
 
-def headings(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, " n"]:
+def headings(points: Float[np.ndarray, "n columns"]) -> Float[np.ndarray, " n"]:
     """Heading of the segment that starts at each vertex; the last vertex repeats the one before."""
     delta = np.diff(points[:, :2], axis=0)
     yaw = np.arctan2(delta[:, 1], delta[:, 0])
     return np.concatenate([yaw, yaw[-1:]])
 
 
-def with_headings(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 3"]:
+def with_headings(points: Float[np.ndarray, "n columns"]) -> Float[np.ndarray, "n 3"]:
     """Append `headings` as a third column."""
     return np.column_stack([points[:, :2], headings(points)])
 
 
-def project(points: Float[np.ndarray, "n 2"], query: Float[np.ndarray, "2"]) -> tuple[float, float]:
+def project(
+    points: Float[np.ndarray, "n columns"], query: Float[np.ndarray, " more"]
+) -> tuple[float, float]:
     """Arc length of the nearest point of the polyline (clamped to its ends), and the distance."""
     start, delta = points[:-1, :2], np.diff(points[:, :2], axis=0)
     squared = np.einsum("ij,ij->i", delta, delta)
@@ -62,7 +67,7 @@ def offset(path: Float[np.ndarray, "n 3"], left: float) -> Float[np.ndarray, "n 
     )
 
 
-def resample(points: Float[np.ndarray, "n 2"], spacing: float) -> Float[np.ndarray, "m 2"]:
+def resample(points: Float[np.ndarray, "n columns"], spacing: float) -> Float[np.ndarray, "m 2"]:
     """Vertices at equal spacing, at most `spacing` [m] apart, ends kept."""
     s = arc_lengths(points)
     count = max(2, int(np.ceil(s[-1] / spacing)) + 1)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import overload
+
 import numpy as np
 from jaxtyping import Float
 
 
-def wrap_angle(angle: Float[np.ndarray, "*shape"] | float) -> Float[np.ndarray, "*shape"]:
+@overload
+def wrap_angle(angle: float) -> float: ...
+@overload
+def wrap_angle(angle: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]: ...
+def wrap_angle(
+    angle: Float[np.ndarray, "*shape"] | float,
+) -> Float[np.ndarray, "*shape"] | float:
     """Wrap to [-pi, pi] by atan2(sin, cos), the rule of NAVSIM and nuPlan."""
     return np.arctan2(np.sin(angle), np.cos(angle))
 
@@ -49,7 +57,7 @@ def rotate(
 
 def yaw_from_quaternion(
     quaternion: Float[np.ndarray, "*batch 4"],
-) -> Float[np.ndarray, "*batch"]:
+) -> Float[np.ndarray, "*batch"] | np.float64:
     """Yaw of a wxyz quaternion by pyquaternion's `yaw_pitch_roll`, which nuPlan and NAVSIM use.
 
     The sign before x y differs from the textbook formula; with the small roll and pitch of a car

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -34,6 +34,7 @@ class SceneScore:
     details: Mapping[str, float | int | str] = field(default_factory=dict)  # more columns of a row
 
 
+@runtime_checkable
 class Metric(Protocol):
     """A versioned score, e.g. `pdms_v1.1`."""
 

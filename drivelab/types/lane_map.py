@@ -49,9 +49,9 @@ class Lane:
     predecessors: tuple[str, ...] = ()
     left: str | None = None  # id of the left neighbour in the same direction
     right: str | None = None
-    left_boundary: Float[np.ndarray, "n 2"] | None = None
-    right_boundary: Float[np.ndarray, "n 2"] | None = None
-    line: Float[np.ndarray, "n 2"] | None = None  # what window queries test, where not the polygon
+    left_boundary: Float[np.ndarray, "l 2"] | None = None
+    right_boundary: Float[np.ndarray, "r 2"] | None = None
+    line: Float[np.ndarray, "m 2"] | None = None  # what window queries test, where not the polygon
     kind: str = "vehicle"  # vehicle | bus | bicycle
     stop_lines: tuple[str, ...] = ()
     has_traffic_lights: bool = False

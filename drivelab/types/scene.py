@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -34,6 +34,7 @@ class CameraFrame:
     distortion: Float[np.ndarray, "5"]
 
 
+@runtime_checkable
 class SensorData(Protocol):
     """Lazy access to the recorded sensors of a scene; frames are indexed like the scene's."""
 

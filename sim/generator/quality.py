@@ -6,7 +6,7 @@ import numpy as np
 import shapely
 from jaxtyping import Float
 
-from drivelab.geometry.boxes import box_corners, box_polygons, ego_boxes
+from drivelab.geometry.boxes import box_corners, box_polygon, box_polygons, ego_boxes
 from drivelab.kernels.tracker import track_proposals
 from drivelab.sim.generator.recording import FRAME_DT, Run
 from drivelab.sim.generator.world import DT
@@ -127,7 +127,7 @@ def _lights(run: Run) -> list[str]:
     """No red connector of the route under the ego, at any frame."""
     per_frame = (len(run.steps) - 1) // (len(run.log.ego) - 1)
     for frame, red in enumerate(run.log.red_lights):
-        ego = box_polygons(run.steps[frame * per_frame].boxes[0])
+        ego = box_polygon(run.steps[frame * per_frame].boxes[0])
         for connector in red:
             lane = run.log.map.lanes[connector]
             if lane.block in run.log.route and shapely.intersects(lane.polygon, ego):

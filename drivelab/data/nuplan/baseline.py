@@ -14,7 +14,7 @@ STRAIGHT = 1e-6  # product under the root of Heron's formula below which a curve
 
 
 def nearest_pose(
-    path: Float[np.ndarray, "n 2"], point: Float[np.ndarray, "2"]
+    path: Float[np.ndarray, "n columns"], point: Float[np.ndarray, "2"]
 ) -> tuple[float, Float[np.ndarray, "3"]]:
     """Arc length [m] and pose of the point of the path nearest to `point`.
 
@@ -30,7 +30,7 @@ def nearest_pose(
     return s, np.array([*here, math.atan2(end[1] - start[1], end[0] - start[0])])
 
 
-def curvature_at(path: Float[np.ndarray, "n 2"], s: float) -> float:
+def curvature_at(path: Float[np.ndarray, "n columns"], s: float) -> float:
     """Signed curvature [1/m] of the circle through the points 2 m before, at and 2 m after `s`.
 
     Left bends are positive; windows are moved inside at the ends; nearly straight pieces give 0.

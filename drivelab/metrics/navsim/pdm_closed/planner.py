@@ -9,7 +9,7 @@ import shapely
 from jaxtyping import Float
 
 from drivelab.errors import DataError
-from drivelab.geometry.boxes import box_polygons, ego_boxes
+from drivelab.geometry.boxes import box_polygon, ego_boxes
 from drivelab.kernels.ego_area import LANE, LANE_CONNECTOR
 from drivelab.kernels.tracker import track_proposals
 from drivelab.maps.drivable import DrivableMap, drivable_map, polygon_arrays
@@ -79,7 +79,7 @@ def route_context(scene: Scene) -> RouteContext:
         for name, kind in zip(drivable.ids, drivable.kinds, strict=True)
         if kind in (LANE, LANE_CONNECTOR)
     ]
-    start = starting_lane(scene.map, lanes, nearby, pose, box[:2], box_polygons(box))
+    start = starting_lane(scene.map, lanes, nearby, pose, box[:2], box_polygon(box))
     centreline = route_centreline(scene.map, route, start, lanes)
     return RouteContext(origin, route, lanes, start, drivable, centreline)
 
@@ -93,7 +93,7 @@ def plan_pdm_closed(scene: Scene, context: RouteContext, rules: NavsimRules) -> 
     lights = scene.red_lights[scene.now] if scene.red_lights else ()
     on_route = set(context.lanes)
     red = [name for name in lights if name in on_route and scene.map.lanes[name].connector]
-    forecast = forecast_objects(scene, origin, box[:2], box_polygons(box), red)
+    forecast = forecast_objects(scene, origin, box[:2], box_polygon(box), red)
     proposals = make_proposals(
         context.centreline - shift,
         state,
