@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from drivelab.cli.words import read_words
 from drivelab.errors import ConfigError, RunError
@@ -39,12 +40,7 @@ def _rescore(folder: Path, found: dict[str, str]) -> int:
 
     old = open_existing(folder)
     config = stored_config(folder)
-    environment = json.loads((folder / "env.json").read_text())
-    lost = [key for key in ("agent", "bench", "privilege", "scenes") if key not in environment]
-    if lost:
-        raise RunError(
-            f"{folder / 'env.json'} has no {lost[0]!r}: it was not written by `drivelab eval`"
-        )
+    environment = _environment(folder)
     agent = {
         "_target_": AGENT,
         "run": str(folder.resolve()),
@@ -71,6 +67,16 @@ def _rescore(folder: Path, found: dict[str, str]) -> int:
     monitor = ConsoleMonitor(quiet=found.get("quiet") == "true")
     result = evaluate(settings, monitor)
     return show_result(result, report=True, monitor=monitor, bench=bench)
+
+
+def _environment(folder: Path) -> dict[str, Any]:
+    environment: dict[str, Any] = json.loads((folder / "env.json").read_text())
+    lost = [key for key in ("agent", "bench", "privilege", "scenes") if key not in environment]
+    if lost:
+        raise RunError(
+            f"{folder / 'env.json'} has no {lost[0]!r}: it was not written by `drivelab eval`"
+        )
+    return environment
 
 
 def _workers(text: str) -> int:
