@@ -20,16 +20,19 @@ import nuscenes_files
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import feather
 
 from drivelab.data.av2.log import load_log
 from drivelab.data.npz import read_npz
 from drivelab.data.nuplan.map import load_nuplan_map
+from drivelab.data.nuplan.source import NuplanSource
 from drivelab.data.nuscenes.json_file import read_json_log
 from drivelab.data.proposals import read_plans
 from drivelab.errors import DataError
 
 GOLDEN = Path(os.environ.get("DRIVELAB_GOLDEN", Path(__file__).parent / "golden"))
-MAPS = GOLDEN / "nuplan_format" / "data" / "maps"
+DATA = GOLDEN / "nuplan_format" / "data"
+MAPS = DATA / "maps"
 PLAN = np.zeros((8, 3))
 
 
@@ -59,6 +62,18 @@ def refusals(file: Path, read: Callable[[], object]) -> int:
 def test_damaged_feather_is_told(tmp_path: Path) -> None:
     folder = av2_files.write_log(tmp_path / "log")
     assert refusals(folder / "annotations.feather", lambda: load_log(folder)) > 40
+
+
+def test_damaged_text_in_feather_is_told(tmp_path: Path) -> None:
+    folder = av2_files.write_log(tmp_path / "log")
+    file = folder / "annotations.feather"
+    table = feather.read_table(file, memory_map=False)
+    feather.write_feather(table, file, compression="uncompressed")
+    content = file.read_bytes()
+    assert content.count(b"BUS") > 1
+    file.write_bytes(content.replace(b"BUS", b"B\xff\xfe"))
+    with pytest.raises(DataError, match=r"annotations\.feather"):
+        load_log(folder)
 
 
 def test_damaged_gzip_is_told(tmp_path: Path) -> None:
@@ -141,3 +156,28 @@ def test_map_cells_that_are_no_numbers_are_named(
             load_nuplan_map(maps, file.parents[1].name)
         spoilt += 1
     assert spoilt
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("ego_pose", "qx"),
+        ("lidar_box", "vx"),
+        ("lidar_box", "yaw"),
+        ("lidar_pc", "timestamp"),
+        ("traffic_light_status", "lane_connector_id"),
+    ],
+)
+@pytest.mark.parametrize("cell", ["text", b"\x00\x01"])
+def test_log_cells_that_are_no_numbers_are_named(
+    tmp_path: Path, table: str, column: str, cell: object
+) -> None:
+    shutil.copytree(DATA / "nuplan-v1.1", tmp_path / "nuplan-v1.1")
+    for file in tmp_path.rglob("*.db"):
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute(f'UPDATE "{table}" SET "{column}" = ?', (cell,))
+            connection.commit()
+    source = NuplanSource(tmp_path, MAPS)
+    with pytest.raises(DataError, match=f"table {table}, sweep"):
+        for scene_id in source.scene_ids():
+            source.load(scene_id)

@@ -99,13 +99,13 @@ def read_stamps(folder: Path) -> np.ndarray:
 def _columns(file: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     try:
         table = feather.read_table(file, columns=list(names), memory_map=True)
-    except (OSError, pa.ArrowException, KeyError) as error:
+        out = {name: table[name].to_numpy() for name in names}  # damaged texts show up here
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise DataError(
             f"cannot be read as Feather with the columns {', '.join(names)} ({error})", file=file
         ) from error
     if table.num_rows == 0:
         raise DataError("holds no rows", file=file)
-    out = {name: table[name].to_numpy() for name in names}
     for name, column in out.items():
         if column.dtype.kind == "f" and not np.isfinite(column).all():
             row = int(np.flatnonzero(~np.isfinite(column))[0])

@@ -110,7 +110,7 @@ class NuplanLog:
             return []
         sql, parameters = _scenario_query(tokens, types, valid_goal, with_cameras)
         return [
-            ScenarioRow(row[0].hex(), int(row[1]), name, row[2])
+            ScenarioRow(row[0].hex(), _time(row[1], self.file, row[0].hex()), name, row[2])
             for row in self.rows(sql, parameters)
         ]
 
@@ -190,7 +190,11 @@ class NuplanLog:
             "SELECT lane_connector_id, status FROM traffic_light_status WHERE lidar_pc_token = ?",
             [token_bytes(token)],
         )
-        return [Light(str(int(connector)), str(status)) for connector, status in rows]
+        where = f"table traffic_light_status, sweep {token}"
+        return [
+            Light(str(_whole(connector, "lane_connector_id", self.file, where)), str(status))
+            for connector, status in rows
+        ]
 
     def route(self, token: str) -> tuple[str, ...]:
         """Block ids of the route stored with the scene of a sweep."""
@@ -291,20 +295,43 @@ def _marks(values: Sequence[str]) -> str:
     return ", ".join("?" for _ in values)
 
 
-def _sweep(row: tuple[Any, ...], file: Path) -> Sweep:
-    token, numbers = row[0].hex(), np.array(row[2:], float)
-    if not np.isfinite(numbers).all():
+def _numbers(cells: tuple[Any, ...], file: Path, where: str) -> Float[np.ndarray, " n"]:
+    """Cells as floats, NULL as NaN; SQLite lets any column hold text and bytes as well."""
+    try:
+        return np.array(cells, float)
+    except (TypeError, ValueError):
         raise DataError(
-            f"pose {row[2:]} holds NULL or NaN", file=file, where=f"table ego_pose, sweep {token}"
-        )
+            f"{cells} holds other things than numbers", file=file, where=where
+        ) from None
+
+
+def _whole(cell: Any, name: str, file: Path, where: str) -> int:
+    try:
+        return int(cell)
+    except (TypeError, ValueError, OverflowError):
+        raise DataError(
+            f"{name} is {cell!r:.40}, expected a whole number", file=file, where=where
+        ) from None
+
+
+def _time(cell: Any, file: Path, sweep: str) -> int:
+    return _whole(cell, "timestamp", file, f"table lidar_pc, sweep {sweep}")
+
+
+def _sweep(row: tuple[Any, ...], file: Path) -> Sweep:
+    token = row[0].hex()
+    where = f"table ego_pose, sweep {token}"
+    numbers = _numbers(row[2:], file, where)
+    if not np.isfinite(numbers).all():
+        raise DataError(f"pose {row[2:]} holds NULL or NaN", file=file, where=where)
     pose = np.array([*numbers[:2], yaw_from_quaternion(numbers[2:6])])
-    return Sweep(token, int(row[1]), pose, numbers[6:8], numbers[8:10])
+    return Sweep(token, _time(row[1], file, token), pose, numbers[6:8], numbers[8:10])
 
 
 def _box(row: tuple[Any, ...], file: Path, sweep: str) -> Box:
     token, track, kind = row[0].hex(), row[1].hex(), str(row[2])
-    numbers = np.array(row[3:], float)
     where = f"table lidar_box, sweep {sweep}, box {token}"
+    numbers = _numbers(row[3:], file, where)
     if kind not in KINDS:
         raise DataError(
             f"unknown class {kind!r}, expected one of {', '.join(KINDS)}", file=file, where=where
