@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -68,7 +69,9 @@ def test_workers_and_the_second_metric(tmp_path: Path) -> None:
     assert tables[0]["score"].null_count == 0
 
 
-def test_score_and_rescore_give_the_scores_of_the_agent(tmp_path: Path) -> None:
+def test_score_and_rescore_give_the_scores_of_the_agent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = evaluate("agent=idm", "limit=6")
     rows = read_table(folder / "rows.parquet")
     plans = {
@@ -85,6 +88,9 @@ def test_score_and_rescore_give_the_scores_of_the_agent(tmp_path: Path) -> None:
     assert main(["rescore", "scored", "run.dir=once_more"]) == 0
     seen = [json.loads(Path(run, "env.json").read_text())["privilege"] for run in RUNS]
     assert seen == ["state", "unknown", "state", "unknown"]
+    assert main(["report", "run", "scored"]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"privilege .*(state .*unknown|unknown .*state)", shown)
 
 
 def test_a_run_folder_of_others_runs_no_code(

@@ -29,7 +29,8 @@ _SAME = {
 def read_comparable(run_dirs: Sequence[Path]) -> list[dict[str, Any]]:
     """Summaries of runs that may stand in one table; ConfigError names the first two that may not.
 
-    Each summary gets three more keys: `folder`, the data's `label` and what the agent `sees`.
+    Each summary gets more keys: `folder`, the data's `label`, the agent's `privilege` and, in words,
+    what it `sees`.
     """
     if not run_dirs:
         raise ConfigError("no runs to compare: name at least one run folder")
@@ -38,7 +39,9 @@ def read_comparable(run_dirs: Sequence[Path]) -> list[dict[str, Any]]:
         summary = read_summary(folder)
         environment_of = read_environment(folder)
         label = run_label(summary, environment_of)
-        extra = {"folder": str(folder), "label": label, "sees": sees(environment_of)}
+        privilege = environment_of.get("privilege", "")
+        extra = {"folder": str(folder), "label": label, "privilege": privilege}
+        extra["sees"] = sees(environment_of)
         summaries.append({**summary, **extra})
     first = summaries[0]
     for other in summaries[1:]:

@@ -53,7 +53,7 @@ def _compare(folders: Sequence[Path], out: Path) -> int:
     table.add_row("  to", *(number((one["score_ci95"] or [None])[-1]) for one in runs))
     for name in first["subscores"]:
         table.add_row(name, *(number(one["subscores"].get(name)) for one in runs))
-    table.add_row("sees", *(one["sees"] for one in runs))
+    table.add_row("privilege", *(one["privilege"] for one in runs))
     table.add_row("done", *(f"{one['n_done']}/{one['n_expected']}" for one in runs))
     Console(highlight=False).print(table)
     print(f"comparison: {write_comparison(folders, out)}")
