@@ -29,8 +29,8 @@ _SAME = {
 def read_comparable(run_dirs: Sequence[Path]) -> list[dict[str, Any]]:
     """Summaries of runs that may stand in one table; ConfigError names the first two that may not.
 
-    Each summary gets more keys: `folder`, the `label` of the data, the `privilege` of the agent and,
-    in words, what it `sees`.
+    Each summary gets more keys: `folder`, the `label` of the data, the `privilege` of the agent,
+    and in words what it `sees`.
     """
     if not run_dirs:
         raise ConfigError("no runs to compare: name at least one run folder")
