@@ -158,6 +158,11 @@ def test_map_cells_that_are_no_numbers_are_named(
     assert spoilt
 
 
+def _load_all(source: NuplanSource) -> None:
+    for scene_id in source.scene_ids():
+        source.load(scene_id)
+
+
 @pytest.mark.parametrize(
     ("table", "column"),
     [
@@ -179,5 +184,4 @@ def test_log_cells_that_are_no_numbers_are_named(
             connection.commit()
     source = NuplanSource(tmp_path, MAPS)
     with pytest.raises(DataError, match=f"table {table}, sweep"):
-        for scene_id in source.scene_ids():
-            source.load(scene_id)
+        _load_all(source)

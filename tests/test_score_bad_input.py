@@ -14,7 +14,7 @@ from drivelab.errors import DataError, PlanError
 from drivelab.kernels.polygons import polygon_contains, ring_meets_polygon
 from drivelab.maps.drivable import polygon_arrays
 from drivelab.metrics.metric import Metric
-from drivelab.metrics.navsim.prepared import PLAN_DT
+from drivelab.metrics.navsim.prepared import PLAN_DT, human_plan
 from drivelab.metrics.registry import METRICS, get_metric
 from drivelab.types import Scene
 
@@ -111,3 +111,17 @@ def test_no_polygon_holds_a_point_that_is_none(point: tuple[float, float]) -> No
     polygons = polygon_arrays([circle], np.zeros(2))
     assert not polygon_contains(polygons, 0, *point)
     assert not ring_meets_polygon(polygons, 0, np.full((4, 2), np.nan))
+
+
+def test_scene_without_a_recorded_ego_is_scored_without_the_human(
+    metric: Metric, scene: Scene
+) -> None:
+    fields = ("poses", "velocities", "accelerations")
+    ego = replace(scene.ego, **{name: getattr(scene.ego, name).copy() for name in fields})
+    for name in fields:
+        getattr(ego, name)[scene.now + 1 :] = np.nan
+    unknown = replace(scene, ego=ego)
+    assert human_plan(scene) is not None
+    assert human_plan(unknown) is None
+    score = metric.score(metric.prepare(unknown), STRAIGHT[None], PLAN_DT)[0]
+    assert np.isfinite(score.score)

@@ -126,8 +126,11 @@ def _check(scene: Scene) -> None:
         )
     ego = scene.ego
     states = np.hstack([ego.poses, ego.velocities, ego.accelerations])
-    if not np.isfinite(states).all():
-        frame = int(np.argmax(~np.isfinite(states).all(1)))
+    known = np.isfinite(states).all(1)
+    if not known[scene.now + 1 :].any():
+        known[scene.now + 1 :] = True  # no recorded ego, as in planning problems: no human either
+    if not known.all():
+        frame = int(np.argmin(known))
         raise DataError(
             f"the ego state is not finite: x, y, yaw, velocity, acceleration = {states[frame]}",
             where=f"{where}, ego, frame {frame} (now is {scene.now})",
@@ -221,9 +224,9 @@ def _history(scene: Scene, origin: Float[np.ndarray, "2"]) -> Float[np.ndarray, 
 
 
 def human_plan(scene: Scene) -> Float[np.ndarray, "8 3"] | None:
-    """The recorded future as a plan; None where the recording is shorter than 4 s."""
+    """The recorded future as a plan; None where it is shorter than 4 s or holds no ego."""
     step = round(PLAN_DT / scene.tracks.dt)
     frames = scene.now + step * np.arange(1, PLAN_POSES + 1)
-    if frames[-1] >= scene.frames:
+    if frames[-1] >= scene.frames or not np.isfinite(scene.ego.poses[frames]).all():
         return None
     return relative(scene.ego.poses[scene.now], scene.ego.poses[frames])
