@@ -46,10 +46,10 @@ def measure() -> list[tuple[str, float, float | None, float | None]]:
     from golden_worlds import archive, golden_scene
 
     from drivelab.metrics.navsim.epdms import Epdms
-    from drivelab.metrics.navsim.pdm_closed.planner import plan_pdm_closed, route_context
+    from drivelab.metrics.navsim.pdm_closed.planner import plan_pdm_closed
     from drivelab.metrics.navsim.pdms import Pdms
-    from drivelab.metrics.navsim.prepared import PLAN_DT
-    from drivelab.metrics.navsim.rules import PDMS_V1_1
+    from drivelab.metrics.navsim.route_context import route_context
+    from drivelab.metrics.navsim.rules import PDMS_V1_1, PLAN_DT
 
     scenes = [golden_scene(i) for i in range(min(20, len(archive().scenes)))]
     metric = Pdms()

@@ -14,10 +14,10 @@ from drivelab.data.navsim.source import NavsimSource
 from drivelab.kernels import ego_area
 from drivelab.kernels.boxes import box_ring
 from drivelab.metrics.navsim.epdms import epdms_columns, filter_by_human, final_score
-from drivelab.metrics.navsim.pdm_closed.planner import route_context
 from drivelab.metrics.navsim.pdms import pdms_columns
-from drivelab.metrics.navsim.prepared import PLAN_DT, prepare
-from drivelab.metrics.navsim.rules import EPDMS_V2_2, PDMS_V1_1
+from drivelab.metrics.navsim.prepared import prepare
+from drivelab.metrics.navsim.route_context import route_context
+from drivelab.metrics.navsim.rules import EPDMS_V2_2, PDMS_V1_1, PLAN_DT
 from drivelab.metrics.navsim.subscores import score_states
 from drivelab.metrics.navsim.timeline import reference_states
 from drivelab.types import Scene

@@ -15,8 +15,14 @@ from drivelab.metrics.navsim.epdms import epdms_columns, filter_by_human, final_
 from drivelab.metrics.navsim.events import COLLISION_TYPES
 from drivelab.metrics.navsim.extended_comfort import LIMITS, two_frame_differences
 from drivelab.metrics.navsim.pdms import pdms_columns
-from drivelab.metrics.navsim.prepared import PLAN_DT, Prepared, prepare
-from drivelab.metrics.navsim.rules import COMFORT_BOUNDS, EPDMS_V2_2, PDMS_V1_1, NavsimRules
+from drivelab.metrics.navsim.prepared import Prepared, prepare
+from drivelab.metrics.navsim.rules import (
+    COMFORT_BOUNDS,
+    EPDMS_V2_2,
+    PDMS_V1_1,
+    PLAN_DT,
+    NavsimRules,
+)
 from drivelab.metrics.navsim.subscores import Subscores, comfort_filters, score_states
 from drivelab.metrics.navsim.timeline import plan_states
 from drivelab.metrics.navsim.two_stage import StageRow, aggregate_two_stage

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from golden_worlds import arrays, planner_scene, read_json
 
-from drivelab.metrics.navsim.pdm_closed.planner import plan_pdm_closed, route_context
+from drivelab.metrics.navsim.pdm_closed.planner import plan_pdm_closed
+from drivelab.metrics.navsim.route_context import route_context
 from drivelab.metrics.navsim.rules import EPDMS_V2_2, PDMS_V1_1
 
 ENTRIES = read_json("stage_pdm_closed.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from drivelab.data.observation import build_observation, check_rig
 from drivelab.errors import ConfigError, DataError
-from drivelab.types import Privilege, Scene, SensorRig
+from drivelab.types import Privilege, Scene, SensorRig, Tracks
 
 
 @pytest.fixture
@@ -47,6 +48,25 @@ def test_privilege_decides_what_of_the_scene_is_seen(toys: Any) -> None:
     for seen in (state, future):
         for array in (seen.ego.poses, seen.tracks.poses, seen.map.lanes["lane"].centreline):
             assert not array.flags.writeable
+
+
+def test_an_actor_of_the_future_does_not_even_count(toys: Any) -> None:
+    scene = toys.straight_scene("a")
+    frames, later = scene.frames, scene.now + 1
+    valid = np.zeros((frames, 2), bool)
+    valid[:, 0], valid[later:, 1] = True, True
+    tracks = Tracks(
+        ("here", "later"),
+        ("vehicle", "pedestrian"),
+        np.ones((2, 2)),
+        np.zeros((frames, 2, 3)),
+        np.zeros((frames, 2, 2)),
+        valid,
+        scene.tracks.dt,
+    )
+    seen = build_observation(replace(scene, tracks=tracks), SensorRig(privilege=Privilege.STATE))
+    assert seen.scene is not None
+    assert seen.scene.tracks.ids == ("here",)
 
 
 class Sensors:

@@ -14,7 +14,8 @@ from drivelab.errors import DataError, PlanError
 from drivelab.kernels.polygons import polygon_contains, ring_meets_polygon
 from drivelab.maps.drivable import polygon_arrays
 from drivelab.metrics.metric import Metric
-from drivelab.metrics.navsim.prepared import PLAN_DT, human_plan
+from drivelab.metrics.navsim.prepared import human_plan
+from drivelab.metrics.navsim.rules import PLAN_DT
 from drivelab.metrics.registry import METRICS, get_metric
 from drivelab.types import Scene
 

@@ -17,9 +17,10 @@ from drivelab.geometry.boxes import box_polygon, ego_boxes
 from drivelab.geometry.poses import relative
 from drivelab.metrics.metric import Metric
 from drivelab.metrics.navsim.pdm_closed.forecast import HELD, forecast_objects
-from drivelab.metrics.navsim.pdm_closed.planner import plan_pdm_closed, route_context
-from drivelab.metrics.navsim.prepared import PLAN_DT, prepare
-from drivelab.metrics.navsim.rules import EPDMS_V2_2, PDMS_V1_1, STATES, NavsimRules
+from drivelab.metrics.navsim.pdm_closed.planner import plan_pdm_closed
+from drivelab.metrics.navsim.prepared import prepare
+from drivelab.metrics.navsim.route_context import route_context
+from drivelab.metrics.navsim.rules import EPDMS_V2_2, PDMS_V1_1, PLAN_DT, STATES, NavsimRules
 from drivelab.metrics.navsim.subscores import score_states
 from drivelab.metrics.registry import METRICS, get_metric
 from drivelab.types import EgoTrajectory, Scene

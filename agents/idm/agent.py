@@ -13,7 +13,7 @@ from drivelab.geometry.boxes import box_corners, box_polygons
 from drivelab.geometry.polyline import arc_lengths, project, sample
 from drivelab.geometry.poses import relative
 from drivelab.kernels.idm import idm_acceleration_scalar
-from drivelab.metrics.navsim.pdm_closed.planner import RouteContext, route_context
+from drivelab.metrics.navsim.route_context import RouteContext, route_context
 from drivelab.planning.idm import IDMParameters
 from drivelab.types import Observation, Plan, Privilege, Scene, SensorRig
 

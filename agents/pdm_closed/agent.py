@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from drivelab.errors import PlanError
 from drivelab.geometry.poses import relative
 from drivelab.metrics.navsim.pdm_closed import plan_pdm_closed
-from drivelab.metrics.navsim.pdm_closed.planner import route_context
+from drivelab.metrics.navsim.route_context import route_context
 from drivelab.metrics.navsim.rules import EPDMS_V2_2, PDMS_V1_1
 from drivelab.types import Observation, Plan, Privilege, SensorRig
 

@@ -88,7 +88,9 @@ def _privileged(scene: Scene, privilege: Privilege) -> Scene | None:
     if privilege is Privilege.FUTURE:
         return scene
     # The sensors go too: they would hand out later frames. What the rig asked for is beside it.
-    return replace(scene.without_future(), sensors=None)
+    seen = replace(scene.without_future(), sensors=None)
+    _write_protect(seen)
+    return seen
 
 
 def _write_protect(scene: Scene) -> None:

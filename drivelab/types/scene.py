@@ -88,11 +88,15 @@ class Scene:
         return len(self.ego)
 
     def without_future(self) -> Scene:
-        """The scene cut after the current frame: what a map-and-boxes agent may see."""
+        """The scene cut after the current frame: what a map-and-boxes agent may see.
+
+        Tracks that only appear later are left out altogether: even their number is the future.
+        """
         stop = self.now + 1
+        tracks = self.tracks.cut(0, stop)
         return replace(
             self,
             ego=self.ego.cut(0, stop),
-            tracks=self.tracks.cut(0, stop),
+            tracks=tracks.take(np.asarray(tracks.valid.any(axis=0), bool)),
             red_lights=self.red_lights[:stop],
         )

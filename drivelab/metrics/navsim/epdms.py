@@ -17,8 +17,8 @@ from drivelab.metrics.aggregate import mean_over_valid
 from drivelab.metrics.metric import SceneScore
 from drivelab.metrics.navsim.events import find_events, margins
 from drivelab.metrics.navsim.extended_comfort import add_two_frame_comfort
-from drivelab.metrics.navsim.prepared import PLAN_DT, Prepared, prepare
-from drivelab.metrics.navsim.rules import EPDMS_V2_2
+from drivelab.metrics.navsim.prepared import Prepared, prepare
+from drivelab.metrics.navsim.rules import EPDMS_V2_2, PLAN_DT
 from drivelab.metrics.navsim.subscores import Subscores, normalised_progress, score_states
 from drivelab.types import Scene
 

@@ -9,9 +9,9 @@ from jaxtyping import Float
 
 from drivelab.metrics.metric import SceneScore
 from drivelab.metrics.navsim.epdms import Epdms, epdms_columns, scene_scores
-from drivelab.metrics.navsim.prepared import PLAN_DT, Prepared, prepare
+from drivelab.metrics.navsim.prepared import Prepared, prepare
 from drivelab.metrics.navsim.reactive import Drivers, find_drivers, reactive_objects
-from drivelab.metrics.navsim.rules import EPDMS_V2_2
+from drivelab.metrics.navsim.rules import EPDMS_V2_2, PLAN_DT
 from drivelab.metrics.navsim.subscores import score_states
 from drivelab.types import Scene
 

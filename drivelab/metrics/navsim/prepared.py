@@ -8,20 +8,16 @@ import numpy as np
 import shapely
 from jaxtyping import Float
 
-from drivelab.errors import DataError, PlanError
+from drivelab.errors import PlanError
 from drivelab.geometry.boxes import ego_boxes
 from drivelab.geometry.poses import relative
 from drivelab.kernels.interpolate import interpolate_poses
 from drivelab.kernels.tracker import track_proposals
 from drivelab.maps.drivable import polygon_arrays
 from drivelab.metrics.navsim.observation import recorded_objects
-from drivelab.metrics.navsim.pdm_closed.planner import (
-    RouteContext,
-    local_state,
-    plan_pdm_closed,
-    route_context,
-)
-from drivelab.metrics.navsim.rules import DT, STATES, NavsimRules
+from drivelab.metrics.navsim.pdm_closed.planner import plan_pdm_closed
+from drivelab.metrics.navsim.route_context import RouteContext, local_state, route_context
+from drivelab.metrics.navsim.rules import DT, PLAN_DT, PLAN_POSES, STATES, NavsimRules
 from drivelab.metrics.navsim.subscores import (
     Centreline,
     RedLights,
@@ -32,7 +28,6 @@ from drivelab.metrics.navsim.subscores import (
 from drivelab.metrics.navsim.timeline import plan_states, reference_states
 from drivelab.types import STATE_SIZE, Scene
 
-PLAN_POSES, PLAN_DT = 8, 0.5  # what agents hand in: 4 s at 2 Hz
 PAST_SECONDS = 1.5  # of history that comfort looks at in v2.2
 
 
@@ -85,7 +80,6 @@ class Prepared:
 
 def prepare(scene: Scene, rules: NavsimRules) -> Prepared:
     """Correct the route, plan the reference, densify the tracks; raises DataError on bad scenes."""
-    _check(scene)
     context = route_context(scene)
     origin = context.origin
     initial = local_state(scene, origin)
@@ -107,56 +101,6 @@ def prepare(scene: Scene, rules: NavsimRules) -> Prepared:
         history=_history(scene, origin) if rules.at_center else None,
         human=human_plan(scene),
     )
-
-
-def _check(scene: Scene) -> None:
-    """Refuse what would be scored wrongly or crash a kernel; messages name frame and track."""
-    where = f"scene {scene.id}"
-    if not scene.route:
-        raise DataError(
-            "the route is empty; expected at least one block id (NAVSIM drops such scenes with "
-            "has_route: true)",
-            where=f"{where}, route",
-        )
-    if not any(np.isclose(scene.tracks.dt, spacing, rtol=1e-3) for spacing in (DT, PLAN_DT)):
-        raise DataError(
-            f"the frames are {scene.tracks.dt:g} s apart; this score reads recordings at {DT} s or "
-            f"{PLAN_DT} s, resample the log",
-            where=f"{where}, tracks, dt",
-        )
-    ego = scene.ego
-    states = np.hstack([ego.poses, ego.velocities, ego.accelerations])
-    known = np.isfinite(states).all(1)
-    if not known[scene.now + 1 :].any():
-        known[scene.now + 1 :] = True  # no recorded ego, as in planning problems: no human either
-    if not known.all():
-        frame = int(np.argmin(known))
-        raise DataError(
-            f"the ego state is not finite: x, y, yaw, velocity, acceleration = {states[frame]}",
-            where=f"{where}, ego, frame {frame} (now is {scene.now})",
-        )
-    _check_tracks(scene, where)
-
-
-def _check_tracks(scene: Scene, where: str) -> None:
-    tracks = scene.tracks
-    valid = tracks.valid[scene.now :]
-    for name, values in (("pose", tracks.poses), ("velocity", tracks.velocities)):
-        broken = valid & ~np.isfinite(values[scene.now :]).all(-1)
-        if broken.any():
-            frame, track = np.argwhere(broken)[0] + (scene.now, 0)
-            raise DataError(
-                f"the {name} of track {tracks.ids[track]!r} is not finite: {values[frame, track]}",
-                where=f"{where}, tracks, frame {frame}",
-            )
-    wrong = valid.any(0) & ~(np.isfinite(tracks.sizes) & (tracks.sizes >= 0)).all(-1)
-    if wrong.any():
-        track = int(np.argmax(wrong))
-        raise DataError(
-            f"the size of track {tracks.ids[track]!r} is {tracks.sizes[track]}, expected a length "
-            "and a width in metres",
-            where=f"{where}, tracks",
-        )
 
 
 def _surroundings(scene: Scene, context: RouteContext, rules: NavsimRules) -> Surroundings:

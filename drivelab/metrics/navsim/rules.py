@@ -8,6 +8,7 @@ import numpy as np
 
 STATES = 41  # 0 .. 4.0 s at 10 Hz
 DT = 0.1  # [s]
+PLAN_POSES, PLAN_DT = 8, 0.5  # what agents hand in: 4 s at 2 Hz
 COMFORT_BOUNDS = np.array(
     [
         [-4.05, 2.40],  # longitudinal acceleration [m/s^2]

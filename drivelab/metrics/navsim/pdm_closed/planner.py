@@ -8,14 +8,12 @@ import numpy as np
 import shapely
 from jaxtyping import Float
 
-from drivelab.errors import DataError
 from drivelab.geometry.boxes import box_polygon, ego_boxes
-from drivelab.kernels.ego_area import LANE, LANE_CONNECTOR
 from drivelab.kernels.tracker import track_proposals
-from drivelab.maps.drivable import DrivableMap, drivable_map, polygon_arrays
-from drivelab.maps.routing import correct_route, route_lanes
+from drivelab.maps.drivable import polygon_arrays
 from drivelab.metrics.navsim.pdm_closed.forecast import Forecast, forecast_objects
 from drivelab.metrics.navsim.pdm_closed.proposals import make_proposals
+from drivelab.metrics.navsim.route_context import RouteContext, local_state
 from drivelab.metrics.navsim.rules import STATES, NavsimRules
 from drivelab.metrics.navsim.subscores import (
     Centreline,
@@ -25,20 +23,7 @@ from drivelab.metrics.navsim.subscores import (
     normalised_progress,
     score_states,
 )
-from drivelab.planning.route_line import route_centreline, starting_lane
 from drivelab.types import Scene
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RouteContext:
-    """What route, map and ego pose determine together; shared by planner and scorer."""
-
-    origin: Float[np.ndarray, "2"]
-    route: tuple[str, ...]  # corrected
-    lanes: tuple[str, ...]  # of the route
-    starting_lane: str
-    drivable: DrivableMap
-    centreline: Float[np.ndarray, "n 3"]  # map frame
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,39 +34,6 @@ class PdmClosedPlan:
     proposals: Float[np.ndarray, "15 41 3"]
     scores: Float[np.ndarray, " 15"]
     chosen: int
-
-
-def local_state(scene: Scene, origin: Float[np.ndarray, "2"]) -> Float[np.ndarray, "11"]:
-    """The ego state of the current frame relative to an origin."""
-    state = scene.ego.state(scene.now)
-    state[:2] -= origin
-    return state
-
-
-def route_context(scene: Scene) -> RouteContext:
-    """Correct the route, collect the drivable map, find starting lane and centreline."""
-    pose = scene.ego.poses[scene.now]
-    box = ego_boxes(pose, scene.vehicle)
-    route = correct_route(scene.map, scene.route, pose)
-    lanes = route_lanes(scene.map, route)
-    if not lanes:
-        known = sum(block in scene.map.blocks for block in scene.route)
-        raise DataError(
-            f"the route has {len(scene.route)} blocks, {known} of them in the map "
-            f"{scene.map.name!r}, and no lane; expected the ids of blocks under and ahead of "
-            "the ego",
-            where=f"scene {scene.id}, route",
-        )
-    origin = np.floor(pose[:2])
-    drivable = drivable_map(scene.map, box[:2], origin).with_route(lanes)
-    nearby = [
-        name
-        for name, kind in zip(drivable.ids, drivable.kinds, strict=True)
-        if kind in (LANE, LANE_CONNECTOR)
-    ]
-    start = starting_lane(scene.map, lanes, nearby, pose, box[:2], box_polygon(box))
-    centreline = route_centreline(scene.map, route, start, lanes)
-    return RouteContext(origin, route, lanes, start, drivable, centreline)
 
 
 def plan_pdm_closed(scene: Scene, context: RouteContext, rules: NavsimRules) -> PdmClosedPlan:
