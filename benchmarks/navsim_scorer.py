@@ -77,8 +77,7 @@ def measure() -> list[tuple[str, float, float | None, float | None]]:
 
     rows.append(("PDM-Closed, 1 scene", per_scene(plan, 10), 277.0, 12.0))
     ms = per_scene(lambda i: metric.prepare(scenes[i]), 10)
-    rows.append(("prepare a scene (tracks, map, PDM-Closed)", ms, None, None))
-    return rows
+    return [*rows, ("prepare a scene (tracks, map, PDM-Closed)", ms, None, None)]
 
 
 def main() -> None:

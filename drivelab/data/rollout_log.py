@@ -48,23 +48,7 @@ def save_rollout(rollout: Rollout, folder: str | Path) -> Path:
     file = rollout_file(folder, rollout.scene_id)
     tracks = rollout.tracks
     arrays = {key: value for key, value in rollout.info.items() if isinstance(value, np.ndarray)}
-    text = {
-        "schema": SCHEMA,
-        "scene_id": rollout.scene_id,
-        "plan_dt": rollout.plan_dt,
-        "track_ids": tracks.ids,
-        "track_kinds": tracks.kinds,
-        "track_dt": tracks.dt,
-        "events": [dict(event) for event in rollout.events],
-        "info": {key: value for key, value in rollout.info.items() if key not in arrays},
-    }
-    try:
-        header = json.dumps(text, default=_plain)
-    except TypeError as error:
-        raise DataError(
-            f"events and info hold numbers, text, lists, mappings and (info) arrays; {error}",
-            where=f"rollout of {rollout.scene_id}",
-        ) from error
+    header = _header(rollout, set(arrays))
     partial = file.with_suffix(f".{os.getpid()}.partial")
     with partial.open("wb") as stream:
         np.savez(
@@ -82,6 +66,28 @@ def save_rollout(rollout: Rollout, folder: str | Path) -> Path:
         )
     partial.replace(file)
     return file
+
+
+def _header(rollout: Rollout, arrays: set[str]) -> str:
+    """Everything that is no array, as JSON."""
+    tracks = rollout.tracks
+    text = {
+        "schema": SCHEMA,
+        "scene_id": rollout.scene_id,
+        "plan_dt": rollout.plan_dt,
+        "track_ids": tracks.ids,
+        "track_kinds": tracks.kinds,
+        "track_dt": tracks.dt,
+        "events": [dict(event) for event in rollout.events],
+        "info": {key: value for key, value in rollout.info.items() if key not in arrays},
+    }
+    try:
+        return json.dumps(text, default=_plain)
+    except TypeError as error:
+        raise DataError(
+            f"events and info hold numbers, text, lists, mappings and (info) arrays; {error}",
+            where=f"rollout of {rollout.scene_id}",
+        ) from error
 
 
 def _plain(value: object) -> object:

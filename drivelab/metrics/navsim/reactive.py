@@ -47,45 +47,50 @@ class Drivers:
 def find_drivers(scene: Scene, objects: ObjectFrames, origin: Float[np.ndarray, "2"]) -> Drivers:
     """Put every moving vehicle that stands on a lane now on a path of lanes."""
     rows: list[int] = []
-    speeds: list[float] = []
-    begins: list[float] = []
     paths: list[np.ndarray] = []
     stops: list[tuple[int, float, str]] = []
-    kinds = dict(zip(scene.tracks.ids, scene.tracks.kinds, strict=True))
-    for row, name in enumerate(objects.ids):
-        box, speed = objects.boxes[0, row], float(objects.speeds[row])
-        if kinds[name] != "vehicle" or speed <= PARKED_SPEED or not np.isfinite(box[0]):
-            continue
-        if np.hypot(*(box[:2] + origin - scene.ego.poses[scene.now, :2])) > REACH:
-            continue
+    for row in _moving_vehicles(scene, objects, origin):
+        box = objects.boxes[0, row]
         pose = np.array([box[0] + origin[0], box[1] + origin[1], np.arctan2(box[3], box[2])])
         lane = _lane_under(scene.map, pose)
         if lane is None:
             continue
-        ahead = max(MIN_PATH, DT * STATES * (speed + TARGET_SPEED))
-        lanes = _straight_on(scene.map, lane, pose, ahead)
-        path = np.concatenate([scene.map.lanes[part].centreline for part in lanes])
-        path = path - np.array([*origin, 0.0])
+        ahead = max(MIN_PATH, DT * STATES * (float(objects.speeds[row]) + TARGET_SPEED))
+        lanes = [scene.map.lanes[name] for name in _straight_on(scene.map, lane, pose, ahead)]
+        path = np.concatenate([part.centreline for part in lanes]) - np.array([*origin, 0.0])
         stops += [
-            (len(rows), project(path, scene.map.lanes[part].centreline[0, :2] - origin)[0], part)
+            (len(rows), project(path, part.centreline[0, :2] - origin)[0], part.id)
             for part in lanes
-            if scene.map.lanes[part].connector
+            if part.connector
         ]
         rows.append(row)
-        speeds.append(speed)
-        begins.append(project(path, box[:2])[0])
         paths.append(path)
-    sizes = [len(path) for path in paths]
+    begins = [
+        project(path, objects.boxes[0, n, :2])[0] for n, path in zip(rows, paths, strict=True)
+    ]
     return Drivers(
         rows=np.array(rows, np.int64),
-        speeds=np.array(speeds, float),
+        speeds=objects.speeds[np.array(rows, np.int64)],
         begins=np.array(begins, float),
-        paths=np.concatenate(paths) if paths else np.zeros((0, 3)),
-        arcs=np.concatenate([arc_lengths(path) for path in paths]) if paths else np.zeros(0),
-        path_start=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        paths=np.concatenate([np.zeros((0, 3)), *paths]),
+        arcs=np.concatenate([np.zeros(0), *(arc_lengths(path) for path in paths)]),
+        path_start=np.cumsum([0, *(len(path) for path in paths)]).astype(np.int64),
         stops=np.array([stop[:2] for stop in stops], float).reshape(-1, 2),
         red=_red(scene, [stop[2] for stop in stops]),
     )
+
+
+def _moving_vehicles(
+    scene: Scene, objects: ObjectFrames, origin: Float[np.ndarray, "2"]
+) -> list[int]:
+    """Rows of the vehicles that are here now, within reach of the ego, and not parked."""
+    kinds = dict(zip(scene.tracks.ids, scene.tracks.kinds, strict=True))
+    gaps = np.hypot(*(objects.boxes[0, :, :2] + origin - scene.ego.poses[scene.now, :2]).T)
+    return [
+        row
+        for row, name in enumerate(objects.ids)
+        if kinds[name] == "vehicle" and objects.speeds[row] > PARKED_SPEED and gaps[row] <= REACH
+    ]
 
 
 def reactive_objects(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
@@ -124,54 +125,76 @@ def score_states(
     `history` states are put before them for comfort alone; without them and with `at_center` rules
     comfort is 1 (v2.2 counts it only when there is a past).
     """
-    size, drivable, objects = around.ego_size, around.drivable, around.objects
-    flags = area_flags(states, size, drivable.polygons, drivable.kinds, drivable.on_route)
+    drivable, line = around.drivable, around.centreline
+    flags = area_flags(
+        states, around.ego_size, drivable.polygons, drivable.kinds, drivable.on_route
+    )
+    comfort_flags, comfort_steps = _comfort_with(states, history, rules, around.vehicle)
+    return Subscores(
+        flags=flags,
+        **_contacts(states, flags, around, rules),
+        **_places(states, flags, around, rules),
+        comfort_flags=comfort_flags,
+        comfort_steps=comfort_steps,
+        progress=route_progress(
+            states, around.vehicle.rear_axle_to_center, line.points, line.arc, line.bounds
+        ),
+    )
+
+
+def _contacts(
+    states: Float[np.ndarray, "b t 11"],
+    flags: UInt8[np.ndarray, "b t"],
+    around: Surroundings,
+    rules: NavsimRules,
+) -> dict[str, Any]:
+    """The fields of `Subscores` about other road users."""
+    size, objects = around.ego_size, around.objects
     no_collision, collision, margin, types = at_fault_collisions(
         states, size, flags, objects.boxes, objects.is_agent, objects.speeds, around.ignored
     )
+    look_ahead = np.array(rules.look_ahead)
     ttc, ttc_first = time_to_collision(
-        states,
-        size,
-        flags,
-        objects.boxes,
-        around.ignored,
-        rules.ttc_steps,
-        np.array(rules.look_ahead),
-        DT,
+        states, size, flags, objects.boxes, around.ignored, rules.ttc_steps, look_ahead, DT
     )
+    return {
+        "no_collision": no_collision,
+        "collision": collision,
+        "collision_margin": margin,
+        "collision_types": types,
+        "ttc": ttc,
+        "ttc_first": ttc_first,
+    }
+
+
+def _places(
+    states: Float[np.ndarray, "b t 11"],
+    flags: UInt8[np.ndarray, "b t"],
+    around: Surroundings,
+    rules: NavsimRules,
+) -> dict[str, Any]:
+    """The fields of `Subscores` about where the ego drives."""
+    size, lights = around.ego_size, around.lights
     off_road = (flags & NON_DRIVABLE) != 0
     wrong_way, wrong_way_step = wrong_way_distance(
         states, flags, size[2], rules.wrong_way_window, rules.spare_intersections
     )
-    red_step, red_index = first_red_light(states, size, around.lights.polygons, around.lights.red)
-    comfort_flags, comfort_steps = _comfort_with(states, history, rules, around.vehicle)
+    limits = [wrong_way < rules.wrong_way_half, wrong_way < rules.wrong_way_zero]
+    red_step, red_index = first_red_light(states, size, lights.polygons, lights.red)
     lane, lane_step, deviation = _lane_keeping(states, flags, around, rules)
-    line = around.centreline
-    return Subscores(
-        flags=flags,
-        no_collision=no_collision,
-        collision=collision,
-        collision_margin=margin,
-        collision_types=types,
-        drivable=1.0 - off_road.any(1),
-        off_road_step=np.where(off_road.any(1), np.argmax(off_road, 1), -1),
-        direction=np.select(
-            [wrong_way < rules.wrong_way_half, wrong_way < rules.wrong_way_zero], [1.0, 0.5], 0.0
-        ),
-        wrong_way=wrong_way,
-        wrong_way_step=wrong_way_step,
-        red_light=(red_step < 0).astype(float),
-        red_light_step=red_step,
-        red_light_index=red_index,
-        ttc=ttc,
-        ttc_first=ttc_first,
-        comfort_flags=comfort_flags,
-        comfort_steps=comfort_steps,
-        lane=lane,
-        lane_step=lane_step,
-        lane_deviation=deviation,
-        progress=route_progress(states, size[2], line.points, line.arc, line.bounds),
-    )
+    return {
+        "drivable": 1.0 - off_road.any(1),
+        "off_road_step": np.where(off_road.any(1), np.argmax(off_road, 1), -1),
+        "direction": np.select(limits, [1.0, 0.5], 0.0),
+        "wrong_way": wrong_way,
+        "wrong_way_step": wrong_way_step,
+        "red_light": (red_step < 0).astype(float),
+        "red_light_step": red_step,
+        "red_light_index": red_index,
+        "lane": lane,
+        "lane_step": lane_step,
+        "lane_deviation": deviation,
+    }
 
 
 def _lane_keeping(

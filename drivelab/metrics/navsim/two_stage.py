@@ -75,27 +75,36 @@ def aggregate_two_stage(
     filled: dict[str, dict[str, float]] = {}
     firsts: list[dict[str, float]] = []
     seconds: list[dict[str, float]] = []
-    combined: list[dict[str, float]] = []
     for entry in used:
-        _fill_pair(rows, filled, entry.now, entry.previous, states)
-        for now, previous in entry.follow_ups:
+        for now, previous in ((entry.now, entry.previous), *entry.follow_ups):
             _fill_pair(rows, filled, now, previous, states)
-        halves = []
-        for side, token in ((0, entry.now), (1, entry.previous)):
+        for side, token in enumerate((entry.now, entry.previous)):
             tokens = [pair[side] for pair in entry.follow_ups]
-            weights = follow_up_weights(
-                np.array(rows[token].end), np.array([rows[name].start for name in tokens])
-            )
-            filled[token]["weight"] = 1.0
-            for name, weight in zip(tokens, weights, strict=True):
-                filled[name]["weight"] = float(weight)
-            first = _columns(rows[token], filled[token])
-            second = _weighted_mean([_columns(rows[n], filled[n]) for n in tokens], weights)
+            first, second = _both_stages(rows, filled, token, tokens)
             firsts.append(first)
             seconds.append(second)
-            halves.append({name: first[name] * second[name] for name in first})
-        combined.append({name: (halves[0][name] + halves[1][name]) / 2 for name in halves[0]})
+    # Two halves an entry, now and previous, so the mean over halves is the mean over entries.
+    combined = [
+        {name: first[name] * second[name] for name in first}
+        for first, second in zip(firsts, seconds, strict=True)
+    ]
     return TwoStageResult(filled, _mean(combined), _mean(firsts), _mean(seconds))
+
+
+def _both_stages(
+    rows: Mapping[str, StageRow],
+    filled: dict[str, dict[str, float]],
+    token: str,
+    tokens: Sequence[str],
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Columns of a stage-one scene, and the weighted ones of its follow-ups; weights are noted."""
+    starts = np.array([rows[name].start for name in tokens])
+    weights = follow_up_weights(np.array(rows[token].end), starts)
+    filled[token]["weight"] = 1.0
+    for name, weight in zip(tokens, weights, strict=True):
+        filled[name]["weight"] = float(weight)
+    second = [_columns(rows[name], filled[name]) for name in tokens]
+    return _columns(rows[token], filled[token]), _weighted_mean(second, weights)
 
 
 def _fill_pair(

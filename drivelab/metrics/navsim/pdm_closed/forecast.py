@@ -23,11 +23,10 @@ CAPS = (("static", 50), ("vehicle", 50), ("pedestrian", 25), ("bicycle", 10))
 class Forecast:
     """Objects, then red lights; coordinates relative to an origin.
 
-    `ids` and `yaws` hold both; `shapes` are the polygons at 0, 0.2, .. 5.0 s.
+    Rows of all fields but `objects` are both; `shapes` are the polygons at 0, 0.2, .. 5.0 s.
     """
 
     objects: ObjectFrames  # boxes only, for the collision rules
-    ids: tuple[str, ...]
     is_light: Bool[np.ndarray, " m"]
     is_static: Bool[np.ndarray, " m"]
     speeds: Float[np.ndarray, " m"]
@@ -49,49 +48,42 @@ def forecast_objects(
     `ego_center` and `ego_box` are relative to the origin. Objects that touch the ego box now are
     ignored; a red light only when the whole ego box lies within it.
     """
-    tracks = scene.tracks
     order = _chosen(scene, origin + ego_center)
-    poses = tracks.poses[scene.now, order] - np.array([*origin, 0.0])
-    velocity = tracks.velocities[scene.now, order]
-    kinds = [tracks.kinds[i] for i in order]
-    static = np.array([_group(kind) == "static" for kind in kinds], bool)
-    speeds = np.where(static, 0.0, np.hypot(velocity[:, 0], velocity[:, 1]))
-    boxes = _slid_boxes(poses, velocity, speeds, tracks.sizes[order])
-    objects = ObjectFrames(
-        ids=tuple(tracks.ids[i] for i in order),
-        is_agent=~static,
-        speeds=speeds,
-        boxes=_box_rows(boxes),
-    )
-    shapes = shapely.polygons(box_corners(boxes[::HELD]))
+    objects, yaws, boxes = _sliding_objects(scene, order, origin)
     lights = _light_shapes(scene.map, red_connectors, origin)
-    centroids = np.concatenate(
-        [
-            boxes[::HELD, :, :2],
-            np.broadcast_to(
-                shapely.get_coordinates(shapely.centroid(lights)).reshape(-1, 2),
-                (len(shapes), len(lights), 2),
-            ),
-        ],
-        1,
-    )
-    shapes = np.concatenate([shapes, np.broadcast_to(lights, (len(shapes), len(lights)))], 1)
+    keep = np.zeros(len(lights))  # what lights lack: speed and heading
+    shapes = shapely.polygons(box_corners(boxes[::HELD]))
+    held = (len(shapes), len(lights))
+    centres = shapely.get_coordinates(shapely.centroid(lights)).reshape(-1, 2)
+    shapes = np.concatenate([shapes, np.broadcast_to(lights, held)], 1)
     is_light = np.arange(shapes.shape[1]) >= len(order)
     ignored = np.where(
         is_light, shapely.within(ego_box, shapes[0]), shapely.intersects(ego_box, shapes[0])
     )
-    count = len(lights)
     return Forecast(
         objects=objects,
-        ids=objects.ids + tuple(f"red_light_{name}" for name in red_connectors),
         is_light=is_light,
-        is_static=np.concatenate([static, np.zeros(count, bool)]),
-        speeds=np.concatenate([speeds, np.zeros(count)]),
-        yaws=np.concatenate([poses[:, 2], np.zeros(count)]),
+        is_static=np.concatenate([~objects.is_agent, keep.astype(bool)]),
+        speeds=np.concatenate([objects.speeds, keep]),
+        yaws=np.concatenate([yaws, keep]),
         shapes=shapes,
-        centroids=centroids,
+        centroids=np.concatenate([boxes[::HELD, :, :2], np.broadcast_to(centres, (*held, 2))], 1),
         ignored=ignored.astype(bool),
     )
+
+
+def _sliding_objects(
+    scene: Scene, order: np.ndarray, origin: Float[np.ndarray, "2"]
+) -> tuple[ObjectFrames, Float[np.ndarray, " n"], Float[np.ndarray, "51 n 5"]]:
+    """The chosen objects as the collision rules take them, their headings, and their boxes."""
+    tracks = scene.tracks
+    poses = tracks.poses[scene.now, order] - np.array([*origin, 0.0])
+    velocity = tracks.velocities[scene.now, order]
+    static = np.array([_group(tracks.kinds[i]) == "static" for i in order], bool)
+    speeds = np.where(static, 0.0, np.hypot(velocity[:, 0], velocity[:, 1]))
+    boxes = _slid_boxes(poses, velocity, speeds, tracks.sizes[order])
+    names = tuple(tracks.ids[i] for i in order)
+    return ObjectFrames(names, ~static, speeds, _box_rows(boxes)), poses[:, 2], boxes
 
 
 def _group(kind: str) -> str:
