@@ -48,6 +48,8 @@ def print_table(result: RunResult) -> None:
     console = Console(highlight=False)
     if not summary.final:
         console.print(f"[bold red]NOT FINAL: {_missing(summary)}[/]")
+    if not summary.n_done and not summary.n_failed:
+        return
     table = Table(title=f"{summary.agent} on {summary.bench}: {_escape(result.label)}")
     table.add_column("what")
     table.add_column("value", justify="right")
@@ -62,9 +64,12 @@ def next_commands(result: RunResult) -> list[str]:
     other = "constant_velocity" if summary.agent != "constant_velocity" else "pdm_closed"
     same = shlex.join(_bench_words() or [f"bench={summary.bench}"])
     program = executable()
-    scene = shlex.quote(f"scene={_worst_scene(result.folder)}")
+    first = f"{program} list scenes"
+    if summary.n_done:
+        scene = shlex.quote(f"scene={_worst_scene(result.folder)}")
+        first = f"{program} render run={run} {scene}"
     return [
-        f"{program} render run={run} {scene}",
+        first,
         f"{program} eval agent={other} {same}",
         f"{program} new agent my_agent",
     ]
