@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import shapely
 
-from drivelab.data.lane_shapes import block_polygon, lane_ring
+from drivelab.data.lane_polygons import block_polygon, lane_ring
 from drivelab.data.recorded_log import RecordedLog
 from drivelab.errors import DataError
 from drivelab.types import (

@@ -57,12 +57,4 @@ def in_order_of_appearance(tracks: Tracks) -> Tracks:
     frame, track = np.nonzero(tracks.valid)
     seen, first = np.unique(track, return_index=True)
     order = seen[np.argsort(frame[first], kind="stable")]
-    return Tracks(
-        tuple(tracks.ids[i] for i in order),
-        tuple(tracks.kinds[i] for i in order),
-        tracks.sizes[order],
-        tracks.poses[:, order],
-        tracks.velocities[:, order],
-        tracks.valid[:, order],
-        tracks.dt,
-    )
+    return tracks.reorder(order)

@@ -129,16 +129,9 @@ def in_order_of_appearance(tracks: Tracks, now: int) -> Tracks:
     first = np.where(
         later, now + np.argmax(tracks.valid[now:], axis=0), tracks.valid.argmax(axis=0)
     )
-    order = [int(i) for i in np.lexsort((first, ~later)) if seen[i]]
-    return Tracks(
-        tuple(tracks.ids[i] for i in order),
-        tuple(tracks.kinds[i] for i in order),
-        tracks.sizes[order],
-        tracks.poses[:, order],
-        tracks.velocities[:, order],
-        tracks.valid[:, order],
-        tracks.dt,
-    )
+    ranked = np.lexsort((first, ~later))
+    order = ranked[seen[ranked]]
+    return tracks.reorder(order)
 
 
 def checksums(root: Path, files: Iterable[Path]) -> Mapping[str, str]:

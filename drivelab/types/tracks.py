@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 AGENT_KINDS = ("vehicle", "pedestrian", "bicycle")
 STATIC_KINDS = ("traffic_cone", "barrier", "czone_sign", "generic_object")
@@ -48,14 +48,17 @@ class Tracks:
 
     def take(self, keep: Bool[np.ndarray, " n"]) -> Tracks:
         """The tracks marked in `keep`."""
-        chosen = np.flatnonzero(keep)
+        return self.reorder(np.flatnonzero(keep))
+
+    def reorder(self, order: Int[np.ndarray, " k"]) -> Tracks:
+        """The tracks with these indices, in this order."""
         return Tracks(
-            tuple(self.ids[i] for i in chosen),
-            tuple(self.kinds[i] for i in chosen),
-            self.sizes[chosen],
-            self.poses[:, chosen],
-            self.velocities[:, chosen],
-            self.valid[:, chosen],
+            tuple(self.ids[i] for i in order),
+            tuple(self.kinds[i] for i in order),
+            self.sizes[order],
+            self.poses[:, order],
+            self.velocities[:, order],
+            self.valid[:, order],
             self.dt,
         )
 

@@ -10,7 +10,7 @@ import shapely
 from jaxtyping import Float
 
 from drivelab.data.labmini_format import POSITION, quantise, quantise_poses
-from drivelab.data.lane_shapes import block_polygon, lane_ring
+from drivelab.data.lane_polygons import block_polygon, lane_ring
 from drivelab.geometry.poses import compose
 from drivelab.types import Area, AreaKind, Block, Lane, LaneMap
 

@@ -43,7 +43,9 @@ def _compare(folders: Sequence[Path], out: Path) -> int:
     runs = sorted(read_comparable(folders), key=lambda run: run["score"] or 0.0, reverse=True)
     first = runs[0]
     table = Table(title=f"{first['bench']}: {first['label']}, {first['metric']}")
-    table.add_column("", overflow="fold")  # agents side by side: sub-scores have long names, agents short ones
+    table.add_column(
+        "", overflow="fold"
+    )  # agents side by side: sub-scores have long names, agents short ones
     for one in runs:
         table.add_column(
             one["agent"] if one["final"] else f"{one['agent']} (NOT FINAL)", justify="right"
