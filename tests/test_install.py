@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 import zipfile
 from pathlib import Path
 
@@ -84,6 +87,56 @@ def test_wheel_evaluates_outside_the_checkout(wheel: Path, tmp_path: Path) -> No
     assert "4 / 0 / 4" in done.stdout
     assert "labmini (embedded, not NAVSIM)" in done.stdout
     assert len(list(tmp_path.glob("runs/*labmini*/report.html"))) == 1
+
+
+@pytest.fixture(scope="module")
+def stranger(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Python of a fresh environment: drivelab and the example package as wheels.
+
+    Third-party packages are borrowed from the environment of the tests instead of installed again;
+    paths named in a .pth file do not have their own .pth files read, so no editable install leaks.
+    """
+    home = tmp_path_factory.mktemp("stranger")
+    venv.create(home / "env", with_pip=False, symlinks=True)
+    site = next((home / "env").glob("lib/python*/site-packages"))
+    package = CHECKOUT / "examples" / "plugin_package"
+    shutil.copytree(package, home / "package", ignore=shutil.ignore_patterns("*.egg-info", "build"))
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--no-build-isolation",
+            "--wheel-dir",
+            str(home),
+            str(home / "package"),
+        ],
+        check=True,
+    )
+    for built in (wheel, *home.glob("*.whl")):
+        zipfile.ZipFile(built).extractall(site)
+    (site / "borrowed.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    return home / "env" / "bin" / "python"
+
+
+@pytest.mark.install
+@pytest.mark.parametrize("agent", ["my_agent:MyAgent", "lane_follow", "lane_follow_slow"])
+def test_examples_run_in_a_fresh_environment(stranger: Path, agent: str, tmp_path: Path) -> None:
+    shutil.copy(CHECKOUT / "examples" / "my_agent.py", tmp_path)
+    program = (
+        "import sys, drivelab; from drivelab.cli import main; "
+        "print(drivelab.__file__); sys.exit(main())"
+    )
+    words = ["eval", f"agent={agent}", "bench=navsim", "data=embedded", "limit=2", "quiet=true"]
+    done = subprocess.run(
+        [stranger, "-P", "-c", program, *words], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(stranger.parents[1]))
+    assert "2 / 0 / 2" in done.stdout
 
 
 def test_no_generic_name_leaks(tmp_path: Path) -> None:
