@@ -19,7 +19,6 @@ from typing import Any
 from drivelab.errors import ConfigError, DrivelabError, nearest_name
 
 AGENTS = "drivelab.agents"
-WORLDS = "drivelab.worlds"
 METRICS = "drivelab.metrics"
 BENCHES = "drivelab.benches"
 CONF = "drivelab.conf"

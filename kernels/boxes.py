@@ -5,13 +5,13 @@ A box is (x, y, cos yaw, sin yaw, half length, half width). Touching boxes overl
 
 from __future__ import annotations
 
-from math import hypot, inf, sqrt
+from math import inf, sqrt
 
 import numpy as np
 from jaxtyping import Float
 from numba import njit
 
-from drivelab.kernels.polygons import ring_contains
+from drivelab.kernels.polygons import point_segment_distance, ring_contains
 
 
 @njit(cache=True)
@@ -53,16 +53,6 @@ def box_ring(box: Float[np.ndarray, "6"]) -> Float[np.ndarray, "4 2"]:
 
 
 @njit(cache=True)
-def _point_segment(px: float, py: float, ax: float, ay: float, bx: float, by: float) -> float:
-    dx, dy = bx - ax, by - ay
-    squared = dx * dx + dy * dy
-    t = 0.0
-    if squared > 0.0:
-        t = min(max(((px - ax) * dx + (py - ay) * dy) / squared, 0.0), 1.0)
-    return hypot(px - ax - t * dx, py - ay - t * dy)
-
-
-@njit(cache=True)
 def _turn(ax: float, ay: float, bx: float, by: float, cx: float, cy: float) -> float:
     return (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
 
@@ -92,9 +82,9 @@ def ring_distance(a: Float[np.ndarray, "n 2"], b: Float[np.ndarray, "m 2"]) -> f
             m = (k + 1) % b.shape[0]
             if _segments_cross(a[i], a[j], b[k], b[m]):
                 return 0.0
-            gap = _point_segment(a[i, 0], a[i, 1], b[k, 0], b[k, 1], b[m, 0], b[m, 1])
+            gap = point_segment_distance(a[i, 0], a[i, 1], b[k, 0], b[k, 1], b[m, 0], b[m, 1])
             best = min(best, gap)
-            gap = _point_segment(b[k, 0], b[k, 1], a[i, 0], a[i, 1], a[j, 0], a[j, 1])
+            gap = point_segment_distance(b[k, 0], b[k, 1], a[i, 0], a[i, 1], a[j, 0], a[j, 1])
             best = min(best, gap)
     if ring_contains(a, b[0, 0], b[0, 1]) or ring_contains(b, a[0, 0], a[0, 1]):
         return 0.0

@@ -13,11 +13,15 @@ from jaxtyping import Bool, Float, Int, UInt8
 from numba import njit
 
 from drivelab.kernels.boxes import box_gap, boxes_overlap
+from drivelab.kernels.ego_area import MULTIPLE_LANES, NON_DRIVABLE, REAR_IN_INTERSECTION
 
 STOPPED_SPEED = 0.05  # [m/s]
 TTC_STOPPED_SPEED = 0.005  # [m/s]
 AHEAD_ANGLE = pi / 6
 BEHIND_ANGLE = 150.0 * pi / 180.0
+
+# Where others count who are neither ahead nor behind.
+EXPOSED = MULTIPLE_LANES | NON_DRIVABLE | REAR_IN_INTERSECTION
 
 # Collision types, in the official order of tests.
 STOPPED_EGO, STOPPED_TRACK, ACTIVE_REAR, ACTIVE_FRONT, ACTIVE_LATERAL = 0, 1, 2, 3, 4
@@ -105,7 +109,7 @@ def at_fault_collisions(
         forgiven = ignored.copy()
         for t in range(steps):
             _ego_box(states[b, t], vehicle, 0.0, ego)
-            astray = (flags[b, t] & 3) != 0
+            astray = (flags[b, t] & (MULTIPLE_LANES | NON_DRIVABLE)) != 0
             for n in range(count):
                 # NaN boxes (absent objects) compare false and so never overlap.
                 if forgiven[n] or not boxes_overlap(ego, objects[t, n]):
@@ -151,7 +155,7 @@ def time_to_collision(
             speed = hypot(state[3], state[4])
             if not speed >= TTC_STOPPED_SPEED:
                 continue
-            exposed = (flags[b, t] & 19) != 0  # several lanes, off road, or in an intersection
+            exposed = (flags[b, t] & EXPOSED) != 0
             for k in range(look_ahead.shape[0]):
                 frame = t + look_ahead[k]
                 _ego_box(state, vehicle, speed * look_ahead[k] * dt, ego)

@@ -19,11 +19,8 @@ from drivelab.kernels.polygons import (
 ROADBLOCK, LANE, LANE_CONNECTOR, INTERSECTION, CARPARK, DRIVABLE = 0, 1, 2, 3, 4, 5
 
 # Bits of the flags of one step.
-MULTIPLE_LANES = np.uint8(1)
-NON_DRIVABLE = np.uint8(2)
-ONCOMING = np.uint8(4)
-CENTER_IN_INTERSECTION = np.uint8(8)
-REAR_IN_INTERSECTION = np.uint8(16)
+MULTIPLE_LANES, NON_DRIVABLE, ONCOMING = 1, 2, 4
+CENTER_IN_INTERSECTION, REAR_IN_INTERSECTION = 8, 16
 
 
 @njit(cache=True)
@@ -84,7 +81,7 @@ def _state_flags(
     count: int,
 ) -> int:
     """`points` are the four corners, the centre and the rear axle: bits 0-3, 4 and 5."""
-    lanes, one_lane_holds_all, drivable, flags = 0, False, 0, 4  # ONCOMING until shown otherwise
+    lanes, one_lane_holds_all, drivable, flags = 0, False, 0, ONCOMING
     for k in range(count):
         p = near[k]
         kind = kinds[p]
@@ -93,15 +90,16 @@ def _state_flags(
             lanes += (inside & 15) != 0
             one_lane_holds_all |= (inside & 15) == 15
             if on_route[p] and inside & 16:
-                flags &= ~4
+                flags &= ~ONCOMING
             continue
         drivable |= inside & 15
         if kind == INTERSECTION:
-            flags |= (inside & 16) >> 1 | (inside & 32) >> 1
+            flags |= CENTER_IN_INTERSECTION if inside & 16 else 0
+            flags |= REAR_IN_INTERSECTION if inside & 32 else 0
     if lanes > 1 and not one_lane_holds_all:
-        flags |= 1
+        flags |= MULTIPLE_LANES
     if drivable != 15:
-        flags |= 2
+        flags |= NON_DRIVABLE
     return flags
 
 
@@ -188,7 +186,8 @@ def wrong_way_distance(
         for t in range(1, steps):
             x = states[b, t, 0] + to_center * cos(states[b, t, 2])
             y = states[b, t, 1] + to_center * sin(states[b, t, 2])
-            counts = (flags[b, t] & 4) != 0 and not (spare_intersections and flags[b, t] & 8)
+            spared = spare_intersections and flags[b, t] & CENTER_IN_INTERSECTION
+            counts = (flags[b, t] & ONCOMING) != 0 and not spared
             moved[t] = np.hypot(x - last_x, y - last_y) if counts else 0.0
             last_x, last_y = x, y
             total = 0.0

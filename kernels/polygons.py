@@ -137,18 +137,26 @@ def polygon_contains(polygons: tuple, p: int, x: float, y: float) -> bool:
 
 
 @njit(cache=True)
+def point_segment_distance(
+    px: float, py: float, ax: float, ay: float, bx: float, by: float
+) -> float:
+    """Distance from the point p to the segment a-b [m]."""
+    dx, dy = bx - ax, by - ay
+    squared = dx * dx + dy * dy
+    t = 0.0
+    if squared > 0.0:
+        t = min(max(((px - ax) * dx + (py - ay) * dy) / squared, 0.0), 1.0)
+    return hypot(px - ax - t * dx, py - ay - t * dy)
+
+
+@njit(cache=True)
 def polygon_set_distance(polygons: tuple, p: int, x: float, y: float) -> float:
     """Distance from the point to the border of polygon p [m]."""
-    edges, start, _, _, _, _ = polygons
+    edges, start = polygons[0], polygons[1]
     best = inf
     for e in range(start[p], start[p + 1]):
-        x0, y0 = edges[e, 0], edges[e, 1]
-        dx, dy = edges[e, 2] - x0, edges[e, 3] - y0
-        squared = dx * dx + dy * dy
-        t = 0.0
-        if squared > 0.0:
-            t = min(max(((x - x0) * dx + (y - y0) * dy) / squared, 0.0), 1.0)
-        best = min(best, hypot(x - x0 - t * dx, y - y0 - t * dy))
+        gap = point_segment_distance(x, y, edges[e, 0], edges[e, 1], edges[e, 2], edges[e, 3])
+        best = min(best, gap)
     return best
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from numba import njit
 
+from drivelab.kernels.ego_area import CENTER_IN_INTERSECTION
 from drivelab.kernels.polylines import project_point
 
 
@@ -55,7 +56,7 @@ def lane_keeping(
     for b in range(batch):
         run = 0
         for t in range(states.shape[1]):
-            if flags[b, t] & 8:
+            if flags[b, t] & CENTER_IN_INTERSECTION:
                 continue
             x = states[b, t, 0] + to_center * cos(states[b, t, 2])
             y = states[b, t, 1] + to_center * sin(states[b, t, 2])

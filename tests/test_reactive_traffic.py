@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import shapely
 
+from drivelab.evaluation.metric_names import find_metric
 from drivelab.metrics.navsim.observation import recorded_objects
 from drivelab.metrics.navsim.reactive import find_drivers, reactive_objects
-from drivelab.metrics.registry import get_metric
 from drivelab.types import Block, EgoTrajectory, Lane, LaneMap, Scene, Tracks
 
 FRAMES, NOW = 14, 3
@@ -96,10 +96,10 @@ def test_a_parked_car_keeps_its_recording() -> None:
 def test_reactive_epdms_judges_what_replay_punishes() -> None:
     """Rear-ended by the replayed car the standing ego is not at fault, so compare moving ones."""
     scene = straight_scene(12.0)
-    metric = get_metric("epdms_v2.2_reactive")
+    metric = find_metric("epdms_v2.2_reactive")
     score = metric.score(metric.prepare(scene), np.zeros((1, 8, 3)), 0.5)[0]
     assert score.details["smallest_gap"] > 0.0
-    replay = get_metric("epdms_v2.2")
+    replay = find_metric("epdms_v2.2")
     hit = replay.score(replay.prepare(scene), np.zeros((1, 8, 3)), 0.5)[0]
     assert hit.details["smallest_gap"] < 0.0
     assert score.subscores["time_to_collision_within_bound"] == pytest.approx(1.0)

@@ -11,12 +11,13 @@ import shapely
 from golden_worlds import archive, golden_scene
 
 from drivelab.errors import DataError, PlanError
+from drivelab.evaluation.metric_names import find_metric
 from drivelab.kernels.polygons import polygon_contains, ring_meets_polygon
 from drivelab.maps.drivable import polygon_arrays
 from drivelab.metrics.metric import Metric
 from drivelab.metrics.navsim.prepared import human_plan
 from drivelab.metrics.navsim.rules import PLAN_DT
-from drivelab.metrics.registry import METRICS, get_metric
+from drivelab.metrics.registry import METRICS
 from drivelab.types import Scene
 
 STRAIGHT = np.stack([np.arange(1.0, 9.0), np.zeros(8), np.zeros(8)], 1)
@@ -24,7 +25,7 @@ STRAIGHT = np.stack([np.arange(1.0, 9.0), np.zeros(8), np.zeros(8)], 1)
 
 @pytest.fixture(params=sorted(METRICS))
 def metric(request: pytest.FixtureRequest) -> Metric:
-    return get_metric(request.param)
+    return find_metric(request.param)
 
 
 @pytest.fixture

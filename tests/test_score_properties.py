@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rigid_motion import moved_scene
 
 from drivelab.errors import DataError
+from drivelab.evaluation.metric_names import find_metric
 from drivelab.geometry.boxes import box_polygon, ego_boxes
 from drivelab.geometry.poses import relative
 from drivelab.metrics.metric import Metric
@@ -22,7 +23,7 @@ from drivelab.metrics.navsim.prepared import prepare
 from drivelab.metrics.navsim.route_context import route_context
 from drivelab.metrics.navsim.rules import EPDMS_V2_2, PDMS_V1_1, PLAN_DT, STATES, NavsimRules
 from drivelab.metrics.navsim.subscores import score_states
-from drivelab.metrics.registry import METRICS, get_metric
+from drivelab.metrics.registry import METRICS
 from drivelab.types import EgoTrajectory, Scene
 
 CASES = archive().cases
@@ -38,7 +39,7 @@ motions = st.tuples(st.floats(-1e6, 5e6), st.floats(-1e6, 5e6), st.floats(-np.pi
 
 @pytest.fixture(params=sorted(METRICS))
 def metric(request: pytest.FixtureRequest) -> Metric:
-    return get_metric(request.param)
+    return find_metric(request.param)
 
 
 @quick
@@ -120,7 +121,7 @@ def test_removing_an_actor_never_lowers_nc_or_ttc(
 
 
 def test_first_event_lies_where_the_golden_case_says() -> None:
-    metric = get_metric("pdms_v1.1")
+    metric = find_metric("pdms_v1.1")
     hits = 0
     for index, case in enumerate(CASES):
         want = case["v1"]["collision_time_idx"]
@@ -161,7 +162,7 @@ def test_a_scene_without_other_actors_scores() -> None:
     scene = golden_scene(0)
     alone = replace(scene, tracks=scene.tracks.take(np.zeros(len(scene.tracks), bool)))
     for name in METRICS:
-        metric = get_metric(name)
+        metric = find_metric(name)
         score = metric.score(metric.prepare(alone), PLANS[0][None], PLAN_DT)[0]
         assert score.subscores["no_at_fault_collisions"] == 1.0
         assert score.subscores["time_to_collision_within_bound"] == 1.0

@@ -20,7 +20,6 @@ SHORT = {"data": "bench.data", "data.root": "bench.root", "split": "bench.split"
 TEXTS = {"run.dir", "run.root", "proposals", "out", "scene", "bench.root", "bench.split"}
 TEXTS |= {"bench.openscene_root", "bench.maps_root"}
 SPECIAL = ("hydra", "+", "~")
-GROUPS = ("agent", "bench", "launcher", "report")
 
 
 @dataclass(frozen=True, slots=True)

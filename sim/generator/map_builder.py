@@ -15,7 +15,6 @@ from drivelab.geometry.poses import compose
 from drivelab.types import Area, AreaKind, Block, Lane, LaneMap
 
 LANE_WIDTH = 3.5  # [m]
-SAME_POINT = 1e-6  # how far apart computed copies of one vertex can lie [m]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

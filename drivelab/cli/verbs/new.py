@@ -18,8 +18,6 @@ Writes a working agent with its config, card and golden test. In a checkout of d
 agents/NAME, conf/agent/NAME.yaml and tests/test_agent_NAME.py; anywhere else (or with --dir) a
 folder NAME of its own. Nothing that exists is overwritten."""
 
-TEMPLATES = ("agent.py", "init.py", "agent.yaml", "README.md", "test_agent.py")
-
 
 def run(words: Sequence[str]) -> int:
     """Run the verb."""
