@@ -1,0 +1,1 @@
+"""The native traffic world: episodes in, rollouts out, batched over environments."""
