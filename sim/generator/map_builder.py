@@ -33,6 +33,7 @@ class _LaneDraft:
     speed_limit: float
     neighbours: tuple[str | None, str | None]
     lights: bool = False
+    turn: str = ""
     successors: list[str] = field(default_factory=list)
     predecessors: list[str] = field(default_factory=list)
 
@@ -45,10 +46,14 @@ class _BlockDraft:
 
 
 class MapBuilder:
-    """Lanes and areas in a local frame; `build` moves them to `placement` (x, y, yaw)."""
+    """Lanes and areas in a local frame; `build` moves them to `placement` (x, y, yaw).
 
-    def __init__(self, placement: Float[np.ndarray, "3"]) -> None:
+    `rounded` cuts coordinates to what a file of recorded scenes can hold.
+    """
+
+    def __init__(self, placement: Float[np.ndarray, "3"], *, rounded: bool = True) -> None:
         self.placement = placement
+        self.rounded = rounded
         self._lanes: dict[str, _LaneDraft] = {}
         self._blocks: dict[str, _BlockDraft] = {}
         self._areas: list[tuple[str, AreaKind, list[np.ndarray]]] = []
@@ -61,16 +66,19 @@ class MapBuilder:
         speed_limit: float,
         intersection: str | None = None,
         lights: bool = False,
+        turn: str = "",
     ) -> tuple[str, ...]:
         """Add a block with its lanes from left to right; returns the ids of the lanes.
 
-        A block inside an intersection is a connector.
+        A block inside an intersection is a connector, and `turn` says which way it leads.
         """
         lanes = tuple(f"{name}/{i}" for i in range(len(shapes)))
         for i, shape in enumerate(shapes):
             left = lanes[i - 1] if i > 0 else None
             right = lanes[i + 1] if i + 1 < len(lanes) else None
-            self._lanes[lanes[i]] = _LaneDraft(shape, name, speed_limit, (left, right), lights)
+            self._lanes[lanes[i]] = _LaneDraft(
+                shape, name, speed_limit, (left, right), lights, turn
+            )
         self._blocks[name] = _BlockDraft(lanes, intersection is not None, intersection)
         return lanes
 
@@ -94,7 +102,7 @@ class MapBuilder:
         self._areas.append((name, kind, [ring] if hole is None else [ring, hole]))
 
     def build(self, name: str) -> LaneMap:
-        """The map in its place, rounded to what the file can hold."""
+        """The map in its place."""
         lanes = {lane: self._lane(lane, draft) for lane, draft in self._lanes.items()}
         blocks = {
             block: Block(
@@ -112,9 +120,10 @@ class MapBuilder:
 
     def _lane(self, name: str, draft: _LaneDraft) -> Lane:
         left, right = self._place(draft.shape.left), self._place(draft.shape.right)
+        centreline = compose(self.placement, draft.shape.centreline)
         return Lane(
             id=name,
-            centreline=quantise_poses(compose(self.placement, draft.shape.centreline)),
+            centreline=quantise_poses(centreline) if self.rounded else centreline,
             polygon=shapely.Polygon(lane_ring(left, right)),
             connector=self._blocks[draft.block].connector,
             block=draft.block,
@@ -126,6 +135,7 @@ class MapBuilder:
             left_boundary=left,
             right_boundary=right,
             has_traffic_lights=draft.lights,
+            turn=draft.turn,
         )
 
     def _blocks_of(
@@ -144,7 +154,8 @@ class MapBuilder:
 
     def _place(self, points: np.ndarray) -> np.ndarray:
         poses = np.column_stack([points[:, :2], np.zeros(len(points))])
-        return quantise(compose(self.placement, poses)[:, :2], POSITION)
+        placed = compose(self.placement, poses)[:, :2]
+        return quantise(placed, POSITION) if self.rounded else placed
 
 
 def strip(centreline: Float[np.ndarray, "n 3"], width: float = LANE_WIDTH) -> LaneShape:

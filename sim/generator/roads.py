@@ -48,8 +48,9 @@ def carriageway(
     *,
     speed_limit: float,
     left: float = 0.0,
+    width: float = LANE_WIDTH,
 ) -> Carriageway:
-    """Lanes to the right of the reference line; their left edge is `left` [m] from it."""
+    """Lanes `width` [m] wide right of the reference line; their left edge is `left` [m] from it."""
     spacing = np.hypot(*np.diff(reference[:2, :2], axis=0)[0])
     per_block = max(2, round(BLOCK_LENGTH / spacing))
     pieces = max(1, round((len(reference) - 1) / per_block))
@@ -57,7 +58,7 @@ def carriageway(
     blocks, rows = [], []
     for k, (start, stop) in enumerate(pairwise(cuts)):
         part = reference[start : stop + 1]
-        shapes = [lane_beside(part, left - i * LANE_WIDTH) for i in range(lanes)]
+        shapes = [lane_beside(part, left - i * width, width) for i in range(lanes)]
         blocks.append(f"{name}{k}")
         rows.append(builder.block(blocks[-1], shapes, speed_limit=speed_limit))
     chains = tuple(zip(*rows, strict=True))
@@ -73,19 +74,26 @@ def road(
     *,
     lanes: tuple[int, int],
     speed_limit: float,
+    width: float = LANE_WIDTH,
 ) -> Road:
     """A road with `lanes` (forward, backward) on the two sides of the reference line."""
-    ahead = carriageway(builder, f"{name}f", reference, lanes[0], speed_limit=speed_limit)
-    back = carriageway(builder, f"{name}b", reverse(reference), lanes[1], speed_limit=speed_limit)
+    ahead = carriageway(
+        builder, f"{name}f", reference, lanes[0], speed_limit=speed_limit, width=width
+    )
+    back = carriageway(
+        builder, f"{name}b", reverse(reference), lanes[1], speed_limit=speed_limit, width=width
+    )
     return Road(ahead, back)
 
 
-def lane_beside(reference: Float[np.ndarray, "n 3"], left: float) -> LaneShape:
-    """A lane whose left edge is `left` [m] to the left of the reference line."""
+def lane_beside(
+    reference: Float[np.ndarray, "n 3"], left: float, width: float = LANE_WIDTH
+) -> LaneShape:
+    """A lane `width` [m] wide whose left edge is `left` [m] to the left of the reference line."""
     return LaneShape(
-        shift(reference, left - LANE_WIDTH / 2),
+        shift(reference, left - width / 2),
         boundary(reference, left),
-        boundary(reference, left - LANE_WIDTH),
+        boundary(reference, left - width),
     )
 
 

@@ -1,0 +1,1 @@
+"""Scenarios: YAML texts that become episodes of a world."""
