@@ -185,6 +185,42 @@ def _bicycle_step(
 
 
 @njit(cache=True)
+def _command(
+    poses: Float[np.ndarray, "t 3"],
+    state: Float[np.ndarray, "11"],
+    speed: Float[np.ndarray, " t-1"],
+    curvature: Float[np.ndarray, " t-1"],
+    step: int,
+    steps: int,
+    wheel_base: float,
+) -> tuple[float, float]:
+    """Acceleration and steering rate of one step, by two decoupled LQRs."""
+    velocity = state[3]
+    last = min(step + HORIZON, steps - 1)
+    target = speed[last]
+    if target <= STOPPING_VELOCITY and velocity <= STOPPING_VELOCITY:
+        return -STOPPING_GAIN * (velocity - target), 0.0
+    reach = HORIZON * DT
+    acceleration = -(reach * Q_LONGITUDINAL * (velocity - target)) / (
+        reach * Q_LONGITUDINAL * reach + R_LONGITUDINAL
+    )
+    sin_ref, cos_ref = sin(poses[step, 2]), cos(poses[step, 2])
+    lateral = -(state[0] - poses[step, 0]) * sin_ref + (state[1] - poses[step, 1]) * cos_ref
+    rate = _steering_rate_command(
+        lateral,
+        wrapped(state[2] - poses[step, 2]),
+        state[7],
+        velocity,
+        acceleration,
+        curvature,
+        step,
+        last,
+        wheel_base,
+    )
+    return acceleration, rate
+
+
+@njit(cache=True)
 def _track(
     poses: Float[np.ndarray, "t 3"],
     initial: Float[np.ndarray, "11"],
@@ -196,31 +232,30 @@ def _track(
     states[0] = initial
     steps = poses.shape[0] - 1
     for i in range(steps):
-        x, y, yaw, velocity = states[i, 0], states[i, 1], states[i, 2], states[i, 3]
-        last = min(i + HORIZON, steps - 1)
-        target = speed[last]
-        if target <= STOPPING_VELOCITY and velocity <= STOPPING_VELOCITY:
-            acceleration = -STOPPING_GAIN * (velocity - target)
-            rate = 0.0
-        else:
-            reach = HORIZON * DT
-            acceleration = -(reach * Q_LONGITUDINAL * (velocity - target)) / (
-                reach * Q_LONGITUDINAL * reach + R_LONGITUDINAL
-            )
-            sin_ref, cos_ref = sin(poses[i, 2]), cos(poses[i, 2])
-            lateral = -(x - poses[i, 0]) * sin_ref + (y - poses[i, 1]) * cos_ref
-            rate = _steering_rate_command(
-                lateral,
-                wrapped(yaw - poses[i, 2]),
-                states[i, 7],
-                velocity,
-                acceleration,
-                curvature,
-                i,
-                last,
-                wheel_base,
-            )
+        acceleration, rate = _command(poses, states[i], speed, curvature, i, steps, wheel_base)
         _bicycle_step(states[i], acceleration, rate, wheel_base, states[i + 1])
+
+
+@njit(cache=True)
+def first_commands(
+    proposals: Float[np.ndarray, "b t 3"],
+    initial: Float[np.ndarray, "b 11"],
+    wheel_base: Float[np.ndarray, " b"],
+) -> Float[np.ndarray, "b 2"]:
+    """What the tracker commands in the first step: acceleration [m/s^2], steering rate [rad/s].
+
+    A closed loop tracks the first 0.1 s of every new plan; each proposal has its own initial state
+    and vehicle.
+    """
+    commands = np.empty((proposals.shape[0], 2))
+    steps = proposals.shape[1] - 1
+    for b in range(proposals.shape[0]):
+        speed = velocity_profile(proposals[b])
+        curvature = curvature_profile(proposals[b], speed)
+        commands[b] = _command(
+            proposals[b], initial[b], speed, curvature, 0, steps, wheel_base[b]
+        )
+    return commands
 
 
 @njit(cache=True)

@@ -72,8 +72,8 @@ class Roads(NamedTuple):
     successor: Int[np.ndarray, " s"]
     predecessor_first: Int[np.ndarray, " L+1"]
     predecessor: Int[np.ndarray, " s"]
-    # where the strip of a connector meets another one's: [conflict_in, conflict_out] is the piece of
-    # mine [m], [other_in, other_out] of the other's; conflict_rank > 0: I have to wait, 0: who comes first
+    # where the strip of a connector meets another one's: [conflict_in, conflict_out] is the piece
+    # of mine [m], [other_in, other_out] of the other's; rank > 0: I have to wait, 0: first come
     conflict_first: Int[np.ndarray, " L+1"]
     conflict_lane: Int[np.ndarray, " c"]
     conflict_in: Float[np.ndarray, " c"]
@@ -95,8 +95,8 @@ class Roads(NamedTuple):
     border_by: Float[np.ndarray, " B"]
     # road segments as they are observed
     segment: Float32[np.ndarray, "S 7"]
-    # grid: cell of (x, y) in map m is cell_first[m] + iy * cells_x[m] + ix; the value in `cell_row` is
-    # the row of the tables below or -1 for a cell with nothing near it
+    # grid: cell of (x, y) in map m is cell_first[m] + iy * cells_x[m] + ix; the value in `cell_row`
+    # is the row of the tables below or -1 for a cell with nothing near it
     grid_x: Float[np.ndarray, " M"]  # lower left corner [m]
     grid_y: Float[np.ndarray, " M"]
     cells_x: Int[np.ndarray, " M"]

@@ -82,8 +82,9 @@ class Parked:
 
 @dataclass(frozen=True, slots=True)
 class Drive:
-    """Drives along lanes by IDM, lights, signs and priorities; where `route` ends it goes on along
-    successors, chosen by the actor's number.
+    """Drives along lanes by IDM, lights, signs and priorities.
+
+    Where `route` ends it goes on along successors, chosen by the actor's number.
     """
 
     route: tuple[str, ...]  # lane ids; the first one holds the start
