@@ -28,7 +28,7 @@ STOPPED_EGO, STOPPED_TRACK, ACTIVE_REAR, ACTIVE_FRONT, ACTIVE_LATERAL = 0, 1, 2,
 
 
 @njit(cache=True)
-def _ego_box(
+def place_ego_box(
     state: Float[np.ndarray, "11"],
     vehicle: Float[np.ndarray, "3"],
     ahead: float,
@@ -42,7 +42,7 @@ def _ego_box(
 
 
 @njit(cache=True)
-def _bearing(state: Float[np.ndarray, "11"], x: float, y: float) -> float:
+def bearing_to(state: Float[np.ndarray, "11"], x: float, y: float) -> float:
     """Angle between the ego heading and the direction from the rear axle to a point; NaN at it."""
     dx, dy = x - state[0], y - state[1]
     norm = hypot(dx, dy)
@@ -53,28 +53,33 @@ def _bearing(state: Float[np.ndarray, "11"], x: float, y: float) -> float:
 
 
 @njit(cache=True)
-def _bumper_touches(ego: Float[np.ndarray, "6"], other: Float[np.ndarray, "6"]) -> bool:
+def bumper_touches(
+    ego: Float[np.ndarray, "6"], other: Float[np.ndarray, "6"], end: float
+) -> bool:
+    """Whether the front (`end` = 1) or rear (-1) edge of the ego box meets another box."""
     bumper = np.empty(6)
-    bumper[0], bumper[1] = ego[0] + ego[4] * ego[2], ego[1] + ego[4] * ego[3]
+    reach = end * ego[4]
+    bumper[0], bumper[1] = ego[0] + reach * ego[2], ego[1] + reach * ego[3]
     bumper[2], bumper[3], bumper[4], bumper[5] = ego[2], ego[3], 0.0, ego[5]
     return box_gap(bumper, other) <= 0.0
 
 
 @njit(cache=True)
-def _collision_type(
+def collision_type(
     state: Float[np.ndarray, "11"],
     ego: Float[np.ndarray, "6"],
     other: Float[np.ndarray, "6"],
     is_agent: bool,
-    first_speed: float,
+    speed: float,
 ) -> int:
+    """Type of a contact; `speed` is the other's [m/s] at the moment that the rules name."""
     if hypot(state[3], state[4]) <= STOPPED_SPEED:
         return STOPPED_EGO
-    if not is_agent or first_speed <= STOPPED_SPEED:
+    if not is_agent or speed <= STOPPED_SPEED:
         return STOPPED_TRACK
-    if _bearing(state, other[0], other[1]) > BEHIND_ANGLE:
+    if bearing_to(state, other[0], other[1]) > BEHIND_ANGLE:
         return ACTIVE_REAR
-    if _bumper_touches(ego, other):
+    if bumper_touches(ego, other, 1.0):
         return ACTIVE_FRONT
     return ACTIVE_LATERAL
 
@@ -108,13 +113,13 @@ def at_fault_collisions(
     for b in range(batch):
         forgiven = ignored.copy()
         for t in range(steps):
-            _ego_box(states[b, t], vehicle, 0.0, ego)
+            place_ego_box(states[b, t], vehicle, 0.0, ego)
             astray = (flags[b, t] & (MULTIPLE_LANES | NON_DRIVABLE)) != 0
             for n in range(count):
                 # NaN boxes (absent objects) compare false and so never overlap.
                 if forgiven[n] or not boxes_overlap(ego, objects[t, n]):
                     continue
-                kind = _collision_type(
+                kind = collision_type(
                     states[b, t], ego, objects[t, n], is_agent[n], first_speed[n]
                 )
                 seen[b, n] |= np.uint8(1 << kind)
@@ -158,11 +163,11 @@ def time_to_collision(
             exposed = (flags[b, t] & EXPOSED) != 0
             for k in range(look_ahead.shape[0]):
                 frame = t + look_ahead[k]
-                _ego_box(state, vehicle, speed * look_ahead[k] * dt, ego)
+                place_ego_box(state, vehicle, speed * look_ahead[k] * dt, ego)
                 for n in range(count):
                     if forgiven[n] or not boxes_overlap(ego, objects[frame, n]):
                         continue
-                    bearing = _bearing(state, objects[frame, n, 0], objects[frame, n, 1])
+                    bearing = bearing_to(state, objects[frame, n, 0], objects[frame, n, 1])
                     if bearing < AHEAD_ANGLE or (exposed and not bearing > BEHIND_ANGLE):
                         if score[b] > 0.0:
                             score[b] = 0.0
@@ -184,7 +189,7 @@ def smallest_gap(
     best, step, which = inf, -1, -1
     ego = np.empty(6)
     for t in range(states.shape[0]):
-        _ego_box(states[t], vehicle, 0.0, ego)
+        place_ego_box(states[t], vehicle, 0.0, ego)
         for n in range(objects.shape[1]):
             gap = box_gap(ego, objects[t, n])
             if gap < best:
