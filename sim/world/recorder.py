@@ -1,0 +1,184 @@
+"""What happens in one environment, step by step, until it is a rollout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from drivelab.geometry.poses import wrap_angle
+from drivelab.kernels.world import arrays as a
+from drivelab.sim.world.episode import Episode
+from drivelab.sim.world.events import EventWatch
+from drivelab.sim.world.native import NativeWorld
+from drivelab.sim.world.start import DT, Start
+from drivelab.types import STATE_SIZE, EgoTrajectory, Rollout, StateColumn, Tracks
+
+
+class Recorder:
+    """Records one environment of a world; call `record` after the reset and after every step.
+
+    Attributes:
+        frames: moments recorded so far; the last one is the present.
+        watch: the events seen so far.
+    """
+
+    def __init__(self, world: NativeWorld, environment: int) -> None:
+        self.start: Start = world.starts[environment]
+        self.episode: Episode = self.start.episode
+        actors, room = len(self.start.ids), self.episode_steps + 1
+        self.frames = 0
+        self.ego = np.zeros((room, STATE_SIZE))
+        self.poses = np.full((room, actors - 1, 3), np.nan)
+        self.velocities = np.full((room, actors - 1, 2), np.nan)
+        self.sizes = np.zeros((room, actors - 1, 2))
+        self.valid = np.zeros((room, actors - 1), bool)
+        self.facts = np.zeros((room, 4))  # progress, offset, heading, border gap
+        self.flags = np.zeros(room, np.uint16)
+        self.red: list[tuple[str, ...]] = []
+        self.watch = EventWatch(self.start)
+        self._world, self._e = world, environment
+        self._groups = world.bank.groups(int(world.state.map[environment]))
+
+    @property
+    def episode_steps(self) -> int:
+        """Steps until the episode's time is over."""
+        return round(self.start.episode.duration / DT)
+
+    @property
+    def over(self) -> bool:
+        """Whether the episode has ended."""
+        return self.watch.ended or self.frames > self.episode_steps
+
+    def record(self) -> None:
+        """Keep the present moment."""
+        world, e, k = self._world, self._e, self.frames
+        state = world.state
+        count = len(self.start.ids)
+        origin = world.bank.origins[state.map[e]]
+        self.ego[k] = self._ego_row(k)
+        there = state.mode[e, 1:count] != a.ABSENT
+        self.valid[k] = there
+        self.poses[k, :, 0] = np.where(there, state.x[e, 1:count] + origin[0], np.nan)
+        self.poses[k, :, 1] = np.where(there, state.y[e, 1:count] + origin[1], np.nan)
+        self.poses[k, :, 2] = np.where(there, wrap_angle(state.yaw[e, 1:count]), np.nan)
+        speed = np.where(there, state.speed[e, 1:count], np.nan)
+        self.velocities[k, :, 0] = speed * state.cos[e, 1:count]
+        self.velocities[k, :, 1] = speed * state.sin[e, 1:count]
+        self.sizes[k, :, 0] = 2.0 * state.half_length[e, 1:count]
+        self.sizes[k, :, 1] = 2.0 * state.half_width[e, 1:count]
+        self.facts[k] = (
+            state.way_at[e, 0],
+            state.way_off[e, 0],
+            state.way_heading[e, 0],
+            state.border_gap[e, 0],
+        )
+        self.flags[k] = state.flags[e, 0]
+        red = np.flatnonzero(state.light[e, : len(self._groups)] == a.RED)
+        self.red.append(tuple(name for group in red for name in self._groups[group]))
+        self.frames += 1
+        self.watch.look(self, state, e)
+
+    def tracks(self) -> Tracks:
+        """The others over all frames so far."""
+        n = self.frames
+        actors = self.episode.actors
+        return Tracks(
+            self.start.ids[1:],
+            tuple(actor.kind for actor in actors),
+            self.sizes[n - 1].copy(),
+            self.poses[:n],
+            self.velocities[:n],
+            self.valid[:n],
+            DT,
+        )
+
+    def rollout(
+        self,
+        *,
+        plans: Float[np.ndarray, "k p 3"],
+        plan_dt: float,
+        info: Mapping[str, Any],
+    ) -> Rollout:
+        """Everything so far as a rollout; one plan per decision, from the first step on."""
+        n = self.frames
+        return Rollout(
+            scene_id=self.episode.id,
+            times=np.arange(n) * DT,
+            ego=self.ego[:n].copy(),
+            tracks=self.tracks(),
+            plan=plans[0] if len(plans) else np.zeros((0, 3)),
+            plan_dt=plan_dt,
+            events=self.watch.finished(self),
+            info={**self.episode.info, **self._facts(), **info},
+            plans=plans,
+            plan_steps=np.arange(len(plans)),
+            route=np.asarray(self.episode.route_line, float),
+            red_lights=tuple(self.red),
+        )
+
+    def _facts(self) -> dict[str, Any]:
+        n, length = self.frames, self.route_length
+        begin = self.facts[0, 0]
+        span = max(length - begin, 1e-9)
+        done = self.watch.route_done
+        furthest = float(self.facts[:n, 0].max())
+        facts: dict[str, Any] = {
+            "world": "native",
+            "route_length": span,
+            "progress": self.facts[:n, 0] - begin,
+            "route_offset": np.abs(self.facts[:n, 1]),
+            "route_heading": self.facts[:n, 2].copy(),
+            "border_gap": self.facts[:n, 3].copy(),
+            "off_lane": (self.flags[:n] & (a.OFF_LANES | a.WRONG_WAY)) > 0,
+            "route_completion": 1.0 if done else float(np.clip((furthest - begin) / span, 0, 1)),
+            "status": self.watch.status(self),
+            "time_limit": self.episode.duration,
+        }
+        expert = expert_poses(self.episode.expert, n)
+        if expert is not None:
+            facts["expert"] = expert
+        return facts
+
+    @property
+    def route_length(self) -> float:
+        """Length of the route line [m]."""
+        state = self.start.state
+        last = int(state.way_first[0, 0] + state.way_count[0, 0]) - 1
+        return float(state.way[0, last, 3])
+
+    def _ego_row(self, k: int) -> Float[np.ndarray, "11"]:
+        state, e = self._world.state, self._e
+        row = np.zeros(STATE_SIZE)
+        row[StateColumn.X : StateColumn.VX] = self._world.ego_pose(e)
+        row[StateColumn.VX] = state.speed[e, 0]
+        row[StateColumn.VY] = state.side_speed[e, 0]
+        row[StateColumn.AX] = state.acceleration[e, 0]
+        row[StateColumn.AY] = state.speed[e, 0] * state.yaw_rate[e, 0]
+        row[StateColumn.STEERING] = state.steering[e, 0]
+        row[StateColumn.YAW_RATE] = state.yaw_rate[e, 0]
+        if k > 0:
+            before = self.ego[k - 1]
+            turned = row[StateColumn.STEERING] - before[StateColumn.STEERING]
+            row[StateColumn.STEERING_RATE] = turned / DT
+            change = row[StateColumn.YAW_RATE] - before[StateColumn.YAW_RATE]
+            row[StateColumn.YAW_ACCELERATION] = change / DT
+        return row
+
+
+def expert_poses(expert: EgoTrajectory | None, frames: int) -> Float[np.ndarray, "t 3"] | None:
+    """The recorded ego at the first `frames` steps; it stays where its record ends."""
+    if expert is None:
+        return None
+    seconds = (expert.times - expert.times[0]) * 1e-6
+    at = np.minimum(np.arange(frames) * DT, seconds[-1])
+    yaw = np.unwrap(expert.poses[:, 2])
+    return np.column_stack(
+        [
+            np.interp(at, seconds, expert.poses[:, 0]),
+            np.interp(at, seconds, expert.poses[:, 1]),
+            wrap_angle(np.interp(at, seconds, yaw)),
+        ]
+    )
