@@ -147,6 +147,10 @@ class State(NamedTuple):
     obeys: Int[np.ndarray, "E N"]  # uint8 bits
     pace: Float[np.ndarray, "E N"]
     wish: Float[np.ndarray, "E N"]  # speed set by a behaviour, NaN = by lane and pace [m/s]
+    push: Float[
+        np.ndarray, "E N"
+    ]  # acceleration in place of the free road's and without limit of jerk, while a behaviour
+    # brakes or speeds up; leaders and lines may still ask for less; NaN = none [m/s^2]
     driver: Float[
         np.ndarray, "E N 6"
     ]  # min_gap, headway, acceleration, deceleration, exponent, braking_limit
@@ -186,6 +190,7 @@ class State(NamedTuple):
     ]  # time, gap, ttc, ego way distance, x, y, radius, after; NaN = not asked
     script_value: Float[np.ndarray, "E N K 6"]
     script_way: Int[np.ndarray, "E N K 2"]  # int32 first vertex and count of its path in `way`
+    script_memory: Float[np.ndarray, "E N K 4"]  # what a running behaviour keeps in mind
     # what the last step found
     flags: Int[np.ndarray, "E N"]  # uint16 bits
     hit: Int[np.ndarray, "E N"]  # int32 slot of the nearest hit actor, -1 = none

@@ -38,10 +38,11 @@ class Trigger:
 
     time: float | None = None  # not before this time [s]
     gap_below: float | None = None  # bumper to bumper, box distance to the ego [m]
-    ttc_below: float | None = None  # time to collision of the two discs at present velocities [s]
+    # time to collision at present velocities of two discs of half the boxes' lengths [s]
+    ttc_below: float | None = None
     ego_past: Float[np.ndarray, "2"] | None = None  # the ego has passed this point of its route
     ego_within: tuple[float, float, float] | None = None  # x, y, radius [m] about the ego's centre
-    after: int | None = None  # index of another behaviour of this actor that has finished
+    after: int | None = None  # index of another behaviour of this actor, which has been carried out
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +59,30 @@ class Behaviour:
     path: Float[np.ndarray, "n 3"] | None = None
 
 
-# kind -> its values with defaults
+# kind -> its values with defaults [m, s, m/s, m/s^2]; a speed of NaN keeps the present one.
+# meet = 1: the speed is adapted, within 0.3 to 1.6 of the wished one, so that the actor meets the
+# ego where their ways cross, whatever the ego does until 1 s before.
 BEHAVIOURS: Mapping[str, Mapping[str, float]] = {
-    # lanes: +1 = one lane to the left, -1 = to the right; over [s]
-    "cut_in": {"lanes": -1.0, "over": 2.5, "speed": float("nan")},
+    # lanes: +1 = one lane to the left, -1 = to the right, whatever the gap
+    "cut_in": {"lanes": -1.0, "over": 2.5, "speed": float("nan"), "meet": 0.0},
+    # down to `until`, kept for `hold`
     "hard_brake": {"deceleration": 6.0, "until": 0.0, "hold": 3.0},
     "set_speed": {"speed": 0.0, "acceleration": 2.0},
-    "follow_path": {"speed": 5.0, "acceleration": 2.0},  # NaN speed = keep the present one
-    "run_red_light": {"speed": float("nan")},  # ignores lights and priorities from then on
+    # leaves the lanes for its path; goes on along lanes where the path ends on one
+    "follow_path": {"speed": 5.0, "acceleration": 2.0, "meet": 0.0},
+    # lights, signs and priorities mean nothing to it from then on
+    "run_red_light": {"speed": float("nan"), "meet": 0.0},
+    # swings out to the left, passes `length`, swings back
     "overtake_oncoming": {"offset": 3.5, "over": 2.0, "length": 60.0, "speed": float("nan")},
-    "jaywalk": {"speed": 1.5, "acceleration": 2.0},
+    "jaywalk": {"speed": 1.5, "acceleration": 2.0, "meet": 0.0},
+    # half a circle to the left, then onto the nearest lane that runs the other way
     "u_turn": {"radius": 6.0, "speed": 4.0},
+    # a parked car backs out along its own axis and stands
     "reverse_out": {"distance": 8.0, "speed": 1.5},
+    # a box beside a parked car grows away from it
     "open_door": {"width": 0.9, "over": 0.8},
-    "pull_away": {"speed": float("nan"), "acceleration": 1.5},  # a standing car joins its lane
+    # a parked car joins the lane beside it; NaN = by lane and pace
+    "pull_away": {"speed": float("nan"), "acceleration": 1.5},
 }
 
 

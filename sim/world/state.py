@@ -9,7 +9,7 @@ import numpy as np
 
 from drivelab.kernels.world.arrays import ABSENT, VALUES, State
 
-# field -> (shape in letters, dtype, value when empty); letters as in `drivelab.kernels.world.arrays`
+# field -> (shape, dtype, value when empty); letters as in `drivelab.kernels.world.arrays`
 _LAYOUT: dict[str, tuple[str, type, float]] = {
     "map": ("", np.int32, 0),
     "step": ("", np.int32, 0),
@@ -24,6 +24,7 @@ _LAYOUT: dict[str, tuple[str, type, float]] = {
     "obeys": ("N", np.uint8, 0),
     "pace": ("N", np.float64, 1.0),
     "wish": ("N", np.float64, np.nan),
+    "push": ("N", np.float64, np.nan),
     "driver": ("N6", np.float64, 0.0),
     "other_lane": ("N", np.int32, -1),
     "stopped_at": ("N", np.int32, -1),
@@ -46,6 +47,7 @@ _LAYOUT: dict[str, tuple[str, type, float]] = {
     "script_when": ("NK8", np.float64, np.nan),
     "script_value": (f"NK{VALUES}", np.float64, np.nan),
     "script_way": ("NK2", np.int32, 0),
+    "script_memory": ("NK4", np.float64, 0.0),
     "flags": ("N", np.uint16, 0),
     "hit": ("N", np.int32, -1),
 }
