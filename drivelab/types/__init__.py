@@ -8,7 +8,15 @@ from drivelab.types.ego import (
     StateColumn,
     VehicleParameters,
 )
-from drivelab.types.lane_map import Area, AreaKind, Block, Lane, LaneMap, Window
+from drivelab.types.lane_map import (
+    Area,
+    AreaKind,
+    Block,
+    Lane,
+    LaneMap,
+    TrafficControl,
+    Window,
+)
 from drivelab.types.rollout import Rollout
 from drivelab.types.scene import CameraFrame, Command, Scene, SensorData
 from drivelab.types.stage import StageEntry
@@ -39,6 +47,7 @@ __all__ = [
     "StageEntry",
     "StateColumn",
     "Tracks",
+    "TrafficControl",
     "VehicleParameters",
     "Window",
 ]

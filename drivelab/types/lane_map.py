@@ -57,6 +57,9 @@ class Lane:
     has_traffic_lights: bool = False
     index: int = 0  # place in its block, counted from the left
     turn: str = ""  # connectors: straight | left | right | u_turn | unknown, as the source says
+    heights: Float[np.ndarray, " n"] | None = None  # of the road at the centreline's vertices [m]
+    change_left: bool = True  # marks let traffic change to the left neighbour somewhere along it
+    change_right: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +86,20 @@ class Area:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class TrafficControl:
+    """Who has to wait before a lane: all ids name lanes that are entered past a light or sign.
+
+    These are connectors nearly always; the place to wait is the end of their predecessors. Lanes of
+    one signal group are green together. Group ids begin with the junction, `JUNCTION/GROUP`: the
+    groups of a junction take turns.
+    """
+
+    signal_groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    stop_signs: tuple[str, ...] = ()
+    yield_signs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class LaneMap:
     """A map in the metric `map` frame; dict order is the source's order and decides ties."""
 
@@ -91,9 +108,11 @@ class LaneMap:
     blocks: Mapping[str, Block]
     areas: tuple[Area, ...] = ()
     window: Window = Window.CIRCLE
+    control: TrafficControl = field(default_factory=TrafficControl)
     # Filled by drivelab.maps.index on first use; lives and dies with the map.
     cache: dict[str, object] = field(default_factory=dict, repr=False)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle without the cache: trees are rebuilt where the map arrives."""
-        return (LaneMap, (self.name, dict(self.lanes), dict(self.blocks), self.areas, self.window))
+        parts = (dict(self.lanes), dict(self.blocks), self.areas, self.window, self.control)
+        return (LaneMap, (self.name, *parts))
