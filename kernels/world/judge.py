@@ -1,0 +1,166 @@
+"""What a step was worth and whether it ended: reward terms, events and ends of policies' vehicles.
+
+Lengths: E environments, A policies of each. Events are the bits of `State.flags` and the four
+below, which depend on an episode's rules.
+"""
+
+from __future__ import annotations
+
+from math import isnan
+
+from numba import njit
+
+from drivelab.kernels.world.arrays import (
+    COLLISION,
+    KERB,
+    OFF_ROAD,
+    RED_LIGHT,
+    ROUTE_DONE,
+    STOP_SIGN,
+    WRONG_WAY,
+)
+
+# Event bits beyond those of State.flags
+ROUTE_DEVIATION, HEADING_DEVIATION, BLOCKED, TIMEOUT = 256, 512, 1024, 2048
+# What a drive without fault has none of; the border may be touched where the rules let it be
+FAULTS = (
+    COLLISION | OFF_ROAD | WRONG_WAY | RED_LIGHT | STOP_SIGN
+    | ROUTE_DEVIATION | HEADING_DEVIATION | BLOCKED
+)  # fmt: skip
+
+# Columns of `rules`: what ends an episode; switches are 0 or 1, limits NaN where there is none
+RULES = (
+    "collision", "off_road", "kerb", "wrong_way", "route_done",
+    "route_deviation", "heading_deviation", "blocked_for", "steps",
+)  # fmt: skip
+
+# Columns of `terms`
+TERMS = (
+    "progress",  # along the route in this step [m]
+    "goal",  # 1 when the end of the route is reached
+    "collision",  # 1 in the step in which it begins, as for all events that follow
+    "off_road",
+    "kerb",
+    "wrong_way",
+    "red_light",
+    "stop_sign",
+    "route_deviation",
+    "heading_deviation",
+    "blocked",
+    "comfort",  # squares of accelerations and jerk in units of what is comfortable, each at most 4
+    "speeding",  # excess over the limit of the lane, as a share of it
+    "lane_keeping",  # square of the distance to the route line in units of 1.75 m, at most 4
+    "heading",  # square of the angle to the route line in units of 0.5 rad, at most 4
+    "time",  # 1 per step
+)
+EVENT_TERMS = (
+    COLLISION, OFF_ROAD, KERB, WRONG_WAY, RED_LIGHT, STOP_SIGN,
+    ROUTE_DEVIATION, HEADING_DEVIATION, BLOCKED,
+)  # fmt: skip
+# Columns of `memory`: what the step before left behind
+WAY_AT, ACCELERATION, STANDING_STEPS, EVENTS = range(4)
+
+DT = 0.1
+STANDING = 0.1  # slower than this counts as standing [m/s]
+# What nuPlan calls comfortable (longitudinal and lateral acceleration, jerk)
+LONGITUDINAL, LATERAL, JERK = 4.05, 4.89, 8.37
+HALF_LANE = 1.75
+HALF_RADIAN = 0.5
+
+
+TERM_COUNT = len(TERMS)
+_EVENTS_FROM = 2  # column of the first of EVENT_TERMS
+_ENDING = (COLLISION, OFF_ROAD, KERB, WRONG_WAY, ROUTE_DONE)  # what the switches of `rules` end
+_DEVIATION, _HEADING, _BLOCKED, _STEPS = 5, 6, 7, 8
+
+
+@njit(cache=True)
+def _squared(value, unit):  # type: ignore[no-untyped-def]
+    share = value / unit
+    return min(share * share, 4.0)
+
+
+@njit(cache=True)
+def _happened(flags, off, turned, standing, rules):  # type: ignore[no-untyped-def]
+    """Event bits of this step."""
+    events = int(flags) & 127
+    if not isnan(rules[_DEVIATION]) and off > rules[_DEVIATION]:
+        events |= ROUTE_DEVIATION
+    if not isnan(rules[_HEADING]) and turned > rules[_HEADING]:
+        events |= HEADING_DEVIATION
+    if not isnan(rules[_BLOCKED]) and standing * DT > rules[_BLOCKED]:
+        events |= BLOCKED
+    return events
+
+
+@njit(cache=True)
+def _ends(events, rules):  # type: ignore[no-untyped-def]
+    stop = events & (ROUTE_DEVIATION | HEADING_DEVIATION | BLOCKED)
+    for k in range(len(_ENDING)):
+        if rules[k] > 0.0:
+            stop |= events & _ENDING[k]
+    return stop != 0
+
+
+@njit(cache=True)
+def judge_step(  # type: ignore[no-untyped-def]
+    lane_limit, state, policies, rules, weights, memory, over, terms, rewards, events, ended
+):
+    """Judge the step just made, of every policy that is not over.
+
+    Args:
+        lane_limit: of every lane [m/s].
+        state: after the step.
+        policies: (E, A) slots, -1 = none.
+        rules: (E, len(RULES)).
+        weights: of every term.
+        memory: (E, A, 4) of the step before; brought up to date.
+        over: (E, A) policies that had ended before; their rows are zero.
+        terms: (E, A, len(TERMS)) values before weights, filled.
+        rewards: (E, A) weighted sums, filled.
+        events: (E, A) event bits of this step, filled.
+        ended: (E, A) filled with 1 where the rules end the episode, 2 where time does, else 0.
+    """
+    rewards[:] = 0.0
+    events[:] = 0
+    ended[:] = 0
+    terms[:] = 0.0
+    for e in range(policies.shape[0]):
+        for a in range(policies.shape[1]):
+            slot = policies[e, a]
+            if slot < 0 or over[e, a]:
+                continue
+            speed = state.speed[e, slot]
+            off, turned = abs(state.way_off[e, slot]), abs(state.way_heading[e, slot])
+            standing = memory[e, a, STANDING_STEPS] + 1.0 if abs(speed) < STANDING else 0.0
+            happened = _happened(state.flags[e, slot], off, turned, standing, rules[e])
+            fresh = happened & ~int(memory[e, a, EVENTS])
+            row = terms[e, a]
+            row[0] = state.way_at[e, slot] - memory[e, a, WAY_AT]
+            row[1] = 1.0 if fresh & ROUTE_DONE else 0.0
+            for k in range(len(EVENT_TERMS)):
+                row[_EVENTS_FROM + k] = 1.0 if fresh & EVENT_TERMS[k] else 0.0
+            acceleration = state.acceleration[e, slot]
+            row[11] = (
+                _squared(acceleration, LONGITUDINAL)
+                + _squared(speed * state.yaw_rate[e, slot], LATERAL)
+                + _squared((acceleration - memory[e, a, ACCELERATION]) / DT, JERK)
+            )
+            if state.lane[e, slot] >= 0:
+                limit = max(lane_limit[state.lane[e, slot]], 1.0)
+                row[12] = max(speed - limit, 0.0) / limit
+            row[13] = _squared(off, HALF_LANE)
+            row[14] = _squared(turned, HALF_RADIAN)
+            row[15] = 1.0
+            for k in range(TERM_COUNT):
+                rewards[e, a] += weights[k] * row[k]
+            if _ends(happened, rules[e]):
+                ended[e, a] = 1
+            elif state.step[e] >= rules[e, _STEPS]:
+                ended[e, a] = 2
+                happened |= TIMEOUT
+            events[e, a] = happened
+            memory[e, a, WAY_AT] = state.way_at[e, slot]
+            memory[e, a, ACCELERATION] = acceleration
+            memory[e, a, STANDING_STEPS] = standing
+            memory[e, a, EVENTS] = happened
