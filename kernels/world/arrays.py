@@ -4,7 +4,8 @@ Named tuples, because compiled functions take them as they are. Lengths: M maps,
 vertices, S road segments, B border segments, C cells (all numbered through the whole bank); E
 environments, N actor slots, W way vertices and G signal groups of an environment, K behaviours of
 an actor, R lanes of a route, T frames of a log. Every map lies in a frame of its own, moved by the
-map's origin, so that all coordinates are small. Slot 0 is the ego; poses are box centres.
+map's origin, so that all coordinates are small. Slot 0 is the ego; poses are box centres. Numbers
+are float64 and int32 unless said otherwise.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
 CELL = 5.0  # width of a grid cell [m]
+BORDER_REACH = 24.0  # a cell lists the border segments so near to its centre [m]
+LANE_SLACK = 0.2  # a lane counts as under a point up to so far beyond its half width [m]
+END_SLACK = 0.3  # ... and so far beyond its two ends [m]
+GAP_LIMIT = 10.0  # border gaps beyond this are not told apart [m]
 
 # Columns of Roads.segment
 SEGMENT_X, SEGMENT_Y, SEGMENT_HALF, SEGMENT_COS, SEGMENT_SIN, SEGMENT_WIDTH, SEGMENT_TYPE = range(7)
@@ -29,6 +34,7 @@ ABSENT, PARKED, POLICY, REPLAY, DRIVE, WALK = range(6)
 
 # State.obeys bits
 LIGHTS, SIGNS, YIELDS, CHANGES = 1, 2, 4, 8
+EMERGENCY = 16  # on duty: others make room, lights and signs only slow it down
 
 # State.light values
 GREEN, YELLOW, RED = range(3)
@@ -104,8 +110,9 @@ class Roads(NamedTuple):
     cell_first: Int[np.ndarray, " M"]
     cell_row: Int[np.ndarray, " C"]  # int32
     cell_inside: Int[np.ndarray, " C"]  # int8: is the cell's centre drivable
-    border_first: Int[np.ndarray, " rows+1"]  # border segments that meet the cell
+    border_first: Int[np.ndarray, " rows+1"]  # border segments within BORDER_REACH, nearest first
     border_item: Int[np.ndarray, " b"]
+    border_away: Float[np.ndarray, " b"]  # distance of each from the cell's centre [m]
     near_first: Int[np.ndarray, " rows+1"]  # lane pieces (vertex numbers) within reach of the cell
     near_item: Int[np.ndarray, " n"]
     near_lane: Int[np.ndarray, " n"]  # the lane of each
@@ -162,6 +169,9 @@ class State(NamedTuple):
     other_lane: Int[np.ndarray, "E N"]  # int32: the lane it is leaving while it changes, -1 = none
     waited: Float[np.ndarray, "E N"]  # time stood at a line or conflict [s]
     stopped_at: Int[np.ndarray, "E N"]  # int32: lane at whose sign it has come to a stop, -1 = none
+    # where its front centre was when signs were last checked, POLICY only; NaN = never [m]
+    front_x: Float[np.ndarray, "E N"]
+    front_y: Float[np.ndarray, "E N"]
     # ways: free paths of WALK, route lines of POLICY; vertex k of actor n is way[e, way_first + k]
     way: Float[np.ndarray, "E W 4"]  # x, y, yaw, distance along it
     way_first: Int[np.ndarray, "E N"]  # int32
@@ -190,7 +200,7 @@ class State(NamedTuple):
     ]  # time, gap, ttc, ego way distance, x, y, radius, after; NaN = not asked
     script_value: Float[np.ndarray, "E N K 6"]
     script_way: Int[np.ndarray, "E N K 2"]  # int32 first vertex and count of its path in `way`
-    script_memory: Float[np.ndarray, "E N K 4"]  # what a running behaviour keeps in mind
+    script_memory: Float[np.ndarray, "E N K 6"]  # what a running behaviour keeps in mind
     # what the last step found
     flags: Int[np.ndarray, "E N"]  # uint16 bits
     hit: Int[np.ndarray, "E N"]  # int32 slot of the nearest hit actor, -1 = none

@@ -28,6 +28,8 @@ _LAYOUT: dict[str, tuple[str, type, float]] = {
     "driver": ("N6", np.float64, 0.0),
     "other_lane": ("N", np.int32, -1),
     "stopped_at": ("N", np.int32, -1),
+    "front_x": ("N", np.float64, np.nan),
+    "front_y": ("N", np.float64, np.nan),
     "way": ("W4", np.float64, 0.0),
     "way_first": ("N", np.int32, 0),
     "way_count": ("N", np.int32, 0),
@@ -47,7 +49,7 @@ _LAYOUT: dict[str, tuple[str, type, float]] = {
     "script_when": ("NK8", np.float64, np.nan),
     "script_value": (f"NK{VALUES}", np.float64, np.nan),
     "script_way": ("NK2", np.int32, 0),
-    "script_memory": ("NK4", np.float64, 0.0),
+    "script_memory": ("NK6", np.float64, 0.0),
     "flags": ("N", np.uint16, 0),
     "hit": ("N", np.int32, -1),
 }
