@@ -19,6 +19,8 @@ CELL = 5.0  # width of a grid cell [m]
 BORDER_REACH = 24.0  # a cell lists the border segments so near to its centre [m]
 LANE_SLACK = 0.2  # a lane counts as under a point up to so far beyond its half width [m]
 END_SLACK = 0.3  # ... and so far beyond its two ends [m]
+VIEW = 200  # road segments that a cell lists for observations
+VIEW_RADIUS = 54.0  # ... at most so far from its centre: 50 m from any point of the cell [m]
 GAP_LIMIT = 10.0  # border gaps beyond this are not told apart [m]
 
 # Columns of Roads.segment
