@@ -76,13 +76,38 @@ def junction(
     `margin` [m] is asphalt beyond the outermost right-turn lanes; `island` a hole in the area.
     """
     roads = [_arm_road(builder, f"{name}{k}", arm, half, speed_limit) for k, arm in enumerate(arms)]
+    return join_roads(
+        builder,
+        name,
+        roads,
+        [ArmEnd.of(arm.angle, arm.lanes, half) for arm in arms],
+        connect=connect,
+        speed_limit=speed_limit,
+        margin=margin,
+        island=island,
+        lights=lights,
+    )
+
+
+def join_roads(
+    builder: MapBuilder,
+    name: str,
+    roads: Sequence[Road],
+    ends: Sequence[ArmEnd],
+    *,
+    connect: Connect,
+    speed_limit: float,
+    margin: float = 0.0,
+    island: Float[np.ndarray, "n 2"] | None = None,
+    lights: bool = False,
+) -> Junction:
+    """Join roads that end at a common area, listed counter-clockwise; `forward` leads away."""
     turns = {
-        (a, b): float(wrap_angle(arms[b].angle - arms[a].angle - np.pi))
-        for a in range(len(arms))
-        for b in range(len(arms))
+        (a, b): float(wrap_angle(ends[b].angle - ends[a].angle - np.pi))
+        for a in range(len(ends))
+        for b in range(len(ends))
         if a != b
     }
-    ends = [_ends(arm, half) for arm in arms]
     ways = {
         pair: _ways(
             builder,
@@ -101,6 +126,13 @@ def junction(
     return Junction(name, tuple(roads), ways, turns)
 
 
+def turn_label(angle: float) -> str:
+    """What a connector that changes the heading by `angle` [rad] is called."""
+    if abs(angle) < STRAIGHT_ON:
+        return "straight"
+    return "left" if angle > 0 else "right"
+
+
 def _arm_road(builder: MapBuilder, name: str, arm: Arm, half: float, speed_limit: float) -> Road:
     start = half * np.array([np.cos(arm.angle), np.sin(arm.angle), 0.0]) + [0, 0, arm.angle]
     reference = trace(start, arm.pieces)
@@ -108,25 +140,27 @@ def _arm_road(builder: MapBuilder, name: str, arm: Arm, half: float, speed_limit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _ArmEnd:
-    """Lane end poses at the junction's edge, left to right as driven, and the edge's vertices."""
+class ArmEnd:
+    """Where a road meets a junction: lane end poses, left to right as driven, and the edge."""
 
+    angle: float  # away from the junction [rad]
     into: np.ndarray  # (lanes, 3)
     out: np.ndarray  # (lanes, 3)
     edge: np.ndarray  # (2 lanes + 1, 2), counter-clockwise
 
-
-def _ends(arm: Arm, half: float) -> _ArmEnd:
-    outward = np.array([np.cos(arm.angle), np.sin(arm.angle)])
-    left = np.array([-outward[1], outward[0]])
-    centre = half * outward
-    beside = LANE_WIDTH * (np.arange(arm.lanes) + 0.5)[:, None]
-    into = np.column_stack(
-        [centre + beside * left, np.full(arm.lanes, wrap_angle(arm.angle + np.pi))]
-    )
-    out = np.column_stack([centre - beside * left, np.full(arm.lanes, arm.angle)])
-    across = LANE_WIDTH * np.arange(-arm.lanes, arm.lanes + 1)[:, None]
-    return _ArmEnd(into, out, centre + across * left)
+    @classmethod
+    def of(
+        cls, angle: float, lanes: int, half: float, middle: Float[np.ndarray, "2"] | None = None
+    ) -> ArmEnd:
+        """The end of a road with `lanes` per direction, `half` [m] from the junction's middle."""
+        outward = np.array([np.cos(angle), np.sin(angle)])
+        left = np.array([-outward[1], outward[0]])
+        centre = half * outward if middle is None else middle + half * outward
+        beside = LANE_WIDTH * (np.arange(lanes) + 0.5)[:, None]
+        into = np.column_stack([centre + beside * left, np.full(lanes, wrap_angle(angle + np.pi))])
+        out = np.column_stack([centre - beside * left, np.full(lanes, angle)])
+        across = LANE_WIDTH * np.arange(-lanes, lanes + 1)[:, None]
+        return cls(angle, into, out, centre + across * left)
 
 
 def _ways(
@@ -135,7 +169,7 @@ def _ways(
     pair: tuple[int, int],
     roads: Sequence[Road],
     *,
-    ends: Sequence[_ArmEnd],
+    ends: Sequence[ArmEnd],
     turn: float,
     connect: Connect,
     speed_limit: float,
@@ -145,7 +179,12 @@ def _ways(
     lanes = _lane_pairs(turn, len(ends[a].into), len(ends[b].out))
     shapes = [strip(connect(ends[a].into[i], ends[b].out[j])) for i, j in lanes]
     ids = builder.block(
-        f"{name}{a}to{b}", shapes, speed_limit=speed_limit, intersection=name, lights=lights
+        f"{name}{a}to{b}",
+        shapes,
+        speed_limit=speed_limit,
+        intersection=name,
+        lights=lights,
+        turn=turn_label(turn),
     )
     for connector, (i, j) in zip(ids, lanes, strict=True):
         builder.link(roads[a].backward.last(i), connector)
@@ -159,7 +198,7 @@ def _lane_pairs(turn: float, into: int, out: int) -> list[tuple[int, int]]:
     return [(0, 0)] if turn > 0 else [(into - 1, out - 1)]
 
 
-def _outline(ends: Sequence[_ArmEnd], connect: Connect, margin: float) -> np.ndarray:
+def _outline(ends: Sequence[ArmEnd], connect: Connect, margin: float) -> np.ndarray:
     ring = []
     for end, following in zip(ends, [*ends[1:], ends[0]], strict=True):
         curb = connect(end.into[-1], following.out[-1])

@@ -53,7 +53,7 @@ def turn(
     tail = max(second - first, 0.0)
     pieces = [(lead, 0.0, 0.0), *_eased(angle, size), (tail, 0.0, 0.0)]
     path = trace(start, [piece for piece in pieces if piece[0] > SHORTEST], spacing=spacing)
-    return _pin(path, end)
+    return pin(path, end)
 
 
 def ring_turn(
@@ -84,7 +84,7 @@ def ring_turn(
         (out[0], 0.0, 0.0),
     ]
     path = trace(start, [piece for piece in pieces if piece[0] > SHORTEST], spacing=spacing)
-    return _pin(path, end)
+    return pin(path, end)
 
 
 def _ring_entry(
@@ -147,10 +147,10 @@ def _shift_over(start: np.ndarray, end: np.ndarray, spacing: float) -> np.ndarra
     aside = float((end - start)[:2] @ np.array([-heading[1], heading[0]]))
     slope = 30.0 * u**2 * (1.0 - u) ** 2 * aside / ahead
     local = np.column_stack([u * ahead, share * aside, np.arctan(slope)])
-    return _pin(compose(np.asarray(start, float), local), end)
+    return pin(compose(np.asarray(start, float), local), end)
 
 
-def _pin(path: np.ndarray, end: np.ndarray) -> np.ndarray:
+def pin(path: np.ndarray, end: np.ndarray) -> np.ndarray:
     """Spread the closing error of the integration over the path, so that it ends where it must."""
     error = np.asarray(end[:2], float) - path[-1, :2]
     if np.hypot(*error) > 0.05:

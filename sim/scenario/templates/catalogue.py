@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 
 from drivelab.errors import ConfigError, nearest_name
+from drivelab.sim.scenario.templates.crossings import CROSSING, T_JUNCTION
+from drivelab.sim.scenario.templates.ramps import EXIT, HIGHWAY, LANE_DROP, MERGE
+from drivelab.sim.scenario.templates.roundabout import ROUNDABOUT
 from drivelab.sim.scenario.templates.straights import (
     CURVE,
     NARROW_STREET,
@@ -22,7 +26,21 @@ from drivelab.sim.scenario.templates.template import (
 )
 
 TEMPLATES: Mapping[str, TemplateKind] = {
-    kind.name: kind for kind in (STRAIGHT, CURVE, S_CURVE, TWO_WAY, NARROW_STREET)
+    kind.name: kind
+    for kind in (
+        STRAIGHT,
+        CURVE,
+        S_CURVE,
+        TWO_WAY,
+        NARROW_STREET,
+        MERGE,
+        EXIT,
+        LANE_DROP,
+        HIGHWAY,
+        CROSSING,
+        T_JUNCTION,
+        ROUNDABOUT,
+    )
 }
 
 _LANES = re.compile(r"(\d+)lanes?")
@@ -128,4 +146,5 @@ def _allowed(parameter: Parameter) -> str:
 
 @lru_cache(maxsize=_KEPT)
 def _built(name: str, parameters: tuple[tuple[str, Value], ...]) -> RoadTemplate:
-    return TEMPLATES[name].build(**dict(parameters))
+    values = dict(parameters)
+    return replace(TEMPLATES[name].build(**values), name=name, parameters=values)

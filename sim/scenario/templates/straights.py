@@ -28,7 +28,7 @@ RUN_OUT = 160.0  # straight road behind the last bend [m]
 
 def _straight(*, lanes: int, opposite: int, length: float, limit: float) -> RoadTemplate:
     line = straight(ORIGIN, length)
-    return _open_road("straight", line, lanes=(lanes, opposite), limit=limit, length=length)
+    return _open_road("straight", line, lanes=(lanes, opposite), limit=limit)
 
 
 def _curve(
@@ -49,10 +49,6 @@ def _curve(
         line,
         lanes=(lanes, opposite),
         limit=limit,
-        radius=radius,
-        angle_deg=angle_deg,
-        bend=bend,
-        lead=lead,
     )
 
 
@@ -67,9 +63,6 @@ def _s_curve(
         line,
         lanes=(lanes, opposite),
         limit=limit,
-        radius=radius,
-        angle_deg=angle_deg,
-        lead=lead,
     )
 
 
@@ -89,11 +82,9 @@ def _two_way(*, length: float, limit: float, radius: float) -> RoadTemplate:
     for side in ("right", "left"):
         sides.strip(side, 0.8, AreaKind.DRIVABLE, "verge")
     return RoadTemplate(
-        name="two_way",
         map=builder.build("two_way"),
         chains=numbered("", built.forward.chains) | numbered("opposite_", built.backward.chains),
         crossings={"middle": across(line, length / 2, right=-5.5, left=5.5)},
-        parameters={"length": length, "limit": limit, "radius": radius},
     )
 
 
@@ -107,13 +98,11 @@ def _narrow_street(*, length: float, width: float, limit: float) -> RoadTemplate
     pavements = sides.pavements()
     out = kerb + PAVEMENT / 2
     return RoadTemplate(
-        name="narrow_street",
         map=builder.build("narrow_street"),
         chains=numbered("", built.forward.chains) | numbered("opposite_", built.backward.chains),
         crossings={"middle": across(line, length / 2, right=-out, left=out)},
         pavements=pavements,
         parking=parking,
-        parameters={"length": length, "width": width, "limit": limit},
     )
 
 
@@ -123,7 +112,6 @@ def _open_road(
     *,
     lanes: tuple[int, int],
     limit: float,
-    **parameters: float | str,
 ) -> RoadTemplate:
     """A road with a hard shoulder on the ego's side and pavements on both."""
     builder = new_map()
@@ -134,7 +122,6 @@ def _open_road(
     pavements = sides.pavements()
     middle = float(arc_lengths(line)[-1]) / 2
     return RoadTemplate(
-        name=name,
         map=builder.build(name),
         chains=numbered("", built.forward.chains) | numbered("opposite_", built.backward.chains),
         crossings={
@@ -142,7 +129,6 @@ def _open_road(
         },
         pavements=pavements,
         parking=parking,
-        parameters={"lanes": lanes[0], "opposite": lanes[1], "limit": limit, **parameters},
     )
 
 

@@ -6,9 +6,9 @@ Chains (lane ids from the first piece to the last; `s` is measured along the who
     `0`, `1`, ...        lanes of the ego's road, 0 = the rightmost, straight on through junctions
     `opposite_0`, ...    lanes of the other direction, 0 = the rightmost as they drive
     `left_0`, `right_0`  lanes that come from the road on the ego's left or right hand, straight on
-    `in_0`, `out_0`      only the piece before (after) the junction; likewise `opposite_in_0`,
-                         `left_in_0`, `left_out_0`, `right_in_0`, ... where `out` lanes lead away
-                         on that arm
+    `own_in_0`, ...      only the lanes that lead to the junction on one arm, and `own_out_0` those
+                         that lead away on it; arms are `own` (the ego's), `right`, `opposite`
+                         (ahead) and `left`
     `ramp_0`             an on-ramp with the lane it joins, or an off-ramp with the lane it leaves
 Routes: turn -> chains from end to end that take it, those of the ego's own arm first.
 Signal groups: group 0 holds the connectors of the ego's arm.
@@ -45,7 +45,6 @@ class Parameter:
 class RoadTemplate:
     """One built template; poses in the map frame."""
 
-    name: str
     map: LaneMap
     chains: Mapping[str, Chain]
     routes: Mapping[str, tuple[Chain, ...]] = field(default_factory=dict)
@@ -58,6 +57,7 @@ class RoadTemplate:
     pavements: Mapping[str, Float[np.ndarray, "n 3"]] = field(default_factory=dict)
     # box centres of cars in their bays, in order along the road
     parking: Mapping[str, Float[np.ndarray, "k 3"]] = field(default_factory=dict)
+    name: str = ""
     parameters: Mapping[str, Value] = field(default_factory=dict)  # as built
 
 
