@@ -21,7 +21,8 @@ from drivelab.data.npz import read_npz
 from drivelab.errors import DataError
 from drivelab.types import EgoTrajectory, Rollout, Scene, StateColumn, Tracks
 
-SCHEMA = 1
+SCHEMA = 2
+_READS = (1, SCHEMA)  # files of schema 1 have no plans, route and lights of a closed loop
 SUFFIX = ".npz"
 _SHAPES: Mapping[str, tuple[int | str, ...]] = {
     "times": ("t",),
@@ -31,6 +32,11 @@ _SHAPES: Mapping[str, tuple[int | str, ...]] = {
     "track_poses": ("t", "n", 3),
     "track_velocities": ("t", "n", 2),
     "track_valid": ("t", "n"),
+}
+_OPTIONAL: Mapping[str, tuple[int | str, ...]] = {
+    "plans": ("k", "q", 3),
+    "plan_steps": ("k",),
+    "route": ("m", 3),
 }
 _INFO = "info/"  # arrays in `info` are entries of their own
 
@@ -42,13 +48,18 @@ def rollout_file(folder: Path, scene_id: str) -> Path:
 
 
 def save_rollout(rollout: Rollout, folder: str | Path) -> Path:
-    """Write one file, complete or not at all, and return its path."""
+    """Write one file into a folder, complete or not at all, and return its path."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    file = rollout_file(folder, rollout.scene_id)
+    return write_rollout(rollout, rollout_file(folder, rollout.scene_id))
+
+
+def write_rollout(rollout: Rollout, file: Path) -> Path:
+    """Write a rollout under this name, complete or not at all, and return it."""
     tracks = rollout.tracks
     arrays = {key: value for key, value in rollout.info.items() if isinstance(value, np.ndarray)}
     header = _header(rollout, set(arrays))
+    loop = {name: getattr(rollout, name) for name in _OPTIONAL}
     partial = file.with_suffix(f".{os.getpid()}.partial")
     with partial.open("wb") as stream:
         np.savez(
@@ -62,6 +73,7 @@ def save_rollout(rollout: Rollout, folder: str | Path) -> Path:
             track_poses=tracks.poses,
             track_velocities=tracks.velocities,
             track_valid=tracks.valid,
+            **{name: value for name, value in loop.items() if value is not None},
             **{_INFO + key: value for key, value in arrays.items()},
         )
     partial.replace(file)
@@ -78,6 +90,7 @@ def _header(rollout: Rollout, arrays: set[str]) -> str:
         "track_ids": tracks.ids,
         "track_kinds": tracks.kinds,
         "track_dt": tracks.dt,
+        "red_lights": rollout.red_lights,
         "events": [dict(event) for event in rollout.events],
         "info": {key: value for key, value in rollout.info.items() if key not in arrays},
     }
@@ -104,7 +117,7 @@ def load_rollout(path: str | Path, scene_id: str | None = None) -> Rollout:
         header = json.loads(str(arrays.pop("header")))
     except (ValueError, KeyError, RecursionError) as error:
         raise DataError(f"cannot be read as a rollout ({error!r})", file=file) from error
-    if not isinstance(header, dict) or header.get("schema") != SCHEMA:
+    if not isinstance(header, dict) or header.get("schema") not in _READS:
         raise DataError(f"expected a rollout of schema {SCHEMA}", file=file, where="header")
     _check_shapes(arrays, header, file)
     return _rollout(arrays, header, file)
@@ -123,7 +136,8 @@ def _resolve(path: Path, scene_id: str | None) -> Path:
 
 def _check_shapes(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any], file: Path) -> None:
     sizes: dict[str, int] = {"n": len(header.get("track_ids", ()))}
-    for name, shape in _SHAPES.items():
+    found = {name: shape for name, shape in _OPTIONAL.items() if name in arrays}
+    for name, shape in {**_SHAPES, **found}.items():
         if name not in arrays or arrays[name].ndim != len(shape):
             raise DataError(f"expected an array of shape {shape}", file=file, where=name)
         for axis, wanted in enumerate(shape):
@@ -156,6 +170,8 @@ def _rollout(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any], file: 
             header["plan_dt"],
             tuple(header["events"]),
             {**header["info"], **extra},
+            *(arrays.get(name) for name in _OPTIONAL),
+            tuple(tuple(red) for red in header.get("red_lights", ())),
         )
     except KeyError as error:
         raise DataError(f"the key {error} is missing", file=file, where="header") from error
@@ -187,6 +203,7 @@ def rollout_scene(rollout: Rollout, world: Scene, *, now: int = 0) -> Scene:
     )
     at = np.clip(np.searchsorted(world.ego.times, times, side="right") - 1, 0, world.frames - 1)
     lights = tuple(world.red_lights[i] for i in at) if world.red_lights else ()
+    lights = rollout.red_lights or lights
     return replace(
         world,
         id=f"{world.id}+{int(times[now] - world.time)}",

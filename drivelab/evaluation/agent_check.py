@@ -6,7 +6,7 @@ from drivelab.data.observation import check_rig
 from drivelab.data.source import SceneSource
 from drivelab.errors import ConfigError, DataError
 from drivelab.evaluation.benches.bench import WHO_HAS_SENSORS
-from drivelab.types import Agent, SensorRig
+from drivelab.types import Agent, Scene, SensorRig
 
 
 def check_agent(agent: object) -> Agent:
@@ -36,4 +36,9 @@ def check_sensors(agent: Agent, source: SceneSource, scene_id: str) -> None:
         scene = source.load(scene_id)
     except DataError:
         return  # this scene fails with its own row; the others may be well
+    if not isinstance(scene, Scene):  # an episode: the native world has no cameras and no lidar
+        raise ConfigError(
+            f"the agent asks for cameras or lidar, which the native world of {source.label} "
+            f"lacks. {WHO_HAS_SENSORS}"
+        )
     check_rig(scene, agent.rig, bench=source.label, who_has=WHO_HAS_SENSORS)

@@ -29,13 +29,14 @@ from drivelab.evaluation.run_folder import RunFolder, choose_folder, load_rollou
 from drivelab.evaluation.settings import EvalSettings
 from drivelab.evaluation.summary import (
     SCHEMA,
+    AnyMetric,
     Summary,
     metric_version,
     score_rows,
     write_summary,
 )
 from drivelab.evaluation.tasks import FAILED, OK, SKIPPED, WorkerSpec, cut_tasks
-from drivelab.evaluation.worker import Worker
+from drivelab.evaluation.workers import AnyWorker, make_worker
 from drivelab.metrics.metric import Metric
 from drivelab.registry import build
 
@@ -59,8 +60,8 @@ class _Job:
     source: SceneSource
     scenes: tuple[str, ...]
     spec: WorkerSpec
-    worker: Worker
-    metric: Metric  # the worker's, or around it what joins the stages of a split
+    worker: AnyWorker
+    metric: AnyMetric  # the worker's, or around it what joins the stages of a split
     split: str
     data: str
     label: str
@@ -118,8 +119,9 @@ def _prepare(settings: EvalSettings) -> _Job:
     ids = source.scene_ids()
     scenes = choose_scenes(ids, settings.scenes, settings.limit)
     metric = settings.metric or bench.metric
-    spec = WorkerSpec(settings.agent, metric, source, settings.seed, settings.device)
-    worker = Worker(spec)
+    controller = str(getattr(bench, "controller", ""))
+    spec = WorkerSpec(settings.agent, metric, source, settings.seed, settings.device, controller)
+    worker = make_worker(spec)
     check_sensors(check_agent(worker.agent), source, scenes[0])
     partial = len(scenes) < len(ids)
     label = f"{source.label}, partial: {len(scenes)} of {len(ids)} scenes"
@@ -137,12 +139,12 @@ def _prepare(settings: EvalSettings) -> _Job:
     )
 
 
-def _joined(metric: Metric, source: SceneSource) -> Metric:
+def _joined(metric: AnyMetric, source: SceneSource) -> AnyMetric:
     """The metric of the whole run: two-stage splits join their scenes by their own rule."""
     entries = getattr(source, "mapping", ())
     if not entries:
         return metric
-    if not metric.name.startswith("epdms"):
+    if not isinstance(metric, Metric) or not metric.name.startswith("epdms"):
         raise ConfigError(
             f"{source.label} is a two-stage split, which {metric.name} cannot aggregate; "
             "use bench=navsim_v2"

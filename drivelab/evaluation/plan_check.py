@@ -10,7 +10,7 @@ from jaxtyping import Float
 from drivelab.errors import PlanError
 from drivelab.types import Plan
 
-HORIZON = 4.0  # every metric here looks this far [s]
+HORIZON = 4.0  # every score of single plans looks this far [s]
 FARTHEST = 1e6  # no car gets there in time; beyond, squares of squares overflow [m, rad]
 
 
@@ -23,8 +23,8 @@ def check_answer(plans: object, expected: int) -> Sequence[object]:
     return plans
 
 
-def check_plan(plan: object) -> Plan:
-    """Refuse what is not a finite (t, 3) float plan that covers the horizon."""
+def check_plan(plan: object, *, horizon: float = HORIZON) -> Plan:
+    """Refuse what is not a finite (t, 3) float plan that covers the horizon [s]."""
     if not isinstance(plan, Plan):
         raise PlanError(f"expected a drivelab.types.Plan, got {type(plan).__name__}")
     if not (isinstance(plan.dt, float | int) and np.isfinite(plan.dt) and plan.dt > 0):
@@ -40,11 +40,11 @@ def check_plan(plan: object) -> Plan:
             f"Plan.poses has shape {poses.shape}, expected (t, 3): x [m], y [m], yaw [rad]"
         )
     _check_numbers(poses)
-    needed = int(np.ceil(HORIZON / plan.dt - 1e-9))
+    needed = int(np.ceil(horizon / plan.dt - 1e-9))
     if len(poses) < needed:
         raise PlanError(
             f"Plan.poses has {len(poses)} rows at dt={plan.dt:g} s, expected at least {needed} "
-            f"to cover {HORIZON:g} s (the present pose is left out)"
+            f"to cover {horizon:g} s (the present pose is left out)"
         )
     return Plan(poses, float(plan.dt), plan.modes, plan.probabilities, plan.notes)
 

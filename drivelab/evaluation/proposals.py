@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from drivelab.data.proposals import PLAN_DT, read_plans
+from drivelab.data.rollout_log import load_rollout as read_rollout
 from drivelab.errors import PlanError
 from drivelab.evaluation.run_folder import file_name, load_rollout
-from drivelab.types import Agent, Observation, Plan, Privilege, SensorRig
+from drivelab.types import Agent, Observation, Plan, Privilege, Rollout, SensorRig
 
 UNKNOWN = "unknown"  # what the agent of a proposal file saw
 
@@ -17,7 +18,9 @@ def privilege_of(agent: Agent) -> str:
     """What the agent that made the plans saw besides its sensors, as far as it is known."""
     if isinstance(agent, ProposalAgent):
         return UNKNOWN
-    return agent.privilege if isinstance(agent, StoredPlans) else str(agent.rig.privilege)
+    if isinstance(agent, StoredPlans | StoredRollouts):
+        return agent.privilege
+    return str(agent.rig.privilege)
 
 
 class ProposalAgent:
@@ -57,3 +60,21 @@ class StoredPlans:
     def _plan(self, scene: str) -> Plan:
         stored = load_rollout(self.run / "rollouts" / f"{file_name(scene)}.npz")
         return Plan(stored["plan"], float(stored["plan_dt"]))
+
+
+class StoredRollouts:
+    """Stands for the agent of a closed-loop run that is scored again: nothing is driven."""
+
+    rig = SensorRig(history=1)
+
+    def __init__(self, run: str, journal: str, privilege: str = "none") -> None:
+        self.privilege = privilege
+        self.run, self.journal = Path(run), journal
+
+    def rollout(self, scene: str) -> Rollout:
+        """Read what was driven in a scene."""
+        return read_rollout(self.run / "rollouts" / f"{file_name(scene)}.npz")
+
+    def act(self, observations: Sequence[Observation]) -> list[Plan]:
+        """Refuse: these rollouts are over."""
+        raise PlanError("stored rollouts are scored again, not driven again")

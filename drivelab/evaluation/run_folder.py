@@ -1,7 +1,7 @@
 """A run folder: where each file stands, how a run is opened, refused or resumed.
 
 config.yaml  env.json  rows.jsonl (journal)  rows.parquet  summary.json  report.html
-rollouts/SCENE.npz (states, plan, plan_dt)  tracebacks/SCENE.txt
+rollouts/SCENE.npz (states, plan, plan_dt; of a closed loop: a whole rollout)  tracebacks/SCENE.txt
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from urllib.parse import quote
 import numpy as np
 from jaxtyping import Float
 
+from drivelab.data.rollout_log import write_rollout
 from drivelab.errors import RunError
 from drivelab.evaluation import fingerprint
 from drivelab.evaluation.atomic import write_atomic, write_text
@@ -91,7 +92,9 @@ class RunFolder:
                 trace = self.trace(outcome.scene)
                 write_text(trace, outcome.traceback)
                 row["traceback"] = str(trace.relative_to(self.path))
-            if outcome.states is not None and outcome.plan is not None:
+            if outcome.rollout is not None:
+                write_rollout(outcome.rollout, self.rollout(outcome.scene))
+            elif outcome.states is not None and outcome.plan is not None:
                 save_rollout(self.rollout(outcome.scene), outcome)
             rows[outcome.scene] = row
         append_rows(
@@ -136,9 +139,12 @@ def save_rollout(path: Path, outcome: Outcome) -> None:
 
 
 def load_rollout(path: Path) -> dict[str, Float[np.ndarray, "..."]]:
-    """States (t, 11), plan (p, 3) and plan_dt of one scene."""
+    """States (t, 11), plan (p, 3) and plan_dt of one scene, of open and closed loops alike."""
     try:
         with np.load(path, allow_pickle=False) as stored:
+            if "header" in stored:
+                dt = np.array(json.loads(str(stored["header"]))["plan_dt"])
+                return {"states": stored["ego"], "plan": stored["plan"], "plan_dt": dt}
             return {name: stored[name] for name in ("states", "plan", "plan_dt")}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise RunError(

@@ -15,8 +15,10 @@ from drivelab.errors import RunError
 from drivelab.evaluation.bootstrap import mean_interval
 from drivelab.evaluation.tasks import FAILED, OK
 from drivelab.metrics.metric import Metric
+from drivelab.metrics.rollout_metric import RolloutMetric
 
 SCHEMA = 1
+AnyMetric = Metric | RolloutMetric
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Scores:
     subscores: Mapping[str, float]
 
 
-def score_rows(rows: Sequence[Mapping[str, Any]], metric: Metric, seed: int) -> Scores:
+def score_rows(rows: Sequence[Mapping[str, Any]], metric: AnyMetric, seed: int) -> Scores:
     """Aggregate rows (one per expected scene) by the metric's own rule, and by the other one.
 
     Metrics that skip invalid scenes (`failed_score` None) leave failed ones out of `score`; the
@@ -117,7 +119,7 @@ def read_summary(path: Path) -> Summary:
         raise RunError(f"{path} is no summary of a run: {error}") from error
 
 
-def _filled(row: Mapping[str, Any], metric: Metric, value: float) -> dict[str, Any]:
+def _filled(row: Mapping[str, Any], metric: AnyMetric, value: float) -> dict[str, Any]:
     filled = dict.fromkeys(("score", *metric.subscores), value)
     return {**row, **filled, "status": OK}
 

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from drivelab.data.source import SceneSource
+from drivelab.types import Rollout
 
 OK, FAILED, SKIPPED = "ok", "failed", "skipped"
 
@@ -24,6 +25,7 @@ class WorkerSpec:
     source: SceneSource
     seed: int
     device: str = "cpu"
+    controller: str = ""  # how a closed loop turns plans into motion; empty = plans are scored
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Outcome:
     plan: Float[np.ndarray, "p 3"] | None = None
     plan_dt: float = 0.5
     traceback: str = ""
+    rollout: Rollout | None = None  # of a closed loop, instead of states and plan
 
 
 def failed_outcome(

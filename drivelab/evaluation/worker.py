@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from drivelab.data.observation import build_observation
+from drivelab.errors import ConfigError
 from drivelab.evaluation.metric_names import find_metric
 from drivelab.evaluation.plan_check import check_answer, check_plan
 from drivelab.evaluation.tasks import OK, Outcome, Task, WorkerSpec, failed_outcome
@@ -54,7 +55,7 @@ class Worker:
 
     def __init__(self, spec: WorkerSpec) -> None:
         self.source = spec.source
-        self.metric: Metric = find_metric(spec.metric)
+        self.metric: Metric = _plan_metric(spec.metric)
         self.agent: Agent = build(spec.agent, device=spec.device, seed=spec.seed)
         self.seed = spec.seed
 
@@ -74,7 +75,7 @@ class Worker:
             item.observation = build_observation(item.scene, self.agent.rig)
         except AGENT_FAULTS as error:
             item.fail(error)
-        item.time_load = _milliseconds(start)
+        item.time_load = milliseconds(start)
         return item
 
     def _act(self, items: Sequence[_Item], index: int) -> None:
@@ -89,9 +90,9 @@ class Worker:
                     self._act([item], index)
             else:
                 items[0].fail(error)
-                items[0].time_act = _milliseconds(start)
+                items[0].time_act = milliseconds(start)
             return
-        share = _milliseconds(start) / len(items)
+        share = milliseconds(start) / len(items)
         for item, plan in zip(items, plans, strict=True):
             item.time_act = share
             try:
@@ -109,11 +110,21 @@ class Worker:
             except AGENT_FAULTS as error:
                 item.fail(error)
             else:
-                item.time_score = _milliseconds(start)
-                row = {**_scene_columns(item), **_score_columns(score)}
+                item.time_score = milliseconds(start)
+                row = {**_scene_columns(item), **score_columns(score)}
                 return Outcome(item.id, row, score.states, plan.poses, plan.dt)
-        item.time_score = _milliseconds(start)
+        item.time_score = milliseconds(start)
         return failed_outcome(item.id, item.error, item.trace, _scene_columns(item))
+
+
+def _plan_metric(name: str) -> Metric:
+    metric = find_metric(name)
+    if not isinstance(metric, Metric):
+        raise ConfigError(
+            f"{name} scores rollouts of a closed loop, this bench scores single plans; its scores "
+            "are those of `drivelab list metric` that are not marked closed-loop"
+        )
+    return metric
 
 
 def raise_if_interrupted(error: BaseException) -> None:
@@ -146,7 +157,8 @@ def _seen(item: _Item) -> Observation:
     return item.observation
 
 
-def _milliseconds(start: float) -> float:
+def milliseconds(start: float) -> float:
+    """Time since `start` by `perf_counter` [ms]."""
     return (perf_counter() - start) * 1e3
 
 
@@ -163,7 +175,8 @@ def _scene_columns(item: _Item) -> dict[str, Any]:
     }
 
 
-def _score_columns(score: SceneScore) -> dict[str, Any]:
+def score_columns(score: SceneScore) -> dict[str, Any]:
+    """A score as columns of a row, with its first event."""
     row: dict[str, Any] = {"status": OK, "score": float(score.score)}
     row.update({name: float(value) for name, value in score.subscores.items()})
     row.update(score.details)

@@ -5,3 +5,5 @@ METRICS = {
     "epdms_v2.2": "drivelab.metrics.navsim.epdms:Epdms",
     "epdms_v2.2_reactive": "drivelab.metrics.navsim.epdms_reactive:EpdmsReactive",
 }
+
+ROLLOUT_METRICS: dict[str, str] = {}  # of driven episodes, see drivelab.metrics.rollout_metric

@@ -199,7 +199,7 @@ def _side(state: State, e: int, other: int) -> str:
 
 
 def _at_fault(state: State, e: int, other: int, side: str) -> bool | None:
-    """nuPlan's classes: into what stands, with the front, or from the side when not in a lane."""
+    """NuPlan's classes: into what stands, with the front, or from the side when not in a lane."""
     if abs(state.speed[e, 0]) < STANDING:
         return False
     if abs(state.speed[e, other]) < STANDING or side == "front":

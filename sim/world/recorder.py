@@ -137,9 +137,8 @@ class Recorder:
             "status": self.watch.status(self),
             "time_limit": self.episode.duration,
         }
-        expert = expert_poses(self.episode.expert, n)
-        if expert is not None:
-            facts["expert"] = expert
+        if self.episode.expert is not None:
+            facts["expert"] = expert_poses(self.episode.expert)
         return facts
 
     @property
@@ -168,12 +167,10 @@ class Recorder:
         return row
 
 
-def expert_poses(expert: EgoTrajectory | None, frames: int) -> Float[np.ndarray, "t 3"] | None:
-    """The recorded ego at the first `frames` steps; it stays where its record ends."""
-    if expert is None:
-        return None
+def expert_poses(expert: EgoTrajectory) -> Float[np.ndarray, "t 3"]:
+    """The recorded ego at every step of the world, up to the end of its record."""
     seconds = (expert.times - expert.times[0]) * 1e-6
-    at = np.minimum(np.arange(frames) * DT, seconds[-1])
+    at = np.arange(int(seconds[-1] / DT + 1e-6) + 1) * DT
     yaw = np.unwrap(expert.poses[:, 2])
     return np.column_stack(
         [

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import atan, ceil
 
 import numpy as np
+from drivelab.sim.world.roads import RoadBank
 from jaxtyping import Float
 
 from drivelab.errors import ConfigError
@@ -26,7 +27,6 @@ from drivelab.sim.world.episode import (
     SignalGroup,
     Walk,
 )
-from drivelab.sim.world.roads import RoadBank
 from drivelab.sim.world.state import Capacity, allocate
 from drivelab.sim.world.way import way_rows
 from drivelab.types import KINDS, LaneMap

@@ -112,14 +112,35 @@ class SceneView:
         expert = self._recorder.episode.expert
         if expert is None:
             return np.zeros((0, 11))
-        frames = int((expert.times[-1] - expert.times[0]) / (DT * SECOND)) + 1
-        poses = expert_poses(expert, frames)
-        rows = np.zeros((max(frames - now - 1, 0), 11))
-        if poses is not None and len(rows):
+        poses = expert_poses(expert)
+        rows = np.zeros((max(len(poses) - now - 1, 0), 11))
+        if len(rows):
             rows[:, :3] = poses[now + 1 :]
-            step = np.hypot(*np.diff(poses[now:, :2], axis=0).T)
-            rows[:, StateColumn.VX] = step / DT
+            rows[:, StateColumn.VX] = np.hypot(*np.diff(poses[now:, :2], axis=0).T) / DT
         return rows
+
+
+def base_scene(episode: Episode) -> Scene:
+    """What a score needs of an episode besides its rollout: map, vehicle, route; no tracks."""
+    time = FIRST_TIME if episode.history is None else episode.history.time
+    velocity = np.array([[episode.ego_speed, 0.0]])
+    acceleration = np.array([[episode.ego_acceleration, 0.0]])
+    ego = EgoTrajectory(
+        np.array([time]), np.asarray(episode.ego_pose, float)[None], velocity, acceleration
+    )
+    return Scene(
+        id=episode.id,
+        source=episode.source,
+        log=episode.id if episode.history is None else episode.history.log,
+        map=episode.map,
+        ego=ego,
+        now=0,
+        tracks=Tracks.empty(1, DT),
+        route=route_blocks(episode),
+        vehicle=episode.vehicle,
+        licence=episode.licence,
+        family=episode.family,
+    )
 
 
 def route_blocks(episode: Episode) -> tuple[str, ...]:

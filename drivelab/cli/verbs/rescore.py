@@ -12,10 +12,11 @@ from drivelab.errors import ConfigError, RunError
 
 USAGE = """usage: drivelab rescore RUN [metric=NAME] [workers=N] [run.dir=DIR] [quiet=true]
 
-Scores the plans in RUN/rollouts again and writes a new run folder. RUN itself stays as it is.
+Scores the plans, or the driven rollouts, in RUN/rollouts again and writes a new run folder. RUN itself stays as it is.
 A run on a bench of your own needs bench=package.module:Class again."""
 
 AGENT = "drivelab.evaluation.proposals:StoredPlans"
+DRIVEN = "drivelab.evaluation.proposals:StoredRollouts"  # the same for a closed loop
 
 
 def run(words: Sequence[str]) -> int:
@@ -37,17 +38,18 @@ def _rescore(folder: Path, found: dict[str, str]) -> int:
     from drivelab.evaluation.evaluate import evaluate
     from drivelab.evaluation.run_folder import open_existing
     from drivelab.evaluation.settings import EvalSettings
+    from drivelab.registry import build
 
     old = open_existing(folder)
     config = stored_config(folder)
     environment = _environment(folder)
+    bench = dict(stored_bench(folder, found.get("bench")))
     agent = {
-        "_target_": AGENT,
+        "_target_": DRIVEN if getattr(build(bench), "controller", "") else AGENT,
         "run": str(folder.resolve()),
         "journal": str(old.journal),
         "privilege": environment["privilege"],
     }
-    bench = dict(stored_bench(folder, found.get("bench")))
     if "metric" in found:
         bench["metric"] = found["metric"]
     settings = EvalSettings(

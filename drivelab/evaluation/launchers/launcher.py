@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from typing import Protocol
 
 from drivelab.evaluation.tasks import Outcome, Task, WorkerSpec
-from drivelab.evaluation.worker import Worker
+from drivelab.evaluation.workers import AnyWorker
 
 
 class Launcher(Protocol):
@@ -16,6 +16,6 @@ class Launcher(Protocol):
     """
 
     def run(
-        self, spec: WorkerSpec, tasks: Sequence[Task], worker: Worker
+        self, spec: WorkerSpec, tasks: Sequence[Task], worker: AnyWorker
     ) -> Generator[list[Outcome], None, None]:
         """Run all tasks; `worker` was made from `spec` in this process and may be used."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from drivelab.errors import ConfigError
 from drivelab.evaluation.launchers.processes import run_in_processes
 from drivelab.evaluation.tasks import Outcome, Task, WorkerSpec
-from drivelab.evaluation.worker import Worker
+from drivelab.evaluation.workers import AnyWorker
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class LocalLauncher:
             raise ConfigError(f"workers={self.workers}: expected 1 or more")
 
     def run(
-        self, spec: WorkerSpec, tasks: Sequence[Task], worker: Worker
+        self, spec: WorkerSpec, tasks: Sequence[Task], worker: AnyWorker
     ) -> Generator[list[Outcome], None, None]:
         """Yield outcomes as tasks are done."""
         count = min(self.workers, len(tasks))

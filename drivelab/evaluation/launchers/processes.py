@@ -21,7 +21,7 @@ from typing import Any
 from drivelab.errors import RunError
 from drivelab.evaluation.environment import THREAD_VARIABLES
 from drivelab.evaluation.tasks import Outcome, Task, WorkerSpec, after_death
-from drivelab.evaluation.worker import Worker
+from drivelab.evaluation.workers import make_worker
 
 READY = "ready"
 
@@ -72,7 +72,7 @@ def _serve(pipe: Connection, spec: WorkerSpec) -> None:
     """Body of a worker process: tasks in, outcomes out, until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     try:
-        worker = Worker(spec)
+        worker = make_worker(spec)
     except BaseException as error:
         pipe.send(f"{error}\n{traceback.format_exc()}")
         return

@@ -17,7 +17,7 @@ from typing import Any
 from drivelab.errors import ConfigError, MissingExtra
 from drivelab.evaluation.environment import THREAD_VARIABLES
 from drivelab.evaluation.tasks import Outcome, Task, WorkerSpec, after_death
-from drivelab.evaluation.worker import Worker
+from drivelab.evaluation.workers import AnyWorker, make_worker
 
 
 class RayWorker:
@@ -26,7 +26,7 @@ class RayWorker:
     def __init__(self, packed: bytes, search_path: Sequence[str]) -> None:
         # The spec may name modules of the driver's folder: make them importable before unpacking.
         sys.path.extend(folder for folder in search_path if folder not in sys.path)
-        self.worker = Worker(pickle.loads(packed))
+        self.worker = make_worker(pickle.loads(packed))
 
     def run(self, task: Task) -> list[Outcome]:
         """Evaluate one task."""
@@ -47,7 +47,7 @@ class RayLauncher:
             raise ConfigError(f"workers={self.workers}: expected 1 or more")
 
     def run(
-        self, spec: WorkerSpec, tasks: Sequence[Task], worker: Worker
+        self, spec: WorkerSpec, tasks: Sequence[Task], worker: AnyWorker
     ) -> Generator[list[Outcome], None, None]:
         """Yield outcomes as tasks are done; a cluster started here is shut down at the end."""
         ray = _import_ray()
