@@ -1,0 +1,131 @@
+"""Roads that the training families share: few, built once, so that a reset only places cars."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+
+import numpy as np
+from jaxtyping import Float
+
+from drivelab.geometry.polyline import arc_lengths, resample, with_headings
+from drivelab.planning import concatenate
+from drivelab.sim.scenario.templates import RoadTemplate, build_template
+
+SPACING = 2.0  # of the lines that cars are placed on [m]
+Value = float | int | str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """One chain of lanes with its joined centreline."""
+
+    lanes: tuple[str, ...]
+    poses: Float[np.ndarray, "n 3"]  # heading unwrapped
+    s: Float[np.ndarray, " n"]  # distance of the vertices along the line [m]
+    ends: Float[np.ndarray, " k"]  # distance at which each lane ends [m]
+    limits: Float[np.ndarray, " k"]  # speed limit of each lane [m/s]
+
+    def pose(self, at: float, left: float = 0.0) -> Float[np.ndarray, "3"]:
+        """A pose at a distance along the line, moved to its left [m]."""
+        x, y, yaw = (float(np.interp(at, self.s, column)) for column in self.poses.T)
+        return np.array([x - left * np.sin(yaw), y + left * np.cos(yaw), yaw])
+
+    def ahead(self, at: float, stop: float | None = None) -> tuple[str, ...]:
+        """Lanes from the one at a distance to the one at another (or to the last)."""
+        first = int(np.searchsorted(self.ends, at, side="right"))
+        last = len(self.lanes) - 1 if stop is None else int(np.searchsorted(self.ends, stop))
+        return self.lanes[min(first, len(self.lanes) - 1) : last + 1]
+
+    def cut(self, start: float, stop: float) -> Float[np.ndarray, "m 3"]:
+        """The line between two distances."""
+        inner = self.poses[(self.s > start + 0.1) & (self.s < stop - 0.1)]
+        return np.vstack([self.pose(start), inner, self.pose(stop)])
+
+    def limit(self, at: float) -> float:
+        """Speed limit at a distance [m/s]."""
+        index = int(np.searchsorted(self.ends, at, side="right"))
+        return float(self.limits[min(index, len(self.limits) - 1)])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FamilyRoad:
+    """A template's road with a line for each of its chains."""
+
+    template: RoadTemplate
+    lines: Mapping[str, Line]
+
+
+@cache
+def family_road(family: str, variant: int) -> FamilyRoad:
+    """Build road number `variant` of a family; the same number is the same object."""
+    rng = np.random.default_rng([variant, *family.encode()])
+    name, parameters = _DRAWS[family](rng)
+    template = build_template(name, parameters)
+    lines = {chain: _line(template, chain) for chain in template.chains}
+    return FamilyRoad(template, MappingProxyType(lines))
+
+
+def _line(template: RoadTemplate, chain: str) -> Line:
+    lanes = template.chains[chain]
+    joined = concatenate(template.map, lanes)
+    step = np.hypot(*np.diff(joined[:, :2], axis=0).T)
+    joined = joined[np.concatenate([[True], step > 1e-3])]
+    poses = with_headings(resample(joined[:, :2], SPACING))
+    poses[:, 2] = np.unwrap(poses[:, 2])
+    lengths = [arc_lengths(template.map.lanes[lane].centreline)[-1] for lane in lanes]
+    limits = [template.map.lanes[lane].speed_limit or 13.9 for lane in lanes]
+    return Line(lanes, poses, arc_lengths(poses), np.cumsum(lengths), np.array(limits))
+
+
+def _straight(rng: np.random.Generator) -> tuple[str, dict[str, Value]]:
+    lanes = int(rng.integers(2, 5))
+    return "straight", {"lanes": lanes, "length": 420.0, "limit": _round(rng, 10.0, 16.0)}
+
+
+def _curve(rng: np.random.Generator) -> tuple[str, dict[str, Value]]:
+    return "curve", {
+        "lanes": int(rng.integers(1, 4)),
+        "radius": _round(rng, 28.0, 70.0),
+        "angle_deg": _round(rng, 40.0, 110.0),
+        "bend": str(rng.choice(["left", "right"])),
+        "lead": 80.0,
+        "limit": _round(rng, 9.0, 13.0),
+    }
+
+
+def _follow(rng: np.random.Generator) -> tuple[str, dict[str, Value]]:
+    limit = _round(rng, 10.0, 15.0)
+    if rng.random() < 0.5:
+        return "straight", {"lanes": 1, "length": 420.0, "limit": limit}
+    return "s_curve", {
+        "lanes": 1,
+        "radius": _round(rng, 60.0, 120.0),
+        "angle_deg": _round(rng, 25.0, 50.0),
+        "lead": 150.0,
+        "limit": limit,
+    }
+
+
+def _merge(rng: np.random.Generator) -> tuple[str, dict[str, Value]]:
+    limit = _round(rng, 12.0, 17.0)
+    return "merge", {
+        "lanes": int(rng.integers(1, 4)),
+        "accelerating": _round(rng, 70.0, 130.0),
+        "ramp_limit": max(limit - 2.0, 10.0),
+        "limit": limit,
+    }
+
+
+def _round(rng: np.random.Generator, low: float, high: float) -> float:
+    return round(float(rng.uniform(low, high)), 1)
+
+
+_DRAWS: Mapping[str, Callable[[np.random.Generator], tuple[str, dict[str, Value]]]] = {
+    "straight": _straight,
+    "curve": _curve,
+    "follow": _follow,
+    "merge": _merge,
+}
