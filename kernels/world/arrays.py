@@ -184,6 +184,7 @@ class State(NamedTuple):
     way_heading: Float[np.ndarray, "E N"]  # heading relative to the way [rad]
     way_waits: Bool[np.ndarray, "E N"]
     way_gap: Bool[np.ndarray, "E N"]
+    way_lands: Int[np.ndarray, "E N"]  # int32 lane it drives on along at the end, -1 = stands there
     backwards: Bool[np.ndarray, "E N"]  # drives its way in reverse
     # log replay: x, y, yaw, speed of slot n at frame t; NaN = absent
     log: Float[np.ndarray, "E T N 4"]

@@ -36,6 +36,7 @@ _LAYOUT: dict[str, tuple[str, type, float]] = {
     "way_used": ("", np.int32, 0),
     "way_waits": ("N", np.bool_, False),
     "way_gap": ("N", np.bool_, False),
+    "way_lands": ("N", np.int32, -1),
     "backwards": ("N", np.bool_, False),
     "log": ("TN4", np.float64, np.nan),
     "log_frames": ("", np.int32, 0),
