@@ -34,29 +34,31 @@ class Run:
     setting: Setting
 
 
-def run_setting(setting: Setting, *, name: str, family: str, start_time: int) -> Run:
-    """Simulate a setting and record it; `start_time` [us] is the first frame's."""
+def run_setting(
+    setting: Setting, *, name: str, family: str, start_time: int, frames: int = LOG_FRAMES
+) -> Run:
+    """Simulate a setting and record so many frames; `start_time` [us] is the first one's."""
     passing = [lanes_path(setting.map, lanes) for lanes in setting.passing]
     world = TrafficWorld((setting.ego, *setting.traffic), passing_paths=passing)
     for _ in range(round(WARM_UP / DT)):
         world.step()
     steps = [world.snapshot()]
     per_frame = round(FRAME_DT / DT)
-    for _ in range(per_frame * (LOG_FRAMES - 1)):
+    for _ in range(per_frame * (frames - 1)):
         world.step()
         steps.append(world.snapshot())
     changed = world.changed_to
     lanes = setting.ego_lanes if changed is None else setting.passing[changed]
-    frames = steps[::per_frame]
+    recorded = steps[::per_frame]
     log = RecordedLog(
         name=name,
         family=family,
         map=setting.map,
-        ego=_ego(frames, start_time),
-        tracks=_tracks(frames, setting),
+        ego=_ego(recorded, start_time),
+        tracks=_tracks(recorded, setting),
         route=tuple(dict.fromkeys(setting.map.lanes[lane].block for lane in lanes)),
-        commands=_commands(frames, lanes_path(setting.map, setting.ego_lanes)),
-        red_lights=_red_lights(frames, setting),
+        commands=_commands(recorded, lanes_path(setting.map, setting.ego_lanes)),
+        red_lights=_red_lights(recorded, setting),
         starts=tuple(range(SCENES_PER_LOG)),
         scene_frames=SCENE_FRAMES,
         now=NOW,
