@@ -129,7 +129,7 @@ def nearest_segments(
     for i in range(count):
         item[fill[cell[i]]] = i
         fill[cell[i]] += 1
-    span = int(ceil(reach / CELL)) + 1
+    span = ceil(reach / CELL) + 1
     out = np.full((rows, most), -1, np.int32)
     found, ring = np.empty(count, np.int64), np.empty(count, np.int64)
     place = np.empty(ring_count + 1, np.int64)
@@ -170,7 +170,7 @@ def smallest_distance(
     for i in range(ends.shape[0]):
         ax, ay = ends[i, 0] - origin[0], ends[i, 1] - origin[1]
         bx, by = ends[i, 2] - origin[0], ends[i, 3] - origin[1]
-        n = max(1, int(ceil(hypot(bx - ax, by - ay) / CELL)) * 2)
+        n = max(1, 2 * ceil(hypot(bx - ax, by - ay) / CELL))
         for k in range(n + 1):
             ix = floor((ax + k / n * (bx - ax)) / CELL)
             iy = floor((ay + k / n * (by - ay)) / CELL)

@@ -33,7 +33,7 @@ def lane_steps(
         a, b = first[lane], first[lane + 1]
         for i in range(a, b - 1):
             length[lane] += hypot(points[i + 1, 0] - points[i, 0], points[i + 1, 1] - points[i, 1])
-        n = max(1, int(ceil(length[lane] / WIDEST_STEP)))
+        n = max(1, ceil(length[lane] / WIDEST_STEP))
         for _ in range(HALVINGS):
             if _chord_error(points[a:b], length[lane], n) <= SAGITTA:
                 break
@@ -204,7 +204,7 @@ def conflict_pieces(
     y: Float[np.ndarray, " P"],
     apart: Float[np.ndarray, " p"],
 ) -> Float[np.ndarray, "p 4"]:
-    """Where the lanes (a, b) of each pair are nearer than `apart`: in and out on a, in and out on b.
+    """Where the lanes (a, b) of each pair are nearer than `apart`: in, out on a, in, out on b.
 
     Distances along the centrelines [m]; NaN where the two keep clear of each other.
     """
@@ -214,7 +214,7 @@ def conflict_pieces(
             mine, other = pairs[p, side], pairs[p, 1 - side]
             low, high = inf, -inf
             length = step[mine] * (start[mine + 1] - start[mine] - 1)
-            samples = max(1, int(ceil(length / CONFLICT_STEP)))
+            samples = max(1, ceil(length / CONFLICT_STEP))
             for k in range(samples + 1):
                 s = length * k / samples
                 v = min(int(s / step[mine]), start[mine + 1] - start[mine] - 2)
@@ -245,7 +245,7 @@ def view_segments(
     borders: Float[np.ndarray, "b 4"],
     longest: float,
 ) -> np.ndarray:
-    """Road segments of at most about `longest` [m]: of lanes, then of border lines (ax, ay, bx, by).
+    """Road segments of about `longest` [m] at most: lanes, then border lines (ax, ay, bx, by).
 
     Rows as the columns of `Roads.segment`.
     """
@@ -255,7 +255,7 @@ def view_segments(
         count += (start[lane + 1] - start[lane] - 2) // stride + 1
     for b in range(borders.shape[0]):
         length = hypot(borders[b, 2] - borders[b, 0], borders[b, 3] - borders[b, 1])
-        count += max(1, int(ceil(length / longest)))
+        count += max(1, ceil(length / longest))
     out = np.empty((count, 7), np.float32)
     row = 0
     for lane in range(step.shape[0]):
@@ -267,7 +267,7 @@ def view_segments(
     for b in range(borders.shape[0]):
         ax, ay = borders[b, 0], borders[b, 1]
         dx, dy = borders[b, 2] - ax, borders[b, 3] - ay
-        n = max(1, int(ceil(hypot(dx, dy) / longest)))
+        n = max(1, ceil(hypot(dx, dy) / longest))
         for k in range(n):
             low, high = k / n, (k + 1) / n
             _fill(out[row], ax + low * dx, ay + low * dy, ax + high * dx, ay + high * dy, 0.0, 1.0)

@@ -50,7 +50,7 @@ class RoadTables:
     lane_names: tuple[str, ...]
     lane_numbers: Mapping[str, int]
     group_numbers: Mapping[str, int]  # connector -> number of its signal group
-    groups: int
+    groups: tuple[tuple[str, ...], ...]
     drivable: Any
 
 
@@ -116,7 +116,7 @@ def _geometry(lane_map: LaneMap) -> RoadTables:
         border_by=np.ascontiguousarray(borders[:, 3]),
         segment=segment,
     )
-    return RoadTables(roads, origin, tuple(numbers), numbers, {}, 0, drivable)
+    return RoadTables(roads, origin, tuple(numbers), numbers, {}, (), drivable)
 
 
 def _origin(lane_map: LaneMap) -> Float[np.ndarray, "2"]:
@@ -152,7 +152,7 @@ def _with_signals(
         plain,
         roads=roads._replace(lane_group=group, lane_control=control, conflict_rank=rank),
         group_numbers=members,
-        groups=len(groups),
+        groups=groups,
     )
 
 
@@ -165,6 +165,8 @@ class RoadBank:
 
     def __init__(self, lane_maps: Iterable[LaneMap] = ()) -> None:
         self.tables: list[RoadTables] = []
+        # where the local frame of each map lies in its `map` frame [m]
+        self.origins: Float[np.ndarray, "m 2"] = np.zeros((0, 2))
         self._joined: Roads | None = None
         self._growing: GrowingRoads | None = None
         self._first_lane: list[int] = [0]
@@ -186,6 +188,7 @@ class RoadBank:
         if number is None:
             number = self._known[id(tables)] = len(self.tables)
             self.tables.append(tables)
+            self.origins = np.vstack([self.origins, tables.origin])
             self._first_lane.append(self._first_lane[-1] + len(tables.lane_numbers))
             self._join(tables)
         return number
@@ -207,11 +210,6 @@ class RoadBank:
             raise ConfigError("the road bank is empty: add a map first")
         return self._joined
 
-    @property
-    def origins(self) -> Float[np.ndarray, "m 2"]:
-        """Where the local frame of each map lies in its `map` frame [m]."""
-        return np.array([tables.origin for tables in self.tables]).reshape(-1, 2)
-
     def lane_number(self, number: int, lane: str) -> int:
         """Number of a lane of map `number` in `roads`."""
         known = self.tables[number].lane_numbers
@@ -223,6 +221,10 @@ class RoadBank:
         """Id of the lane that stands at `lane` in `roads`."""
         number = bisect_right(self._first_lane, lane) - 1
         return self.tables[number].lane_names[lane - self._first_lane[number]]
+
+    def groups(self, number: int) -> tuple[tuple[str, ...], ...]:
+        """Connectors of every signal group of a map."""
+        return self.tables[number].groups
 
     def group_number(self, number: int, connector: str) -> int:
         """Number of a connector's signal group within its map, -1 where it has no signal."""

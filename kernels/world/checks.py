@@ -1,0 +1,254 @@
+"""Exact checks of all actors: collisions, off-road, kerbs, distance to the border."""
+
+from __future__ import annotations
+
+from math import inf, nan, sqrt
+
+import numpy as np
+from numba import njit
+
+from drivelab.kernels.world.arrays import (
+    ABSENT,
+    CELL,
+    COLLISION,
+    GAP_LIMIT,
+    INSIDE,
+    KERB,
+    OFF_ROAD,
+    Roads,
+    State,
+)
+
+LONGEST_PIECE = 16.0  # longer boxes are looked at in pieces: cells list borders only so far [m]
+
+
+@njit(cache=True)
+def check_actors(roads: Roads, state: State) -> None:
+    """Set flags COLLISION, OFF_ROAD and KERB, `hit` and `border_gap` of all present actors.
+
+    COLLISION: two boxes share a point; `hit` is the one with the nearest centre, then the lowest
+    slot. OFF_ROAD: a corner lies outside the drivable area. KERB: the box and the border share a
+    point. A box is wholly on the road when neither is set. `border_gap`: distance from the box to
+    the border while all of it is inside; minus the farthest that a corner lies outside else (0 when
+    the border runs through the box but no corner is outside); both end at GAP_LIMIT.
+    """
+    slots = state.mode.shape[1]
+    xs, ys, radius = np.empty(slots), np.empty(slots), np.empty(slots)
+    nearest = np.empty(slots)
+    for e in range(state.mode.shape[0]):
+        _collide(state, e, xs, ys, radius, nearest)
+        for n in range(state.count[e]):
+            flags = np.int64(state.flags[e, n]) & ~(COLLISION | OFF_ROAD | KERB)
+            gap = GAP_LIMIT
+            if state.mode[e, n] != ABSENT:
+                if state.hit[e, n] >= 0:
+                    flags |= COLLISION
+                found, gap = _border(
+                    roads, state.map[e], xs[n], ys[n], state.cos[e, n], state.sin[e, n],
+                    state.half_length[e, n], state.half_width[e, n],
+                )  # fmt: skip
+                flags |= found
+            state.flags[e, n] = flags
+            state.border_gap[e, n] = gap
+
+
+@njit(cache=True)
+def _collide(
+    state: State,
+    e: int,
+    xs: np.ndarray,
+    ys: np.ndarray,
+    radius: np.ndarray,
+    nearest: np.ndarray,
+) -> None:
+    """Separating axes in the frame of one box; both of a pair learn of a hit at once."""
+    count = state.count[e]
+    for n in range(count):
+        there = state.mode[e, n] != ABSENT
+        length, width = state.half_length[e, n], state.half_width[e, n]
+        xs[n], ys[n] = (state.x[e, n], state.y[e, n]) if there else (nan, nan)
+        radius[n] = sqrt(length * length + width * width)
+        nearest[n] = inf
+        state.hit[e, n] = -1
+    for i in range(count):
+        for j in range(i + 1, count):
+            dx, dy = xs[j] - xs[i], ys[j] - ys[i]
+            squared = dx * dx + dy * dy
+            reach = radius[i] + radius[j]
+            if not squared <= reach * reach:  # NaN: one of the two is absent
+                continue
+            ci, si, cj, sj = state.cos[e, i], state.sin[e, i], state.cos[e, j], state.sin[e, j]
+            li, wi = state.half_length[e, i], state.half_width[e, i]
+            lj, wj = state.half_length[e, j], state.half_width[e, j]
+            dot, cross = abs(ci * cj + si * sj), abs(ci * sj - si * cj)
+            if (
+                abs(dx * ci + dy * si) > li + lj * dot + wj * cross
+                or abs(dy * ci - dx * si) > wi + lj * cross + wj * dot
+                or abs(dx * cj + dy * sj) > lj + li * dot + wi * cross
+                or abs(dy * cj - dx * sj) > wj + li * cross + wi * dot
+            ):
+                continue
+            if squared < nearest[i]:
+                nearest[i], state.hit[e, i] = squared, j
+            if squared < nearest[j]:
+                nearest[j], state.hit[e, j] = squared, i
+
+
+@njit(cache=True)
+def _border(
+    roads: Roads,
+    m: int,
+    x: float,
+    y: float,
+    cos: float,
+    sin: float,
+    half_length: float,
+    half_width: float,
+) -> tuple[int, float]:
+    """Bits OFF_ROAD and KERB, and the border gap of one box."""
+    rows, columns = 1, 1
+    if half_length + half_width > LONGEST_PIECE / 2:
+        rows = int(2 * half_length / LONGEST_PIECE) + 1
+        columns = int(2 * half_width / LONGEST_PIECE) + 1
+    gap = GAP_LIMIT
+    for i in range(rows):
+        for j in range(columns):
+            ahead = half_length * ((2 * i + 1) / rows - 1.0)
+            left = half_width * ((2 * j + 1) / columns - 1.0)
+            px, py = x + cos * ahead - sin * left, y + sin * ahead + cos * left
+            gap = _box_gap(
+                roads, m, px, py, cos, sin, half_length / rows, half_width / columns, gap
+            )
+    bits = KERB if gap <= 0.0 else 0
+    if gap > 0.0:  # no border runs through the box: it is inside or outside as a whole
+        if is_inside(roads, m, x + cos * half_length, y + sin * half_length):
+            return bits, gap
+        bits = OFF_ROAD
+    depth = 0.0
+    for k in range(4):
+        ahead = half_length if k < 2 else -half_length
+        left = half_width if k % 2 == 0 else -half_width
+        px, py = x + cos * ahead - sin * left, y + sin * ahead + cos * left
+        if not is_inside(roads, m, px, py):
+            bits |= OFF_ROAD
+            depth = max(depth, _point_gap(roads, m, px, py))
+    return bits, -depth
+
+
+@njit(cache=True)
+def is_inside(roads: Roads, m: int, x: float, y: float) -> bool:
+    """Whether a point (local frame of map m) is drivable; either answer on the border itself.
+
+    The cell says it of its centre; every border segment between the two changes it.
+    """
+    at_x, at_y = (x - roads.grid_x[m]) / CELL, (y - roads.grid_y[m]) / CELL
+    nx = roads.cells_x[m]
+    if not (0.0 <= at_x < nx and 0.0 <= at_y < roads.cells_y[m]):
+        return False  # NaN ends here too
+    ix, iy = int(at_x), int(at_y)
+    cell = roads.cell_first[m] + iy * nx + ix
+    inside = roads.cell_inside[cell] == INSIDE
+    row = roads.cell_row[cell]
+    if row < 0:
+        return inside
+    cx, cy = roads.grid_x[m] + (ix + 0.5) * CELL, roads.grid_y[m] + (iy + 0.5) * CELL
+    dx, dy = cx - x, cy - y
+    reach = sqrt(dx * dx + dy * dy) + 1e-6
+    for k in range(roads.border_first[row], roads.border_first[row + 1]):
+        if roads.border_away[k] > reach:
+            break
+        b = roads.border_item[k]
+        ax, ay, bx, by = (
+            roads.border_ax[b], roads.border_ay[b], roads.border_bx[b], roads.border_by[b],
+        )  # fmt: skip
+        # a vertex counts to one side, seen from the point, whichever segment it is looked at for
+        first = dx * (ay - y) - dy * (ax - x) > 0.0
+        second = dx * (by - y) - dy * (bx - x) > 0.0
+        if first == second:
+            continue
+        ux, uy = bx - ax, by - ay
+        if (ux * (y - ay) - uy * (x - ax) > 0.0) != (ux * (cy - ay) - uy * (cx - ax) > 0.0):
+            inside = not inside
+    return inside
+
+
+@njit(cache=True)
+def _box_gap(
+    roads: Roads,
+    m: int,
+    x: float,
+    y: float,
+    cos: float,
+    sin: float,
+    half_length: float,
+    half_width: float,
+    best: float,
+) -> float:
+    """Distance from a box to the nearest border segment [m], 0 where one meets it; at most `best`.
+
+    A cell's list is sorted by distance from its centre, so that the first ones are enough.
+    """
+    at_x, at_y = (x - roads.grid_x[m]) / CELL, (y - roads.grid_y[m]) / CELL
+    nx = roads.cells_x[m]
+    if not (0.0 <= at_x < nx and 0.0 <= at_y < roads.cells_y[m]):
+        return best
+    ix, iy = int(at_x), int(at_y)
+    row = roads.cell_row[roads.cell_first[m] + iy * nx + ix]
+    if row < 0:
+        return best
+    ox = x - roads.grid_x[m] - (ix + 0.5) * CELL
+    oy = y - roads.grid_y[m] - (iy + 0.5) * CELL
+    reach = sqrt(ox * ox + oy * oy) + sqrt(half_length * half_length + half_width * half_width)
+    squared_best = best * best
+    for k in range(roads.border_first[row], roads.border_first[row + 1]):
+        if roads.border_away[k] > reach + best:
+            break
+        b = roads.border_item[k]
+        rx, ry = roads.border_ax[b] - x, roads.border_ay[b] - y
+        ax, ay = rx * cos + ry * sin, ry * cos - rx * sin
+        rx, ry = roads.border_bx[b] - x, roads.border_by[b] - y
+        bx, by = rx * cos + ry * sin, ry * cos - rx * sin
+        squared = _segment_box(ax, ay, bx, by, half_length, half_width)
+        if squared < squared_best:
+            squared_best = squared
+            best = sqrt(squared)
+            if best == 0.0:
+                break
+    return best
+
+
+@njit(cache=True)
+def _segment_box(
+    ax: float, ay: float, bx: float, by: float, half_length: float, half_width: float
+) -> float:
+    """Squared distance between a segment and the box |x| <= half_length, |y| <= half_width."""
+    dx, dy = bx - ax, by - ay
+    normal = abs(dx * ay - dy * ax)
+    if (
+        min(ax, bx) <= half_length
+        and max(ax, bx) >= -half_length
+        and min(ay, by) <= half_width
+        and max(ay, by) >= -half_width
+        and normal <= abs(dx) * half_width + abs(dy) * half_length
+    ):
+        return 0.0
+    # apart: nearest at an end of the segment or at a corner of the box
+    ex, ey = max(abs(ax) - half_length, 0.0), max(abs(ay) - half_width, 0.0)
+    best = ex * ex + ey * ey
+    ex, ey = max(abs(bx) - half_length, 0.0), max(abs(by) - half_width, 0.0)
+    best = min(best, ex * ex + ey * ey)
+    per = 1.0 / (dx * dx + dy * dy)
+    for k in range(4):
+        cx = half_length if k < 2 else -half_length
+        cy = half_width if k % 2 == 0 else -half_width
+        rx, ry = cx - ax, cy - ay
+        t = min(max((rx * dx + ry * dy) * per, 0.0), 1.0)
+        gx, gy = rx - t * dx, ry - t * dy
+        best = min(best, gx * gx + gy * gy)
+    return best
+
+
+@njit(cache=True)
+def _point_gap(roads: Roads, m: int, x: float, y: float) -> float:
+    """Distance from a point to the border [m], at most GAP_LIMIT."""
+    return _box_gap(roads, m, x, y, 1.0, 0.0, 0.0, 0.0, GAP_LIMIT)

@@ -1,0 +1,99 @@
+"""Which lane each actor is on."""
+
+from __future__ import annotations
+
+from math import inf, sqrt
+
+import numpy as np
+from numba import njit
+
+from drivelab.kernels.world.arrays import (
+    ABSENT,
+    CELL,
+    DRIVE,
+    END_SLACK,
+    LANE_SLACK,
+    OFF_LANES,
+    WRONG_WAY,
+    Roads,
+    State,
+)
+
+TURN_COST = 4.0  # a lane across costs this much as its distance, one against the heading twice [m]
+AGAINST = -0.5  # a lane runs against an actor whose heading is more than 120 deg off: the cosine
+DRIVERS = (0, 2)  # the kinds that drive on lanes: vehicle, bicycle
+
+
+@njit(cache=True)
+def locate_actors(roads: Roads, state: State) -> None:
+    """Look up lane, lane_s and lane_d of all actors, and set the flags WRONG_WAY and OFF_LANES.
+
+    A lane is under an actor when its centre lies within half the lane's mean width (+ LANE_SLACK)
+    of the centreline and not beyond its ends (+ END_SLACK). Of several the one with the smallest
+    distance + TURN_COST * (1 - cos of the heading difference) counts, then the lowest number.
+    WRONG_WAY: vehicles and bicycles with lanes under them that all run against them. Drivers
+    (DRIVE) know their lane; only the flags are looked up for those that have left it.
+    """
+    lane_first, lane_step, lane_width = roads.lane_first, roads.lane_step, roads.lane_width
+    near_first, near_item, near_lane = roads.near_first, roads.near_item, roads.near_lane
+    xs, ys = roads.x, roads.y
+    for e in range(state.mode.shape[0]):
+        m = state.map[e]
+        grid_x, grid_y = roads.grid_x[m], roads.grid_y[m]
+        nx, ny, base = roads.cells_x[m], roads.cells_y[m], roads.cell_first[m]
+        for n in range(state.count[e]):
+            flags = np.int64(state.flags[e, n]) & ~(WRONG_WAY | OFF_LANES)
+            mode = state.mode[e, n]
+            if mode == ABSENT:
+                state.flags[e, n] = flags
+                state.lane[e, n], state.lane_s[e, n], state.lane_d[e, n] = -1, 0.0, 0.0
+                continue
+            mine = state.lane[e, n]
+            driver = mode == DRIVE and mine >= 0
+            if driver and abs(state.lane_d[e, n]) < 0.5 * lane_width[mine]:
+                state.flags[e, n] = flags
+                continue
+            px, py = state.x[e, n], state.y[e, n]
+            cos, sin = state.cos[e, n], state.sin[e, n]
+            at_x, at_y = (px - grid_x) / CELL, (py - grid_y) / CELL
+            row = -1
+            if 0.0 <= at_x < nx and 0.0 <= at_y < ny:
+                row = roads.cell_row[base + int(at_y) * nx + int(at_x)]
+            lane, along, aside, best, along_me = -1, 0.0, 0.0, inf, False
+            if row >= 0:
+                for i in range(near_first[row], near_first[row + 1]):
+                    v, other = near_item[i], near_lane[i]
+                    ax, ay = xs[v], ys[v]
+                    dx, dy = xs[v + 1] - ax, ys[v + 1] - ay
+                    rx, ry = px - ax, py - ay
+                    squared = dx * dx + dy * dy
+                    raw = (rx * dx + ry * dy) / squared
+                    t = min(max(raw, 0.0), 1.0)
+                    gx, gy = rx - t * dx, ry - t * dy
+                    gap = gx * gx + gy * gy
+                    reach = 0.5 * lane_width[other] + LANE_SLACK
+                    if gap > reach * reach:
+                        continue
+                    if raw < 0.0 and v == lane_first[other]:
+                        if raw * raw * squared > END_SLACK * END_SLACK:
+                            continue
+                    elif raw > 1.0 and v == lane_first[other + 1] - 2:
+                        if (raw - 1.0) * (raw - 1.0) * squared > END_SLACK * END_SLACK:
+                            continue
+                    facing = (dx * cos + dy * sin) / sqrt(squared)
+                    along_me = along_me or facing > AGAINST
+                    gap = sqrt(gap)
+                    cost = gap + TURN_COST * (1.0 - facing)
+                    if cost < best:
+                        best, lane = cost, other
+                        along = (v - lane_first[other] + t) * lane_step[other]
+                        aside = gap if dx * ry - dy * rx >= 0.0 else -gap
+            if lane < 0:
+                flags |= OFF_LANES
+            elif not along_me:
+                kind = state.kind[e, n]
+                if kind == DRIVERS[0] or kind == DRIVERS[1]:
+                    flags |= WRONG_WAY
+            state.flags[e, n] = flags
+            if not driver:
+                state.lane[e, n], state.lane_s[e, n], state.lane_d[e, n] = lane, along, aside
