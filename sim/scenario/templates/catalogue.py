@@ -18,12 +18,19 @@ from drivelab.sim.scenario.templates.straights import (
     STRAIGHT,
     TWO_WAY,
 )
+from drivelab.sim.scenario.templates.streetside import (
+    BUS_STOP,
+    CROSSWALK,
+    PARKING_ROW,
+    TURNING_CIRCLE,
+)
 from drivelab.sim.scenario.templates.template import (
     Parameter,
     RoadTemplate,
     TemplateKind,
     Value,
 )
+from drivelab.sim.scenario.templates.town import GRID_TOWN
 
 TEMPLATES: Mapping[str, TemplateKind] = {
     kind.name: kind
@@ -40,6 +47,11 @@ TEMPLATES: Mapping[str, TemplateKind] = {
         CROSSING,
         T_JUNCTION,
         ROUNDABOUT,
+        CROSSWALK,
+        BUS_STOP,
+        PARKING_ROW,
+        TURNING_CIRCLE,
+        GRID_TOWN,
     )
 }
 

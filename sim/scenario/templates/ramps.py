@@ -261,7 +261,7 @@ HIGHWAY = TemplateKind(
         "lanes": count(3, 2, 4, "lanes of the ego's direction"),
         "opposite": count(3, 0, 4, "lanes of the other direction, behind the median"),
         "lead": metres(300.0, 60.0, 2000.0, "road before the exit"),
-        "between": metres(150.0, 60.0, 1000.0, "road between exit and entrance"),
+        "between": metres(360.0, 340.0, 1000.0, "road between exit and entrance"),
         "limit": limit(100),
     },
     _highway,

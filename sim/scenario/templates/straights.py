@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+from drivelab.errors import ConfigError
 from drivelab.geometry.polyline import arc_lengths
 from drivelab.sim.generator.map_builder import LANE_WIDTH
 from drivelab.sim.generator.shapes import Piece, straight, trace
@@ -23,6 +24,7 @@ from drivelab.sim.scenario.templates.template import RoadTemplate, TemplateKind
 from drivelab.types import AreaKind
 
 EASE = 0.4  # share of a bend's length over which its curvature builds up, at each end
+SMALLEST = 5.0  # radius of the innermost edge of a bend [m]
 RUN_OUT = 160.0  # straight road behind the last bend [m]
 
 
@@ -114,6 +116,7 @@ def _open_road(
     limit: float,
 ) -> RoadTemplate:
     """A road with a hard shoulder on the ego's side and pavements on both."""
+    _check_bends(name, line, lanes)
     builder = new_map()
     built = lay_road(builder, "road", line, lanes=lanes, speed_limit=limit)
     sides = Roadside(builder, line, right=-lanes[0] * LANE_WIDTH, left=lanes[1] * LANE_WIDTH)
@@ -130,6 +133,22 @@ def _open_road(
         pavements=pavements,
         parking=parking,
     )
+
+
+def _check_bends(name: str, line: Float[np.ndarray, "n 3"], lanes: tuple[int, int]) -> None:
+    """The inner edge of a bend must keep a radius of its own.
+
+    Raises:
+        ConfigError: the lanes would turn about a point on the road.
+    """
+    bend = np.diff(line[:, 2]) / np.hypot(*np.diff(line[:, :2], axis=0).T)
+    room = np.where(bend > 0, lanes[1], lanes[0]) * LANE_WIDTH + SHOULDER + PAVEMENT
+    tight = np.abs(bend) * (room + SMALLEST) > 1.0
+    if tight.any():
+        raise ConfigError(
+            f"map template {name!r}: a radius of {1.0 / np.abs(bend).max():.0f} m is too small for "
+            f"{lanes[0]} + {lanes[1]} lanes; ask for at least {room[tight].max() + SMALLEST:.0f} m"
+        )
 
 
 def _along_shoulder(sides: Roadside) -> Float[np.ndarray, "k 3"]:

@@ -61,9 +61,15 @@ class Roadside:
     """
 
     def __init__(
-        self, builder: MapBuilder, line: Float[np.ndarray, "n 3"], *, right: float, left: float
+        self,
+        builder: MapBuilder,
+        line: Float[np.ndarray, "n 3"],
+        *,
+        right: float,
+        left: float,
+        name: str = "road",
     ) -> None:
-        self.builder, self.line = builder, line
+        self.builder, self.line, self.name = builder, line, name
         self.edge: dict[str, float] = {"right": right, "left": left}
 
     def strip(self, side: str, width: float, kind: AreaKind, name: str) -> float:
@@ -71,7 +77,7 @@ class Roadside:
         inner = self.edge[side]
         outer = inner - width if side == "right" else inner + width
         edges = (inner, outer) if side == "right" else (outer, inner)
-        roadside(self.builder, f"{name}_{side}", self.line, edges=edges, kind=kind)
+        roadside(self.builder, f"{self.name}_{name}_{side}", self.line, edges=edges, kind=kind)
         self.edge[side] = outer
         return (inner + outer) / 2
 
