@@ -176,7 +176,8 @@ def _ways(
     lights: bool,
 ) -> tuple[Way, ...]:
     a, b = pair
-    lanes = _lane_pairs(turn, len(ends[a].into), len(ends[b].out))
+    bend = len(ends) == 2  # no choice of a way: every lane goes on
+    lanes = _lane_pairs(0.0 if bend else turn, len(ends[a].into), len(ends[b].out))
     shapes = [strip(connect(ends[a].into[i], ends[b].out[j])) for i, j in lanes]
     ids = builder.block(
         f"{name}{a}to{b}",
