@@ -9,7 +9,11 @@ from jaxtyping import Bool, Float, UInt8
 from numba import njit
 
 from drivelab.kernels.ego_area import ego_ring
-from drivelab.kernels.polygons import polygon_contains_mask, polygon_set_distance
+from drivelab.kernels.polygons import (
+    polygon_contains,
+    polygon_contains_mask,
+    polygon_set_distance,
+)
 from drivelab.kernels.polylines import project_point
 
 # Bits of a place: corners front-left, rear-left, rear-right, front-right; box centre; rear axle.
@@ -38,6 +42,22 @@ def place_masks(
                 continue
             masks[t, p] = polygon_contains_mask(polygons, p, points)
     return masks
+
+
+@njit(cache=True)
+def points_held(points: Float[np.ndarray, "k 2"], polygons: tuple) -> Bool[np.ndarray, " k"]:
+    """Whether any polygon strictly contains each point."""
+    bounds = polygons[2]
+    held = np.zeros(points.shape[0], np.bool_)
+    for k in range(points.shape[0]):
+        x, y = points[k, 0], points[k, 1]
+        for p in range(bounds.shape[0]):
+            if not (bounds[p, 0] < x < bounds[p, 2] and bounds[p, 1] < y < bounds[p, 3]):
+                continue
+            if polygon_contains(polygons, p, x, y):
+                held[k] = True
+                break
+    return held
 
 
 @njit(cache=True)

@@ -6,4 +6,19 @@ METRICS = {
     "epdms_v2.2_reactive": "drivelab.metrics.navsim.epdms_reactive:EpdmsReactive",
 }
 
-ROLLOUT_METRICS: dict[str, str] = {}  # of driven episodes, see drivelab.metrics.rollout_metric
+# Scores of driven episodes (`drivelab.metrics.rollout_metric`); the targets are called as they are.
+ROLLOUT_METRICS = {
+    "nuplan_cls_nr_v1.2": "drivelab.metrics.closed_loop.nuplan:non_reactive",
+    "nuplan_cls_r_v1.2": "drivelab.metrics.closed_loop.nuplan:reactive",
+    "rad9_v2": "drivelab.metrics.closed_loop.rad:paper",
+    "rad9_released_v2": "drivelab.metrics.closed_loop.rad:released",
+    "carla_ds_v1.0": "drivelab.metrics.closed_loop.carla:leaderboard_1_0",
+    "carla_ds_v2.0": "drivelab.metrics.closed_loop.carla:leaderboard_2_0",
+    "carla_ds_v2.1": "drivelab.metrics.closed_loop.carla:leaderboard_2_1",
+    "bench2drive_v0.0.4": "drivelab.metrics.closed_loop.bench2drive:published",
+    "bench2drive_corrected_v0.0.4": "drivelab.metrics.closed_loop.bench2drive:corrected",
+    "hugsim_hd_v1": "drivelab.metrics.closed_loop.hugsim:published",
+    "hugsim_hd_corrected_v1": "drivelab.metrics.closed_loop.hugsim:corrected",
+    "neuroncap_v1": "drivelab.metrics.closed_loop.neuroncap:NeuroNcap",
+    "alpasim_v1": "drivelab.metrics.closed_loop.alpasim:AlpaSim",
+}

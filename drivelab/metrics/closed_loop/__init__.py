@@ -1,0 +1,1 @@
+"""Scores of driven episodes: pure functions of (scene, rollout), one benchmark a module."""

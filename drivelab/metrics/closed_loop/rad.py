@@ -1,0 +1,181 @@
+"""RAD's nine closed-loop metrics (arXiv 2502.13144v2, section 4.2 and table 6).
+
+A clip ends with its first event: dynamic collision, static collision, positional deviation (more
+than 2 m from the nearest recorded pose) or heading deviation (more than 40 degrees from it). Ratios
+are shares of clips; ADD and jerks look at the safe steps before the event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from drivelab.geometry.poses import wrap_angle
+from drivelab.kernels.boxes import box_gap
+from drivelab.kernels.collisions import place_ego_box
+from drivelab.metrics.aggregate import mean_over_valid
+from drivelab.metrics.closed_loop.drive import DT, Drive, drive_of
+from drivelab.metrics.closed_loop.expert import expert_poses
+from drivelab.metrics.closed_loop.road import EDGE_TOLERANCE, road_under
+from drivelab.metrics.metric import Event, SceneScore
+from drivelab.metrics.rollout_metric import MeanOfScenes, check_inputs
+from drivelab.types import Rollout, Scene, StateColumn
+
+POSITION_LIMIT = 2.0  # [m]
+HEADING_LIMIT = np.radians(40.0)
+GUARD = 0.2  # [m]: the released code forgives static and heading events nearer to the path
+
+# Events of one step, the first of them counts.
+DYNAMIC, STATIC, POSITION, HEADING = range(4)
+_KINDS = ("dynamic_collision", "static_collision", "position_deviation", "heading_deviation")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Deviation:
+    """From the nearest recorded pose, step by step."""
+
+    distance: Float[np.ndarray, " t"]  # [m]
+    heading: Float[np.ndarray, " t"]  # absolute [rad]
+
+
+@dataclass(frozen=True, slots=True)
+class Rad9(MeanOfScenes):
+    """The nine metrics; `released` switches to the rules of the published scripts.
+
+    The scripts count static collisions and heading deviations only where the ego is more than 0.2 m
+    off the recorded path, and put the yaw rate in the place of the lateral velocity.
+    """
+
+    name: str
+    released: bool
+    subscores: tuple[str, ...] = (
+        "collision_ratio",
+        "dynamic_collision_ratio",
+        "static_collision_ratio",
+        "deviation_ratio",
+        "position_deviation_ratio",
+        "heading_deviation_ratio",
+        "average_deviation_distance",
+        "longitudinal_jerk",
+        "lateral_jerk",
+    )
+    failed_score: float | None = None
+    inputs: tuple[str, ...] = ("expert",)
+
+    def score(self, scene: Scene, rollout: Rollout) -> SceneScore:
+        """Judge one clip; its score is 1 where no event ended it."""
+        check_inputs(self, scene, rollout)
+        drive = drive_of(scene, rollout)
+        deviation = _deviation(drive, expert_poses(scene, rollout, drive.origin))
+        happened = self._events(scene, rollout, drive, deviation)
+        steps = np.flatnonzero(happened.any(1))
+        end = int(steps[0]) if len(steps) else drive.steps
+        kind = int(np.argmax(happened[end])) if len(steps) else None
+        flags = [float(kind == which) for which in range(4)]
+        parts = (
+            *(flags[DYNAMIC] + flags[STATIC], flags[DYNAMIC], flags[STATIC]),
+            *(flags[POSITION] + flags[HEADING], flags[POSITION], flags[HEADING]),
+            *self._motion(drive, deviation, max(end, 1)),
+        )
+        return SceneScore(
+            score=float(kind is None),
+            subscores=dict(zip(self.subscores, parts, strict=True)),
+            states=rollout.ego,
+            events=() if kind is None else (_event(drive, deviation, end, kind),),
+            details={"safe_steps": max(end, 1)},
+        )
+
+    def aggregate(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+        """Ratios and jerks as means over clips; the distance as the mean over all safe steps."""
+        means = mean_over_valid(rows, ("score", *self.subscores))
+        valid = [row for row in rows if row.get("status", "ok") == "ok" and "safe_steps" in row]
+        if valid:
+            steps = np.array([row["safe_steps"] for row in valid], float)
+            distance = np.array([row["average_deviation_distance"] for row in valid], float)
+            means["average_deviation_distance"] = float((steps * distance).sum() / steps.sum())
+        return means
+
+    def _events(
+        self, scene: Scene, rollout: Rollout, drive: Drive, deviation: _Deviation
+    ) -> Bool[np.ndarray, "t 4"]:
+        touching = drive.contacts() > 0
+        off_path = deviation.distance > (GUARD if self.released else -np.inf)
+        out = np.zeros((drive.steps, 4), bool)
+        out[:, DYNAMIC] = touching[:, drive.is_agent].any(1)
+        out[:, STATIC] = touching[:, ~drive.is_agent].any(1) | _over_kerb(scene, rollout, drive)
+        out[:, STATIC] &= off_path
+        out[:, POSITION] = deviation.distance > POSITION_LIMIT
+        out[:, HEADING] = (deviation.heading > HEADING_LIMIT) & off_path
+        out[0] = False  # the start is given, not driven
+        return out
+
+    def _motion(self, drive: Drive, deviation: _Deviation, end: int) -> tuple[float, float, float]:
+        """Mean distance to the path and mean absolute jerks over the safe steps."""
+        states = drive.states[:end]
+        if self.released:
+            sideways = states[:, StateColumn.YAW_RATE]
+        else:
+            ahead = drive.vehicle.rear_axle_to_center
+            sideways = states[:, StateColumn.VY] + ahead * states[:, StateColumn.YAW_RATE]
+        return (
+            float(deviation.distance[:end].mean()),
+            _mean_jerk(states[:, StateColumn.VX]),
+            _mean_jerk(sideways),
+        )
+
+
+def paper() -> Rad9:
+    """As the paper defines them."""
+    return Rad9("rad9_v2", released=False)
+
+
+def released() -> Rad9:
+    """As the released scripts count them."""
+    return Rad9("rad9_released_v2", released=True)
+
+
+def _deviation(drive: Drive, expert: Float[np.ndarray, "k 3"]) -> _Deviation:
+    gaps = np.hypot(
+        drive.states[:, None, 0] - expert[None, :, 0], drive.states[:, None, 1] - expert[None, :, 1]
+    )
+    nearest = np.argmin(gaps, 1)
+    error = wrap_angle(drive.states[:, StateColumn.HEADING] - expert[nearest, 2])
+    return _Deviation(gaps[np.arange(drive.steps), nearest], np.abs(error))
+
+
+def _over_kerb(scene: Scene, rollout: Rollout, drive: Drive) -> Bool[np.ndarray, " t"]:
+    """Where the ego's box crosses the border of the drivable area, or its world said so."""
+    road = road_under(scene.map, drive.states, drive.origin)
+    masks = road.masks(drive.states, drive.ego_size)
+    over = road.off_distance(drive.states, drive.ego_size, masks) > EDGE_TOLERANCE
+    for event in rollout.events:
+        if event["kind"] == "kerb" and 0 <= int(event["step"]) < len(over):
+            over[int(event["step"])] = True
+    return over
+
+
+def _mean_jerk(velocity: Float[np.ndarray, " t"]) -> float:
+    """Mean absolute second derivative of a velocity; 0 for fewer than three samples."""
+    if len(velocity) < 3:
+        return 0.0
+    return float(np.abs(np.diff(velocity, n=2)).mean() / DT**2)
+
+
+def _event(drive: Drive, deviation: _Deviation, step: int, kind: int) -> Event:
+    if kind == POSITION:
+        return Event(_KINDS[kind], step, margin=POSITION_LIMIT - float(deviation.distance[step]))
+    if kind == HEADING:
+        error = float(np.degrees(deviation.heading[step]))
+        return Event(_KINDS[kind], step, detail=f"{error:.0f} deg off the recorded heading")
+    wanted = drive.is_agent if kind == DYNAMIC else ~drive.is_agent
+    hit = np.flatnonzero((drive.contacts()[step] > 0) & wanted)
+    if not len(hit):
+        return Event(_KINDS[kind], step, detail="kerb")
+    ego = np.empty(6)
+    place_ego_box(drive.states[step], drive.ego_size, 0.0, ego)
+    gap = float(box_gap(ego, drive.boxes[step, hit[0]]))
+    return Event(_KINDS[kind], step, drive.ids[hit[0]], margin=gap)
