@@ -47,6 +47,13 @@ def map_layers(scene: Scene, view: View) -> list[Shape]:
     return [path for path in paths if path is not None]
 
 
+def light_layers(scene: Scene, view: View) -> list[Path]:
+    """Only the red lights of the scene's current frame."""
+    red = scene.red_lights[scene.now] if scene.now < len(scene.red_lights) else ()
+    lanes = [scene.map.lanes[name] for name in red if name in scene.map.lanes]
+    return [path for path in _red_lights(scene, view, lanes) if path is not None]
+
+
 def _lanes(scene: Scene, window: shapely.Polygon) -> list[Lane]:
     ids = [
         *objects_meeting(scene.map, Layer.LANE, window),

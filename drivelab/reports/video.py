@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -16,6 +13,7 @@ from drivelab.errors import ConfigError
 from drivelab.metrics.metric import Event
 from drivelab.reports.actor_layers import actor_layers, ego_layers
 from drivelab.reports.bev import Overlay, check_overlay, path_layers, scene_view
+from drivelab.reports.encoder import write_video
 from drivelab.reports.map_layers import map_layers
 from drivelab.reports.motion import STATE_DT, states_at
 from drivelab.reports.overlays import event_layers, event_text, plan_layers, scale_bar
@@ -54,14 +52,7 @@ def render_rollout(
     check_overlay(scene, overlay)
     total = round((len(states) - 1) * STATE_DT * fps) + 1
     frames = _frames(scene, overlay, fps, total, size_px, theme)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part.mp4")
-    try:
-        _encode(frames, part, fps, total, progress)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path
+    return write_video(frames, path, fps=fps, total=total, progress=progress)
 
 
 def _frames(
@@ -118,41 +109,3 @@ def _status(
 
 def _has_happened(event: Event, seconds: float) -> bool:
     return seconds >= event.step * STATE_DT - 1e-9
-
-
-def _encode(
-    frames: Iterator[Image.Image],
-    path: Path,
-    fps: int,
-    total: int,
-    progress: Callable[[int, int], None] | None,
-) -> None:
-    writer: Any = None
-    try:
-        for done, frame in enumerate(frames, start=1):
-            if writer is None:
-                writer = _open_writer(path, frame.size, fps)
-            writer.send(np.ascontiguousarray(frame, np.uint8))
-            if progress is not None:
-                progress(done, total)
-    finally:
-        if writer is not None:
-            writer.close()
-
-
-def _open_writer(path: Path, size: tuple[int, int], fps: int) -> Any:
-    import imageio_ffmpeg
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)  # its own version probe
-            writer = imageio_ffmpeg.write_frames(
-                str(path), size, fps=fps, macro_block_size=2, quality=7, ffmpeg_log_level="error"
-            )
-            writer.send(None)
-    except RuntimeError as error:
-        raise ConfigError(
-            f"no ffmpeg program for {path.name}: {error}; install imageio-ffmpeg's wheel for this "
-            "platform or name a program by IMAGEIO_FFMPEG_EXE"
-        ) from error
-    return writer
