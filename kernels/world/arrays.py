@@ -6,6 +6,10 @@ environments, N actor slots, W way vertices and G signal groups of an environmen
 an actor, R lanes of a route, T frames of a log. Every map lies in a frame of its own, moved by the
 map's origin, so that all coordinates are small. Slot 0 is the ego; poses are box centres. Numbers
 are float64 and int32 unless said otherwise.
+
+Compiled functions take the arrays they need out of these tuples once, before their loops (`x =
+state.x`): `state.x[e, n]` within a loop counts references at every access, which made the checks
+five times as slow.
 """
 
 from __future__ import annotations
@@ -97,10 +101,7 @@ class Roads(NamedTuple):
         np.ndarray, " P"
     ]  # allowed by limit and bends, approached at comfortable braking [m/s]
     # the border of the drivable area, inside to the left of each segment
-    border_ax: Float[np.ndarray, " B"]
-    border_ay: Float[np.ndarray, " B"]
-    border_bx: Float[np.ndarray, " B"]
-    border_by: Float[np.ndarray, " B"]
+    border: Float[np.ndarray, "B 4"]  # from (x, y) to (x, y)
     # road segments as they are observed
     segment: Float32[np.ndarray, "S 7"]
     # grid: cell of (x, y) in map m is cell_first[m] + iy * cells_x[m] + ix; the value in `cell_row`

@@ -19,6 +19,8 @@ from drivelab.kernels.world.arrays import (
     State,
 )
 
+Grid = tuple[float, float, int, int, int]  # lower left corner [m], cells in x and y, first cell
+
 LONGEST_PIECE = 16.0  # longer boxes are looked at in pieces: cells list borders only so far [m]
 
 
@@ -32,24 +34,34 @@ def check_actors(roads: Roads, state: State) -> None:
     the border while all of it is inside; minus the farthest that a corner lies outside else (0 when
     the border runs through the box but no corner is outside); both end at GAP_LIMIT.
     """
-    slots = state.mode.shape[1]
+    # arrays are taken out of their tuples once: every access in a loop would count references
+    mode, flags, hit, border_gap = state.mode, state.flags, state.hit, state.border_gap
+    cos, sin = state.cos, state.sin
+    half_length, half_width = state.half_length, state.half_width
+    cell_row, cell_inside = roads.cell_row, roads.cell_inside
+    first, item, away = roads.border_first, roads.border_item, roads.border_away
+    border = roads.border
+    slots = mode.shape[1]
     xs, ys, radius = np.empty(slots), np.empty(slots), np.empty(slots)
     nearest = np.empty(slots)
-    for e in range(state.mode.shape[0]):
+    for e in range(mode.shape[0]):
         _collide(state, e, xs, ys, radius, nearest)
+        m = state.map[e]
+        nx, ny = roads.cells_x[m], roads.cells_y[m]
+        grid = (roads.grid_x[m], roads.grid_y[m], nx, ny, roads.cell_first[m])
         for n in range(state.count[e]):
-            flags = np.int64(state.flags[e, n]) & ~(COLLISION | OFF_ROAD | KERB)
+            bits = np.int64(flags[e, n]) & ~(COLLISION | OFF_ROAD | KERB)
             gap = GAP_LIMIT
-            if state.mode[e, n] != ABSENT:
-                if state.hit[e, n] >= 0:
-                    flags |= COLLISION
+            if mode[e, n] != ABSENT:
+                if hit[e, n] >= 0:
+                    bits |= COLLISION
                 found, gap = _border(
-                    roads, state.map[e], xs[n], ys[n], state.cos[e, n], state.sin[e, n],
-                    state.half_length[e, n], state.half_width[e, n],
+                    grid, cell_row, cell_inside, first, item, away, border,
+                    xs[n], ys[n], cos[e, n], sin[e, n], half_length[e, n], half_width[e, n],
                 )  # fmt: skip
-                flags |= found
-            state.flags[e, n] = flags
-            state.border_gap[e, n] = gap
+                bits |= found
+            flags[e, n] = bits
+            border_gap[e, n] = gap
 
 
 @njit(cache=True)
@@ -94,10 +106,15 @@ def _collide(
                 nearest[j], state.hit[e, j] = squared, i
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _border(
-    roads: Roads,
-    m: int,
+    grid: Grid,
+    cell_row: np.ndarray,
+    cell_inside: np.ndarray,
+    first: np.ndarray,
+    item: np.ndarray,
+    away: np.ndarray,
+    border: np.ndarray,
     x: float,
     y: float,
     cos: float,
@@ -117,11 +134,34 @@ def _border(
             left = half_width * ((2 * j + 1) / columns - 1.0)
             px, py = x + cos * ahead - sin * left, y + sin * ahead + cos * left
             gap = _box_gap(
-                roads, m, px, py, cos, sin, half_length / rows, half_width / columns, gap
+                grid,
+                cell_row,
+                cell_inside,
+                first,
+                item,
+                away,
+                border,
+                px,
+                py,
+                cos,
+                sin,
+                half_length / rows,
+                half_width / columns,
+                gap,
             )
     bits = KERB if gap <= 0.0 else 0
     if gap > 0.0:  # no border runs through the box: it is inside or outside as a whole
-        if is_inside(roads, m, x + cos * half_length, y + sin * half_length):
+        if is_inside(
+            grid,
+            cell_row,
+            cell_inside,
+            first,
+            item,
+            away,
+            border,
+            x + cos * half_length,
+            y + sin * half_length,
+        ):
             return bits, gap
         bits = OFF_ROAD
     depth = 0.0
@@ -129,42 +169,52 @@ def _border(
         ahead = half_length if k < 2 else -half_length
         left = half_width if k % 2 == 0 else -half_width
         px, py = x + cos * ahead - sin * left, y + sin * ahead + cos * left
-        if not is_inside(roads, m, px, py):
+        if not is_inside(grid, cell_row, cell_inside, first, item, away, border, px, py):
             bits |= OFF_ROAD
-            depth = max(depth, _point_gap(roads, m, px, py))
+            depth = max(
+                depth, _point_gap(grid, cell_row, cell_inside, first, item, away, border, px, py)
+            )
     return bits, -depth
 
 
-@njit(cache=True)
-def is_inside(roads: Roads, m: int, x: float, y: float) -> bool:
+@njit(cache=True, inline="always")
+def is_inside(
+    grid: Grid,
+    cell_row: np.ndarray,
+    cell_inside: np.ndarray,
+    first: np.ndarray,
+    item: np.ndarray,
+    away: np.ndarray,
+    border: np.ndarray,
+    x: float,
+    y: float,
+) -> bool:
     """Whether a point (local frame of map m) is drivable; either answer on the border itself.
 
     The cell says it of its centre; every border segment between the two changes it.
     """
-    at_x, at_y = (x - roads.grid_x[m]) / CELL, (y - roads.grid_y[m]) / CELL
-    nx = roads.cells_x[m]
-    if not (0.0 <= at_x < nx and 0.0 <= at_y < roads.cells_y[m]):
+    low_x, low_y, nx, ny, base = grid
+    at_x, at_y = (x - low_x) / CELL, (y - low_y) / CELL
+    if not (0.0 <= at_x < nx and 0.0 <= at_y < ny):
         return False  # NaN ends here too
     ix, iy = int(at_x), int(at_y)
-    cell = roads.cell_first[m] + iy * nx + ix
-    inside = roads.cell_inside[cell] == INSIDE
-    row = roads.cell_row[cell]
+    cell = base + iy * nx + ix
+    inside = cell_inside[cell] == INSIDE
+    row = cell_row[cell]
     if row < 0:
         return inside
-    cx, cy = roads.grid_x[m] + (ix + 0.5) * CELL, roads.grid_y[m] + (iy + 0.5) * CELL
+    cx, cy = low_x + (ix + 0.5) * CELL, low_y + (iy + 0.5) * CELL
     dx, dy = cx - x, cy - y
     reach = sqrt(dx * dx + dy * dy) + 1e-6
-    for k in range(roads.border_first[row], roads.border_first[row + 1]):
-        if roads.border_away[k] > reach:
+    for k in range(first[row], first[row + 1]):
+        if away[k] > reach:
             break
-        b = roads.border_item[k]
-        ax, ay, bx, by = (
-            roads.border_ax[b], roads.border_ay[b], roads.border_bx[b], roads.border_by[b],
-        )  # fmt: skip
+        b = item[k]
+        ax, ay, bx, by = border[b, 0], border[b, 1], border[b, 2], border[b, 3]
         # a vertex counts to one side, seen from the point, whichever segment it is looked at for
-        first = dx * (ay - y) - dy * (ax - x) > 0.0
-        second = dx * (by - y) - dy * (bx - x) > 0.0
-        if first == second:
+        low = dx * (ay - y) - dy * (ax - x) > 0.0
+        high = dx * (by - y) - dy * (bx - x) > 0.0
+        if low == high:
             continue
         ux, uy = bx - ax, by - ay
         if (ux * (y - ay) - uy * (x - ax) > 0.0) != (ux * (cy - ay) - uy * (cx - ax) > 0.0):
@@ -172,10 +222,15 @@ def is_inside(roads: Roads, m: int, x: float, y: float) -> bool:
     return inside
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _box_gap(
-    roads: Roads,
-    m: int,
+    grid: Grid,
+    cell_row: np.ndarray,
+    cell_inside: np.ndarray,
+    first: np.ndarray,
+    item: np.ndarray,
+    away: np.ndarray,
+    border: np.ndarray,
     x: float,
     y: float,
     cos: float,
@@ -188,25 +243,25 @@ def _box_gap(
 
     A cell's list is sorted by distance from its centre, so that the first ones are enough.
     """
-    at_x, at_y = (x - roads.grid_x[m]) / CELL, (y - roads.grid_y[m]) / CELL
-    nx = roads.cells_x[m]
-    if not (0.0 <= at_x < nx and 0.0 <= at_y < roads.cells_y[m]):
+    low_x, low_y, nx, ny, base = grid
+    at_x, at_y = (x - low_x) / CELL, (y - low_y) / CELL
+    if not (0.0 <= at_x < nx and 0.0 <= at_y < ny):
         return best
     ix, iy = int(at_x), int(at_y)
-    row = roads.cell_row[roads.cell_first[m] + iy * nx + ix]
+    row = cell_row[base + iy * nx + ix]
     if row < 0:
         return best
-    ox = x - roads.grid_x[m] - (ix + 0.5) * CELL
-    oy = y - roads.grid_y[m] - (iy + 0.5) * CELL
+    ox = x - low_x - (ix + 0.5) * CELL
+    oy = y - low_y - (iy + 0.5) * CELL
     reach = sqrt(ox * ox + oy * oy) + sqrt(half_length * half_length + half_width * half_width)
     squared_best = best * best
-    for k in range(roads.border_first[row], roads.border_first[row + 1]):
-        if roads.border_away[k] > reach + best:
+    for k in range(first[row], first[row + 1]):
+        if away[k] > reach + best:
             break
-        b = roads.border_item[k]
-        rx, ry = roads.border_ax[b] - x, roads.border_ay[b] - y
+        b = item[k]
+        rx, ry = border[b, 0] - x, border[b, 1] - y
         ax, ay = rx * cos + ry * sin, ry * cos - rx * sin
-        rx, ry = roads.border_bx[b] - x, roads.border_by[b] - y
+        rx, ry = border[b, 2] - x, border[b, 3] - y
         bx, by = rx * cos + ry * sin, ry * cos - rx * sin
         squared = _segment_box(ax, ay, bx, by, half_length, half_width)
         if squared < squared_best:
@@ -232,23 +287,35 @@ def _segment_box(
         and normal <= abs(dx) * half_width + abs(dy) * half_length
     ):
         return 0.0
-    # apart: nearest at an end of the segment or at a corner of the box
+    # apart: nearest at an end of the segment, or at the one corner that points to its line
     ex, ey = max(abs(ax) - half_length, 0.0), max(abs(ay) - half_width, 0.0)
     best = ex * ex + ey * ey
     ex, ey = max(abs(bx) - half_length, 0.0), max(abs(by) - half_width, 0.0)
     best = min(best, ex * ex + ey * ey)
-    per = 1.0 / (dx * dx + dy * dy)
-    for k in range(4):
-        cx = half_length if k < 2 else -half_length
-        cy = half_width if k % 2 == 0 else -half_width
-        rx, ry = cx - ax, cy - ay
-        t = min(max((rx * dx + ry * dy) * per, 0.0), 1.0)
-        gx, gy = rx - t * dx, ry - t * dy
-        best = min(best, gx * gx + gy * gy)
+    side = dx * ay - dy * ax  # > 0: the box lies to the right of the line
+    cx = half_length if (dy > 0.0) == (side < 0.0) else -half_length
+    cy = half_width if (dx > 0.0) == (side > 0.0) else -half_width
+    rx, ry = cx - ax, cy - ay
+    along, squared = rx * dx + ry * dy, dx * dx + dy * dy
+    if 0.0 < along < squared:
+        across = dx * ry - dy * rx
+        best = min(best, across * across / squared)
     return best
 
 
-@njit(cache=True)
-def _point_gap(roads: Roads, m: int, x: float, y: float) -> float:
+@njit(cache=True, inline="always")
+def _point_gap(
+    grid: Grid,
+    cell_row: np.ndarray,
+    cell_inside: np.ndarray,
+    first: np.ndarray,
+    item: np.ndarray,
+    away: np.ndarray,
+    border: np.ndarray,
+    x: float,
+    y: float,
+) -> float:
     """Distance from a point to the border [m], at most GAP_LIMIT."""
-    return _box_gap(roads, m, x, y, 1.0, 0.0, 0.0, 0.0, GAP_LIMIT)
+    return _box_gap(
+        grid, cell_row, cell_inside, first, item, away, border, x, y, 1.0, 0.0, 0.0, 0.0, GAP_LIMIT
+    )

@@ -36,29 +36,32 @@ def locate_actors(roads: Roads, state: State) -> None:
     """
     lane_first, lane_step, lane_width = roads.lane_first, roads.lane_step, roads.lane_width
     near_first, near_item, near_lane = roads.near_first, roads.near_item, roads.near_lane
-    xs, ys = roads.x, roads.y
-    for e in range(state.mode.shape[0]):
+    xs, ys, cell_row = roads.x, roads.y, roads.cell_row
+    modes, kinds, all_flags = state.mode, state.kind, state.flags
+    lanes, lane_s, lane_d = state.lane, state.lane_s, state.lane_d
+    actor_x, actor_y, actor_cos, actor_sin = state.x, state.y, state.cos, state.sin
+    for e in range(modes.shape[0]):
         m = state.map[e]
         grid_x, grid_y = roads.grid_x[m], roads.grid_y[m]
         nx, ny, base = roads.cells_x[m], roads.cells_y[m], roads.cell_first[m]
         for n in range(state.count[e]):
-            flags = np.int64(state.flags[e, n]) & ~(WRONG_WAY | OFF_LANES)
-            mode = state.mode[e, n]
+            flags = np.int64(all_flags[e, n]) & ~(WRONG_WAY | OFF_LANES)
+            mode = modes[e, n]
             if mode == ABSENT:
-                state.flags[e, n] = flags
-                state.lane[e, n], state.lane_s[e, n], state.lane_d[e, n] = -1, 0.0, 0.0
+                all_flags[e, n] = flags
+                lanes[e, n], lane_s[e, n], lane_d[e, n] = -1, 0.0, 0.0
                 continue
-            mine = state.lane[e, n]
+            mine = lanes[e, n]
             driver = mode == DRIVE and mine >= 0
-            if driver and abs(state.lane_d[e, n]) < 0.5 * lane_width[mine]:
-                state.flags[e, n] = flags
+            if driver and abs(lane_d[e, n]) < 0.5 * lane_width[mine]:
+                all_flags[e, n] = flags
                 continue
-            px, py = state.x[e, n], state.y[e, n]
-            cos, sin = state.cos[e, n], state.sin[e, n]
+            px, py = actor_x[e, n], actor_y[e, n]
+            cos, sin = actor_cos[e, n], actor_sin[e, n]
             at_x, at_y = (px - grid_x) / CELL, (py - grid_y) / CELL
             row = -1
             if 0.0 <= at_x < nx and 0.0 <= at_y < ny:
-                row = roads.cell_row[base + int(at_y) * nx + int(at_x)]
+                row = cell_row[base + int(at_y) * nx + int(at_x)]
             lane, along, aside, best, along_me = -1, 0.0, 0.0, inf, False
             if row >= 0:
                 for i in range(near_first[row], near_first[row + 1]):
@@ -74,12 +77,11 @@ def locate_actors(roads: Roads, state: State) -> None:
                     reach = 0.5 * lane_width[other] + LANE_SLACK
                     if gap > reach * reach:
                         continue
-                    if raw < 0.0 and v == lane_first[other]:
-                        if raw * raw * squared > END_SLACK * END_SLACK:
-                            continue
-                    elif raw > 1.0 and v == lane_first[other + 1] - 2:
-                        if (raw - 1.0) * (raw - 1.0) * squared > END_SLACK * END_SLACK:
-                            continue
+                    beyond = raw - t  # of the piece, in its lengths
+                    if beyond * beyond * squared > END_SLACK * END_SLACK and (
+                        v == lane_first[other] if beyond < 0.0 else v == lane_first[other + 1] - 2
+                    ):
+                        continue
                     facing = (dx * cos + dy * sin) / sqrt(squared)
                     along_me = along_me or facing > AGAINST
                     gap = sqrt(gap)
@@ -91,9 +93,9 @@ def locate_actors(roads: Roads, state: State) -> None:
             if lane < 0:
                 flags |= OFF_LANES
             elif not along_me:
-                kind = state.kind[e, n]
+                kind = kinds[e, n]
                 if kind == DRIVERS[0] or kind == DRIVERS[1]:
                     flags |= WRONG_WAY
-            state.flags[e, n] = flags
+            all_flags[e, n] = flags
             if not driver:
-                state.lane[e, n], state.lane_s[e, n], state.lane_d[e, n] = lane, along, aside
+                lanes[e, n], lane_s[e, n], lane_d[e, n] = lane, along, aside

@@ -38,7 +38,7 @@ COUNTED = {
     "map": "grid_x",
     "cell": "cell_row",
     "row": "view",
-    "border": "border_ax",
+    "border": "border",
     "vertex": "x",
     "segment": "segment",
 }

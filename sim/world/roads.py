@@ -110,10 +110,7 @@ def _geometry(lane_map: LaneMap) -> RoadTables:
         lane_control=np.full(count, NO_SIGN, np.int8),
         lane_map=np.zeros(count, np.int32),
         conflict_rank=np.zeros(len(arrays["conflict_lane"]), np.int8),
-        border_ax=np.ascontiguousarray(borders[:, 0]),
-        border_ay=np.ascontiguousarray(borders[:, 1]),
-        border_bx=np.ascontiguousarray(borders[:, 2]),
-        border_by=np.ascontiguousarray(borders[:, 3]),
+        border=borders,
         segment=segment,
     )
     return RoadTables(roads, origin, tuple(numbers), numbers, {}, (), drivable)
