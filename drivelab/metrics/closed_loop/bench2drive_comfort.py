@@ -7,7 +7,7 @@ stands where the yaw acceleration should. The corrected form uses 0.05 s and the
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from drivelab.metrics.closed_loop.drive import DT
 from drivelab.metrics.closed_loop.smoothness import smooth
@@ -27,11 +27,10 @@ def comfort_share(states: Float[np.ndarray, "t 11"], *, corrected: bool) -> floa
     samples = _at_20_hz(states)
     if len(samples) < ORDER + 1:
         return float("nan")
-    if len(samples) <= PIECE:
-        return float(_comfortable(samples, corrected))
-    count = len(samples) // PIECE
-    pieces = samples[: count * PIECE].reshape(count, PIECE, -1)
-    return float(np.mean([_comfortable(piece, corrected) for piece in pieces]))
+    length = min(PIECE, len(samples))
+    count = len(samples) // length
+    pieces = samples[: count * length].reshape(count, length, -1)
+    return float(_comfortable(np.moveaxis(pieces, -1, 0), corrected=corrected).mean())
 
 
 def _at_20_hz(states: Float[np.ndarray, "t 11"]) -> Float[np.ndarray, "n 3"]:
@@ -49,8 +48,9 @@ def _at_20_hz(states: Float[np.ndarray, "t 11"]) -> Float[np.ndarray, "n 3"]:
     return np.column_stack([np.interp(wanted, known, column) for column in columns])
 
 
-def _comfortable(samples: Float[np.ndarray, "n 3"], corrected: bool) -> bool:
-    lon, lateral, rate = samples.T
+def _comfortable(pieces: Float[np.ndarray, "3 c n"], *, corrected: bool) -> Bool[np.ndarray, " c"]:
+    """Whether every signal of each piece stays within its bounds."""
+    lon, lateral, rate = pieces
     dt = SAMPLING if corrected else DT
     turning = _slope(rate, dt) if corrected else _smooth(rate)
     signals = np.stack(
@@ -63,13 +63,13 @@ def _comfortable(samples: Float[np.ndarray, "n 3"], corrected: bool) -> bool:
             _smooth(rate),
         ]
     )
-    low, high = COMFORT_BOUNDS[:, :1], COMFORT_BOUNDS[:, 1:]
-    return bool(((low < signals) & (signals < high)).all())
+    low, high = COMFORT_BOUNDS[:, :1, None], COMFORT_BOUNDS[:, 1:, None]
+    return ((low < signals) & (signals < high)).all((0, 2))
 
 
-def _smooth(signal: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    return smooth(signal, WINDOW, ORDER)
+def _smooth(signals: Float[np.ndarray, "c n"]) -> Float[np.ndarray, "c n"]:
+    return smooth(signals, WINDOW, ORDER)
 
 
-def _slope(signal: Float[np.ndarray, " n"], dt: float) -> Float[np.ndarray, " n"]:
-    return smooth(signal, WINDOW, ORDER, derivative=1, dt=dt)
+def _slope(signals: Float[np.ndarray, "c n"], dt: float) -> Float[np.ndarray, "c n"]:
+    return smooth(signals, WINDOW, ORDER, derivative=1, dt=dt)

@@ -42,17 +42,17 @@ def comfort_signals(
 
 
 def smooth(
-    signal: Float[np.ndarray, " t"],
+    signal: Float[np.ndarray, "*batch t"],
     window: int,
     order: int,
     *,
     derivative: int = 0,
     dt: float = DT,
-) -> Float[np.ndarray, " t"]:
-    """Savitzky-Golay filter; windows are cut to the signal's length."""
+) -> Float[np.ndarray, "*batch t"]:
+    """Savitzky-Golay filter along the last axis; windows are cut to the signal's length."""
     from scipy.signal import savgol_filter
 
-    window = min(window, len(signal))
+    window = min(window, signal.shape[-1])
     return savgol_filter(signal, window, order, deriv=derivative, delta=dt, mode="interp")
 
 
