@@ -87,7 +87,6 @@ def _built(
         chains=arm_chains(made.arms, ways_of(made), arms),
         routes=turn_routes(ways_of(made), arms),
         groups=_groups(made, arms) if control == "lights" else (),
-        phases=(0, 1) if control == "lights" else (),
         stop_signs=tuple(joined_lists(*enders.values())) if control == "stop" else (),
         yield_signs=tuple(joined_lists(*(enders[key] for key in giving))),
         crossings={key: compose(place, path) for key, path in crossings.items()},

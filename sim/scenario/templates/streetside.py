@@ -58,7 +58,6 @@ def _crosswalk(
         map=builder.build("crosswalk"),
         chains=numbered("", ahead) | numbered("opposite_", back),
         groups=(tuple(lane for lanes in over for lane in lanes),) if lit else (),
-        phases=(0,) if lit else (),
         crossings={"zebra": path},
         pavements=pavements,
     )

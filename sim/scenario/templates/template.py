@@ -48,8 +48,8 @@ class RoadTemplate:
     map: LaneMap
     chains: Mapping[str, Chain]
     routes: Mapping[str, tuple[Chain, ...]] = field(default_factory=dict)
-    groups: tuple[tuple[str, ...], ...] = ()  # connectors that share a light
-    phases: tuple[int, ...] = ()  # the phase in which each group is green, counted from 0
+    # connectors that share a light; the groups of a junction are green in turn
+    groups: tuple[tuple[str, ...], ...] = ()
     stop_signs: tuple[str, ...] = ()  # lanes at whose end everybody stops
     yield_signs: tuple[str, ...] = ()
     # from the kerb on the ego's right to the other one; the way back is the same path reversed

@@ -107,12 +107,11 @@ def _grid_town(
         named[f"{number}"] = chains[f"east_{middle}_{number}"]
         named[f"opposite_{number}"] = chains[f"west_{middle}_{number}"]
     order = sorted(town.nodes, key=lambda node: (node != (1, middle), node[1], node[0]))
-    groups, phases = _groups([joined[node] for node in order if signs[node] == "lights"])
+    groups = _groups([joined[node] for node in order if signs[node] == "lights"])
     return RoadTemplate(
         map=town.builder.build("grid_town"),
         chains=named | chains,
         groups=groups,
-        phases=phases,
         stop_signs=_ends(joined, signs, "stop"),
         yield_signs=_ends(joined, signs, "yield"),
         crossings=crossings,
@@ -167,18 +166,14 @@ def _ends(
     return tuple(found)
 
 
-def _groups(
-    lit: Sequence[tuple[Junction, list[int]]],
-) -> tuple[tuple[tuple[str, ...], ...], tuple[int, ...]]:
-    """Signal groups of the nodes with lights: along x green first, then along y."""
+def _groups(lit: Sequence[tuple[Junction, list[int]]]) -> tuple[tuple[str, ...], ...]:
+    """Signal groups of the nodes with lights: along x, then along y."""
     groups: list[tuple[str, ...]] = []
-    phases: list[int] = []
     for made, arms in lit:
-        for phase, pair in enumerate(((EAST, WEST), (NORTH, SOUTH))):
+        for pair in ((EAST, WEST), (NORTH, SOUTH)):
             members = [arms.index(arm) for arm in pair if arm in arms]
             groups.append(tuple(joined_lists(*(made.connectors_from(a) for a in members))))
-            phases.append(phase)
-    return tuple(groups), tuple(phases)
+    return tuple(groups)
 
 
 def _through_streets(
