@@ -119,7 +119,7 @@ class Roads(NamedTuple):
     near_first: Int[np.ndarray, " rows+1"]  # lane pieces (vertex numbers) within reach of the cell
     near_item: Int[np.ndarray, " n"]
     near_lane: Int[np.ndarray, " n"]  # the lane of each
-    view: Int[np.ndarray, "rows V"]  # int32: the V road segments nearest to the cell, -1 = no more
+    view_item: Int[np.ndarray, "rows V"]  # int32: the V road segments nearest to the cell, -1 = no more
 
 
 class State(NamedTuple):

@@ -57,7 +57,7 @@ def grid_arrays(
         "border_item": item[order],
         "border_away": away[order],
         **near,
-        "view": nearest_segments(middle, origin, nx, ny, row, rows, VIEW, VIEW_RADIUS),
+        "view_item": nearest_segments(middle, origin, nx, ny, row, rows, VIEW, VIEW_RADIUS),
     }
 
 

@@ -21,7 +21,7 @@ NUMBERS = {
     "border_item": "border",
     "near_item": "vertex",
     "near_lane": "lane",
-    "view": "segment",
+    "view_item": "segment",
 }
 # Fields that say where the rows of a list begin, and the list.
 STARTS = {
@@ -37,7 +37,7 @@ COUNTED = {
     "lane": "lane_step",
     "map": "grid_x",
     "cell": "cell_row",
-    "row": "view",
+    "row": "view_item",
     "border": "border",
     "vertex": "x",
     "segment": "segment",
