@@ -12,8 +12,8 @@ from drivelab.errors import ConfigError, RunError
 
 USAGE = """usage: drivelab rescore RUN [metric=NAME] [workers=N] [run.dir=DIR] [quiet=true]
 
-Scores the plans, or the driven rollouts, in RUN/rollouts again and writes a new run folder. RUN itself stays as it is.
-A run on a bench of your own needs bench=package.module:Class again."""
+Scores the plans, or the driven rollouts, in RUN/rollouts again and writes a new run folder. RUN
+itself stays as it is. A run on a bench of your own needs bench=package.module:Class again."""
 
 AGENT = "drivelab.evaluation.proposals:StoredPlans"
 DRIVEN = "drivelab.evaluation.proposals:StoredRollouts"  # the same for a closed loop

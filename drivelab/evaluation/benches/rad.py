@@ -70,7 +70,7 @@ class RadlabSource:
 class RadBench:
     """Options of `rad`."""
 
-    metric: str = "rad9_v1"
+    metric: str = "rad9_v2"
     split: str = "test"  # train | test, of radlab
     traffic: str = "replay"  # replay | reactive
     root: str | None = None  # a folder of real logs: their 8 s windows instead of radlab

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from drivelab.errors import DataError
+from drivelab.maps.map_check import check_map
+from drivelab.sim.generator.families import FAMILIES
+from drivelab.sim.radlab import (
+    LENGTH,
+    PAST,
+    SPLITS,
+    clip_ids,
+    clip_scene,
+    find_attempts,
+    read_clip_id,
+)
+from drivelab.sim.radlab import _attempts as attempts
+
+
+def test_the_splits_are_as_large_as_promised_and_cover_all_families() -> None:
+    assert len(clip_ids("train")) >= 1000
+    assert len(clip_ids("test")) == 300
+    for split in SPLITS:
+        assert {read_clip_id(clip).family for clip in clip_ids(split)} == set(FAMILIES)
+        assert len(attempts()[split]) == len(clip_ids(split))
+
+
+def test_the_table_holds_the_first_good_attempts() -> None:
+    for split, first in (("train", 117), ("test", 3)):
+        assert find_attempts(split, first, first + 2) == attempts()[split][first : first + 2]
+
+
+def test_a_clip_is_always_the_same() -> None:
+    first, again = clip_scene("test-0006-roundabout"), clip_scene("test-0006-roundabout")
+    np.testing.assert_array_equal(first.ego.poses, again.ego.poses)
+    np.testing.assert_array_equal(first.tracks.poses, again.tracks.poses)
+
+
+def test_the_splits_share_no_road() -> None:
+    """The same family and number lie elsewhere and are driven otherwise in the two splits."""
+    for number, family in enumerate(FAMILIES):
+        train = clip_scene(f"train-{number:04d}-{family}")
+        test = clip_scene(f"test-{number:04d}-{family}")
+        starts = [scene.ego.poses[0] for scene in (train, test)]
+        assert np.abs(starts[0] - starts[1]).max() > 1.0
+
+
+@pytest.mark.parametrize("clip", ["test-0002-merge", "train-0016-four_way"])
+def test_a_clip_is_a_whole_scene_at_ten_hertz(clip: str) -> None:
+    scene = clip_scene(clip)
+    check_map(scene.map)
+    assert scene.now == PAST
+    assert scene.frames > PAST + LENGTH
+    assert set(np.diff(scene.ego.times)) == {100_000}
+    assert len(scene.tracks) > 3
+    moved = np.hypot(*np.diff(scene.ego.poses[:, :2], axis=0).T)
+    speed = scene.ego.velocities[:-1, 0]
+    np.testing.assert_allclose(moved / 0.1, speed, atol=0.5)
+
+
+@pytest.mark.parametrize("clip", ["test-0003", "valid-0000-straight", "test-0003-merge", "../x"])
+def test_an_unknown_clip_is_refused(clip: str) -> None:
+    with pytest.raises(DataError, match="no clip"):
+        clip_scene(clip)
+
+
+def test_an_unknown_split_is_refused_with_the_nearest() -> None:
+    with pytest.raises(DataError, match="did you mean 'train'"):
+        clip_ids("trian")
