@@ -9,7 +9,7 @@ import msgspec
 from drivelab.sim.scenario.part import Part
 from drivelab.sim.scenario.units import Length, Seconds, about
 
-SourceName = Literal["reallogs", "labmini", "nuplan", "navsim"]
+SourceName = Literal["reallogs", "labmini"]
 
 
 class TemplateMap(Part, tag="template", frozen=True, kw_only=True):

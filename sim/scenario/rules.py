@@ -28,7 +28,7 @@ from drivelab.sim.scenario.schema import Scenario
 # behaviour -> motions that can carry it out
 _FITTING = {
     "cut_in": ("drive",),
-    "hard_brake": ("drive",),
+    "hard_brake": ("drive", "walk"),
     "set_speed": ("drive", "walk"),
     "follow_path": ("drive", "walk", "parked"),
     "run_red_light": ("drive",),

@@ -35,11 +35,17 @@ def sample(scenario: Scenario, seed: int) -> Scenario:
     """
     if not scenario.vary or seed < 0:
         return msgspec.structs.replace(scenario, vary={})
-    data = msgspec.to_builtins(scenario)
+    data = plain(scenario)
     del data["vary"]
     for dotted, value in draws(scenario, seed).items():
         put(data, dotted, value)
     return msgspec.convert(data, Scenario)
+
+
+def plain(scenario: Scenario) -> dict[str, Any]:
+    """The scenario as mappings and lists; defaults are left out."""
+    data: dict[str, Any] = _lists(msgspec.to_builtins(scenario))
+    return data
 
 
 def draws(scenario: Scenario, seed: int) -> dict[str, Any]:
@@ -130,6 +136,12 @@ def _index(here: list[Any], part: str, place: str) -> int:
     if part in names and names.count(part) == 1 and len(names) == len(here):
         return names.index(part)
     raise LookupError(f"`{place}` has no `{part}`{did_you_mean(part, [n for n in names if n])}")
+
+
+def _lists(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _lists(entry) for key, entry in value.items()}
+    return [_lists(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
 def _range_fault(variation: AnyVariation) -> str:

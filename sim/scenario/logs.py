@@ -1,0 +1,151 @@
+"""Scenes of logs for scenarios: found by source and id, resampled to the world's steps."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from drivelab.data.source import SceneSource
+from drivelab.errors import ConfigError, nearest_name
+from drivelab.sim.scenario.problems import Misfit
+from drivelab.sim.world.episode import LightLog
+from drivelab.sim.world.start import DT
+from drivelab.types import EgoTrajectory, Scene, Tracks
+
+SOURCES = ("reallogs", "labmini")
+REALLOGS_VARIABLE = "DRIVELAB_REALLOGS_ROOT"
+DATA_VARIABLE = "DRIVELAB_DATA"
+_OPEN = 8  # scenes that are kept
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LogPart:
+    """A stretch of a log at the world's steps."""
+
+    tracks: Tracks
+    expert: EgoTrajectory
+    lights: LightLog | None
+    history: Scene  # up to the start
+    licence: str
+
+
+def log_source(name: str, root: str | None = None) -> SceneSource:
+    """Where the scenes of a source lie.
+
+    Raises:
+        ConfigError: no such source, or its folder is not named.
+    """
+    if name == "labmini":
+        from drivelab.data.labmini import LabminiSource
+
+        return LabminiSource()
+    if name == "reallogs":
+        from drivelab.data.reallogs import RealLogsSource
+
+        return RealLogsSource(root or _reallogs_root())
+    raise ConfigError(
+        f"source={name}: scenarios read logs of {', '.join(SOURCES)}{nearest_name(name, SOURCES)}"
+    )
+
+
+@lru_cache(maxsize=_OPEN)
+def log_scene(source: str, scene_id: str, root: str | None = None) -> Scene:
+    """One scene of a log; the last few stay open."""
+    return log_source(source, root).load(scene_id)
+
+
+def log_part(scene: Scene, at: float, duration: float) -> LogPart:
+    """Cut a log and resample it to steps of 0.1 s.
+
+    Args:
+        scene: of the log.
+        at: start, counted from the scene's present moment [s].
+        duration: [s].
+
+    Raises:
+        Misfit: the log does not reach so far.
+    """
+    seconds = (scene.ego.times - scene.time) * 1e-6
+    if not seconds[0] - 1e-6 <= at < seconds[-1]:
+        text = f"is {at:g} s, but the log runs from {seconds[0]:.1f} to {seconds[-1]:.1f} s"
+        raise Misfit(("map", "at"), text)
+    last = min(at + duration, float(seconds[-1]))
+    times = at + DT * np.arange(int((last - at) / DT + 1e-6) + 1)
+    first = int(np.searchsorted(seconds, at + 1e-6, side="right")) - 1
+    return LogPart(
+        tracks=_tracks(scene.tracks, seconds, times),
+        expert=_expert(scene, seconds, times),
+        lights=_lights(scene, seconds, times),
+        history=replace(scene, now=first).without_future(),
+        licence=scene.licence,
+    )
+
+
+def _tracks(
+    tracks: Tracks, seconds: Float[np.ndarray, " f"], times: Float[np.ndarray, " t"]
+) -> Tracks:
+    """Poses between frames; there where both frames around a time have the box."""
+    after = np.clip(np.searchsorted(seconds, times - 1e-6), 1, max(len(seconds) - 1, 1))
+    before = after - 1
+    share = (times - seconds[before]) / (seconds[after] - seconds[before])
+    share = np.where(share < 1e-4, 0.0, np.where(share > 1 - 1e-4, 1.0, share))[:, None]
+    start, stop = tracks.poses[before], tracks.poses[after]
+    turn = np.arctan2(np.sin(stop[..., 2] - start[..., 2]), np.cos(stop[..., 2] - start[..., 2]))
+    between = start + share[..., None] * (stop - start)
+    between[..., 2] = start[..., 2] + share * turn
+    poses = np.where((share == 0.0)[..., None], start, between)
+    poses = np.where((share == 1.0)[..., None], stop, poses)
+    speed0, speed1 = tracks.velocities[before], tracks.velocities[after]
+    velocities = np.where(
+        (share == 0.0)[..., None],
+        speed0,
+        np.where((share == 1.0)[..., None], speed1, speed0 + share[..., None] * (speed1 - speed0)),
+    )
+    valid = (tracks.valid[before] | (share == 1.0)) & (tracks.valid[after] | (share == 0.0))
+    poses[~valid], velocities[~valid] = np.nan, np.nan
+    return Tracks(tracks.ids, tracks.kinds, tracks.sizes, poses, velocities, valid, DT)
+
+
+def _expert(
+    scene: Scene, seconds: Float[np.ndarray, " f"], times: Float[np.ndarray, " t"]
+) -> EgoTrajectory:
+    def between(rows: np.ndarray) -> np.ndarray:
+        return np.column_stack([np.interp(times, seconds, column) for column in rows.T])
+
+    ego = scene.ego
+    poses = between(np.column_stack([ego.poses[:, :2], np.unwrap(ego.poses[:, 2])]))
+    poses[:, 2] = np.arctan2(np.sin(poses[:, 2]), np.cos(poses[:, 2]))
+    micros = scene.time + np.rint(times * 1e6).astype(np.int64)
+    return EgoTrajectory(micros, poses, between(ego.velocities), between(ego.accelerations))
+
+
+def _lights(
+    scene: Scene, seconds: Float[np.ndarray, " f"], times: Float[np.ndarray, " t"]
+) -> LightLog | None:
+    if not any(scene.red_lights):
+        return None
+    frames = np.clip(np.searchsorted(seconds, times + 1e-6, side="right") - 1, 0, None)
+    known = set(scene.map.lanes)
+    red = tuple(
+        tuple(name for name in scene.red_lights[k] if name in known)
+        for k in np.minimum(frames, len(scene.red_lights) - 1)
+    )
+    return LightLog(red, DT)
+
+
+def _reallogs_root() -> str:
+    named = os.environ.get(REALLOGS_VARIABLE)
+    data = os.environ.get(DATA_VARIABLE)
+    if named:
+        return named
+    if data and (Path(data) / "real_logs").is_dir():
+        return str(Path(data) / "real_logs")
+    raise ConfigError(
+        f"a map of a real log needs the folder of the logs: set {REALLOGS_VARIABLE} to what "
+        "`drivelab data import` made"
+    )
