@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 from xml.etree import ElementTree
-from xml.parsers import expat
 
 import numpy as np
 from jaxtyping import Float
 
+from drivelab.data.safe_xml import parse_xml
 from drivelab.errors import DataError
 
 VERSIONS = ("2018b", "2020a")
@@ -34,12 +34,9 @@ def read_xml(file: Path) -> XmlFile:
     """Parse a scenario; a document type declaration (where entities live) is refused."""
     try:
         content = file.read_bytes()
-        _refuse_declarations(content, file)
-        root = ElementTree.fromstring(content)
-    except (OSError, ElementTree.ParseError, expat.ExpatError) as error:
-        raise DataError(
-            f"cannot be read as XML, it may be cut short ({error})", file=file
-        ) from error
+    except OSError as error:
+        raise DataError(f"cannot be read ({error})", file=file) from error
+    root = parse_xml(content, file)
     version = root.get("commonRoadVersion")
     if root.tag != "commonRoad" or version not in VERSIONS:
         raise DataError(
@@ -48,19 +45,6 @@ def read_xml(file: Path) -> XmlFile:
             file=file,
         )
     return XmlFile(file, root)
-
-
-def _refuse_declarations(content: bytes, file: Path) -> None:
-    def refuse(*declaration: object) -> NoReturn:
-        raise DataError(
-            "has a document type declaration; entities are never expanded, so it is refused",
-            file=file,
-        )
-
-    parser = expat.ParserCreate()
-    parser.StartDoctypeDeclHandler = refuse
-    parser.EntityDeclHandler = refuse
-    parser.Parse(content, True)
 
 
 def fail(source: XmlFile, where: str, problem: str) -> NoReturn:
