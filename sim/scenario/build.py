@@ -65,10 +65,10 @@ def try_build(
     if faults:
         return None, faults
     try:
-        stage = _set_stage(concrete, folder)
+        made = _set_stage(concrete, folder)
     except Misfit as misfit:
         return None, [misfit.fault]
-    return _populated(scenario, concrete, seed, stage)
+    return _populated(scenario, concrete, seed, made)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,6 +78,7 @@ class _Set:
     stage: Stage
     way: Way
     log: LogPart | None
+    faults: tuple[Fault, ...] = ()  # of the route; the way is straight on then
 
 
 def _set_stage(scenario: Scenario, folder: FilePath | None) -> _Set:
@@ -88,14 +89,27 @@ def _set_stage(scenario: Scenario, folder: FilePath | None) -> _Set:
         log = log_part(site.log, scenario.map.at, scenario.duration)
     ego = find_spot(site, scenario.ego, None, ("ego",))
     site = cropped(site, ego.pose)
-    path: Path = ("route",) if scenario.route is not None else ("ego",)
-    way = find_way(
-        site, ego, scenario.route, path, length=_route_length(site, scenario), beside=ego
-    )
-    line = way_line(site.map, way)
-    _check_route(site, ego, scenario.route, line)
+    length = _route_length(site, scenario)
+    faults = []
+    try:
+        way, line = _route(site, ego, scenario.route, length)
+    except Misfit as misfit:
+        if scenario.route is None:
+            raise
+        faults.append(misfit.fault)
+        way, line = _route(site, ego, None, length)
     start = scenario.ego.s if scenario.ego.s is not None else 0.0
-    return _Set(Stage(site, ego, start, line), way, log)
+    return _Set(Stage(site, ego, start, line), way, log, tuple(faults))
+
+
+def _route(
+    site: Site, ego: Spot, route: Route | None, length: float
+) -> tuple[Way, Float[np.ndarray, "m 3"]]:
+    path: Path = ("route",) if route is not None else ("ego",)
+    way = find_way(site, ego, route, path, length=length, beside=ego)
+    line = way_line(site.map, way)
+    _check_route(site, ego, route, line)
+    return way, line
 
 
 def _route_length(site: Site, scenario: Scenario) -> float:
@@ -125,7 +139,7 @@ def _populated(
     scenario: Scenario, concrete: Scenario, seed: int, made: _Set
 ) -> tuple[Episode | None, list[Fault]]:
     stage, actors = made.stage, list[ActorSpec]()
-    faults = light_faults(stage.site.groups, concrete.lights)
+    faults = [*made.faults, *light_faults(stage.site.groups, concrete.lights)]
     owners: dict[str, Path] = {"ego": ("ego",)}
     tracks = () if made.log is None else made.log.tracks.ids
     for index, actor in enumerate(concrete.actors):

@@ -15,7 +15,7 @@ import numpy as np
 
 from drivelab.sim.scenario.problems import Fault, Path, did_you_mean
 from drivelab.sim.scenario.schema import Scenario
-from drivelab.sim.scenario.shape import PARAMETERS
+from drivelab.sim.scenario.shape import PARAMETERS, shape_faults
 from drivelab.sim.scenario.variations import AnyVariation, Choice, Grid, Normal, Uniform
 
 LARGEST_GRID = 10_000  # combinations
@@ -68,25 +68,49 @@ def grid_size(scenario: Scenario) -> int:
 
 
 def vary_faults(scenario: Scenario, data: Any) -> list[Fault]:
-    """Ranges upside down, paths that lead nowhere, grids too large; `data` is tagged."""
+    """Ranges upside down, paths that lead nowhere, values that do not fit, grids too large.
+
+    Args:
+        scenario: as it was read.
+        data: the same as tagged data, whose shape is known to be right.
+    """
     faults = []
     for dotted, variation in scenario.vary.items():
         path: Path = ("vary", dotted)
-        text = _range_fault(variation)
+        text = _range_fault(variation) or _path_fault(data, dotted, variation)
         if text:
             faults.append(Fault(path, text))
-        try:
-            parent, key = _find(copy.deepcopy(data), dotted)
-        except LookupError as error:
-            faults.append(Fault(path, str(error.args[0])))
-            continue
-        if isinstance(parent.get(key) if isinstance(parent, dict) else None, dict):
-            faults.append(Fault(path, f"`{key}` is a mapping; name one of its keys"))
     size = grid_size(scenario)
     if size > LARGEST_GRID:
         text = f"the grids have {size} combinations together, at most {LARGEST_GRID} are taken"
         faults.append(Fault(("vary",), text))
     return faults
+
+
+def _path_fault(data: Any, dotted: str, variation: AnyVariation) -> str:
+    """Why a path or one of its values cannot stand in the data; empty when all fits."""
+    for value in _examples(variation):
+        trial = copy.deepcopy({key: entry for key, entry in data.items() if key != "vary"})
+        try:
+            parent, key = _find(trial, dotted)
+        except LookupError as error:
+            return str(error.args[0])
+        if isinstance(parent, dict) and isinstance(parent.get(key), dict):
+            return f"`{key}` is a mapping; name one of its keys"
+        parent[key] = value
+        faults = shape_faults(trial)
+        if faults:
+            return faults[0].text
+    return ""
+
+
+def _examples(variation: AnyVariation) -> list[Any]:
+    """Values at the edges of what can be drawn."""
+    if isinstance(variation, Uniform):
+        return list(variation.uniform)
+    if isinstance(variation, Normal):
+        return list(_limits(variation))
+    return list(variation.choice if isinstance(variation, Choice) else variation.grid)
 
 
 def put(data: dict[str, Any], dotted: str, value: Any) -> None:
