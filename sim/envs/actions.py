@@ -26,6 +26,10 @@ class ActionKind(Protocol):
     def space(self) -> gym.Space:
         """The space of one policy."""
 
+    @property
+    def idle(self) -> np.ndarray:
+        """The action of a policy that has ended: come to a stop."""
+
     def step(self, world: NativeWorld, actions: np.ndarray) -> None:
         """Step the world; actions (E, A, ...) have been checked."""
 
@@ -47,6 +51,11 @@ class ControlActions:
     def space(self) -> gym.spaces.Box:
         """Box(-1, 1, (2,))."""
         return gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
+
+    @property
+    def idle(self) -> np.ndarray:
+        """Full braking, straight on."""
+        return np.array([-1.0, 0.0], np.float32)
 
     def step(self, world: NativeWorld, actions: Float[np.ndarray, "E A 2"]) -> None:
         """Step the world by accelerations and steering rates."""
@@ -83,6 +92,11 @@ class TrajectoryActions:
         low[:, 0] = -0.2 * high[:, 0]
         return gym.spaces.Box(low, high, dtype=np.float32)
 
+    @property
+    def idle(self) -> np.ndarray:
+        """Stay here."""
+        return np.zeros((self.poses, 3), np.float32)
+
     def step(self, world: NativeWorld, actions: Float[np.ndarray, "E 1 poses 3"]) -> None:
         """Step the world by the tracker."""
         world.step_plans(np.asarray(actions[:, 0], float), self.dt)
@@ -103,6 +117,11 @@ class RadActions:
     def space(self) -> gym.spaces.MultiDiscrete:
         """MultiDiscrete([61, 61])."""
         return gym.spaces.MultiDiscrete([BINS, BINS])
+
+    @property
+    def idle(self) -> np.ndarray:
+        """Stand still."""
+        return np.array([BINS // 2, 0])
 
     def step(self, world: NativeWorld, actions: Int[np.ndarray, "E A 2"]) -> None:
         """Step the world by poses."""

@@ -13,20 +13,20 @@ from drivelab.kernels.world.judge import TERMS
 
 # Good for learning to drive a route; every other term weighs nothing unless it is given.
 DEFAULT_WEIGHTS: Mapping[str, float] = {
-    "progress": 0.1,
-    "goal": 10.0,
-    "collision": -10.0,
-    "off_road": -10.0,
-    "wrong_way": -5.0,
-    "red_light": -5.0,
-    "stop_sign": -2.0,
-    "route_deviation": -10.0,
-    "blocked": -5.0,
-    "comfort": -0.02,
-    "speeding": -0.5,
-    "lane_keeping": -0.02,
-    "heading": -0.02,
-    "time": -0.02,
+    "progress": 0.01,
+    "goal": 1.0,
+    "collision": -1.0,
+    "off_road": -1.0,
+    "wrong_way": -0.5,
+    "red_light": -0.5,
+    "stop_sign": -0.2,
+    "route_deviation": -1.0,
+    "blocked": -0.5,
+    "comfort": -0.002,
+    "speeding": -0.05,
+    "lane_keeping": -0.004,
+    "heading": -0.004,
+    "time": -0.003,
 }
 # RAD (arXiv 2502.13144, section 3.4): -1 for each event that ends a clip, nothing else
 RAD_WEIGHTS: Mapping[str, float] = {

@@ -1,0 +1,1 @@
+"""Learners: loops that turn environments and data into policies."""

@@ -1,0 +1,82 @@
+"""Checkpoints without pickle: tensors as safetensors, everything else as JSON (extra `nn`)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from drivelab.errors import MissingExtra, RunError
+
+try:
+    import torch
+    from safetensors.torch import load_file, save_file
+except ModuleNotFoundError as error:
+    raise MissingExtra(str(error.name), extra="nn") from error
+
+WEIGHTS, FACTS = "model.safetensors", "config.json"
+_OPTIMIZER = "optimizer."
+
+
+def save_checkpoint(
+    folder: Path,
+    module: torch.nn.Module,
+    facts: Mapping[str, Any],
+    optimizer: torch.optim.Optimizer | None = None,
+) -> None:
+    """Write weights, the optimiser's moments and facts; a broken write leaves the old one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: value.contiguous() for name, value in module.state_dict().items()}
+    if optimizer is not None:
+        for number, moments in optimizer.state_dict()["state"].items():
+            tensors |= {f"{_OPTIMIZER}{number}.{k}": torch.as_tensor(v) for k, v in moments.items()}
+    part = folder / f".{WEIGHTS}.part"
+    save_file(tensors, part)
+    os.replace(part, folder / WEIGHTS)
+    part = folder / f".{FACTS}.part"
+    part.write_text(json.dumps(facts, indent=2))
+    os.replace(part, folder / FACTS)
+
+
+def load_facts(folder: Path) -> dict[str, Any] | None:
+    """The facts of a checkpoint; None where there is none."""
+    file = folder / FACTS
+    if not file.is_file():
+        return None
+    try:
+        facts = json.loads(file.read_text())
+    except ValueError as error:
+        raise RunError(f"{file} is no JSON: {error}; remove {folder} to begin anew") from error
+    if not isinstance(facts, dict):
+        raise RunError(f"{file}: expected a JSON object; remove {folder} to begin anew")
+    return facts
+
+
+def load_weights(
+    folder: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer | None = None
+) -> None:
+    """Put a checkpoint's tensors into a module, and its moments into the optimiser.
+
+    Raises:
+        RunError: the file is damaged, or its tensors are not the module's.
+    """
+    file = folder / WEIGHTS
+    try:
+        tensors = load_file(file)
+    except Exception as error:  # the reader has exception types of its own
+        raise RunError(f"{file} cannot be read: {error}") from error
+    weights = {k: v for k, v in tensors.items() if not k.startswith(_OPTIMIZER)}
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        raise RunError(f"{file} holds another network's weights: {error}") from error
+    if optimizer is None:
+        return
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name in tensors.keys() - weights.keys():
+        number, _, moment = name.removeprefix(_OPTIMIZER).partition(".")
+        state.setdefault(int(number), {})[moment] = tensors[name]
+    whole = optimizer.state_dict()
+    optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})

@@ -1,0 +1,67 @@
+"""A training run as a folder: its settings, a line of progress per look, its summary."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from drivelab.errors import RunError
+
+CONFIG, PROGRESS, SUMMARY = "config.yaml", "progress.jsonl", "summary.json"
+CHECKPOINT, BEST = "checkpoint", "policy"  # the latest to go on from; the best to drive with
+
+
+def new_folder(root: Path, algo: str, env: str) -> Path:
+    """A fresh folder named by date, algorithm and environment."""
+    name = f"{datetime.now():%Y%m%d-%H%M%S}-train-{algo}-{env}"
+    return root / name
+
+
+def open_folder(folder: Path, config: Mapping[str, Any]) -> bool:
+    """Make the folder, or find it as the same command left it; True where it is resumed.
+
+    Raises:
+        RunError: it holds a run of other settings, or something else.
+    """
+    file = folder / CONFIG
+    text = yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False)
+    if file.is_file():
+        before = yaml.safe_load(file.read_text())
+        if before != yaml.safe_load(text):
+            raise RunError(
+                f"{folder} holds a run with other settings (see {file}): type its command again "
+                "to resume it, or choose another run.dir"
+            )
+        return True
+    if folder.exists() and any(folder.iterdir()):
+        raise RunError(f"{folder} is not empty and holds no training run: choose another run.dir")
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    return False
+
+
+def read_progress(folder: Path) -> list[dict[str, Any]]:
+    """The lines written so far."""
+    file = folder / PROGRESS
+    if not file.is_file():
+        return []
+    return [json.loads(line) for line in file.read_text().splitlines() if line.strip()]
+
+
+def add_progress(folder: Path, row: Mapping[str, Any]) -> None:
+    """Append one line."""
+    with (folder / PROGRESS).open("a") as stream:
+        stream.write(json.dumps(row) + "\n")
+
+
+def write_json(file: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file whole or not at all."""
+    part = file.with_name(f".{file.name}.part")
+    part.write_text(json.dumps(content, indent=2))
+    os.replace(part, file)

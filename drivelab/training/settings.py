@@ -1,0 +1,45 @@
+"""What a training run is asked for, beside its algorithm and its environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from drivelab.errors import ConfigError
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """Limits and seeds of a run.
+
+    Attributes:
+        folder: where everything of the run is kept.
+        seed: of weights, exploration and training episodes.
+        minutes: wall time for learning; counts on where a run is resumed.
+        steps: environment steps for learning instead of minutes; equal results on one machine.
+        every: seconds between two looks at the validation episodes, log lines and checkpoints.
+        validation: episodes of such a look.
+        trials: unseen episodes of the last test.
+        threads: of the network library.
+        device: "cpu" or "cuda".
+    """
+
+    folder: Path
+    seed: int = 0
+    minutes: float = 15.0
+    steps: int | None = None
+    every: float = 60.0
+    validation: int = 64
+    trials: int = 100
+    threads: int = 2
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        for name in ("minutes", "every", "validation", "trials", "threads"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name}={getattr(self, name)}: expected a number above 0")
+        if self.steps is not None and self.steps < 1:
+            raise ConfigError(f"steps={self.steps}: expected a number above 0, or null")

@@ -1,0 +1,233 @@
+"""What all environments share: a batch of episodes, one compiled step, observations and rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.error import ResetNeeded
+from jaxtyping import Bool, Float, Int
+
+from drivelab.errors import ConfigError
+from drivelab.kernels.world.arrays import ROUTE_DONE
+from drivelab.kernels.world.judge import (
+    ACCELERATION,
+    EVENTS,
+    FAULTS,
+    RULES,
+    STANDING_STEPS,
+    TERMS,
+    WAY_AT,
+    judge_step,
+)
+from drivelab.sim.envs.actions import DT, ActionKind, action_kind, check_actions
+from drivelab.sim.envs.episodes import ALL_FAMILIES, EpisodeSource, episode_source, make_episode
+from drivelab.sim.envs.event_names import event_names
+from drivelab.sim.envs.rewards import weight_row
+from drivelab.sim.envs.views import View
+from drivelab.sim.world.episode import Episode
+from drivelab.sim.world.native import Dynamics, NativeWorld
+from drivelab.sim.world.state import Capacity
+
+SEEDS = 2**31 - 1  # seeds of episodes are below
+_FAR = 1e9  # steps of an episode without end
+
+
+@dataclass(frozen=True, slots=True)
+class EnvOptions:
+    """What all environments can be asked for.
+
+    Attributes:
+        episodes: a function seed -> Episode, names of training families, or a scenario.
+        action: "control", "trajectory", "rad", or an action kind with options of its own.
+        reward: a preset, or weights by term that replace those of the default one.
+        max_steps: truncates episodes after so many steps; the episode's duration when None.
+        dynamics: "kinematic" or "dynamic" bicycle under `control` and `trajectory`.
+    """
+
+    episodes: EpisodeSource | str | Sequence[str] = ALL_FAMILIES
+    action: str | ActionKind = "control"
+    reward: str | Mapping[str, float] = "default"
+    max_steps: int | None = None
+    dynamics: Dynamics = "kinematic"
+
+
+# Which slots of an episode are driven from outside: episode -> (episode to run, slots; -1 = none)
+Cast = Callable[[Episode], tuple[Episode, Int[np.ndarray, " A"]]]
+
+
+def ego_only(episode: Episode) -> tuple[Episode, Int[np.ndarray, "1"]]:
+    """The ego alone is driven from outside."""
+    return episode, np.zeros(1, np.int32)
+
+
+class EnvCore:
+    """E environments of A policies that are stepped together.
+
+    Everything of one step lies in arrays that the next step overwrites; the faces copy what they
+    hand out. `slots` is the least number of actors that there is room for.
+
+    Attributes:
+        observations: arrays (E, A, ...) by name, as the view lays them out.
+        rewards: (E, A) weighted sums of the terms.
+        terms: (E, A, len(TERMS)) before weights.
+        events: (E, A) bits; `event_names` makes words of them.
+        ended: (E, A) of the last step: 0 = goes on, 1 = ended by an event, 2 = out of time.
+        over: (E, A) policies that have ended, or were never there.
+        returns: (E, A) sum of rewards since the start.
+    """
+
+    def __init__(
+        self,
+        options: EnvOptions,
+        *,
+        environments: int,
+        view: View,
+        policies: int = 1,
+        cast: Cast = ego_only,
+        slots: int = 1,
+    ) -> None:
+        if environments < 1 or policies < 1:
+            raise ConfigError(
+                f"{environments} environments, {policies} policies: expected 1 or more"
+            )
+        if options.max_steps is not None and options.max_steps < 1:
+            raise ConfigError(f"max_steps={options.max_steps}: expected a number above 0")
+        self.options = options
+        self.source = episode_source(options.episodes)
+        self.action: ActionKind = action_kind(options.action)
+        self.action_space: gym.Space = self.action.space
+        self.weights = weight_row(options.reward)
+        self.view = view
+        self.shape = shape = (environments, policies)
+        self.observations = view.allocate(shape)
+        self.rewards, self.returns = np.zeros(shape), np.zeros(shape)
+        self.terms = np.zeros((*shape, len(TERMS)))
+        self.events, self.ended = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        self.over = np.ones(shape, bool)
+        self._cast, self._slots = cast, slots
+        self._memory = np.zeros((*shape, 4))
+        self._rules = np.zeros((environments, len(RULES)))
+        self._begin_at, self._faults = np.zeros(shape), np.zeros(shape, np.int64)
+        self._world: NativeWorld | None = None
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def world(self) -> NativeWorld:
+        """The world of all environments.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        if self._world is None:
+            raise ResetNeeded("this environment has no episode yet: call reset() before step()")
+        return self._world
+
+    def reset(self, seeds: Mapping[int, int]) -> None:
+        """Put environments into new episodes: their number -> the seed of the episode.
+
+        The first call names all environments.
+        """
+        episodes = {e: make_episode(self.source, seed) for e, seed in seeds.items()}
+        self.reset_to(episodes)
+
+    def reset_to(self, episodes: Mapping[int, Episode]) -> None:
+        """Put environments into given episodes."""
+        casts = {e: self._cast(episode) for e, episode in episodes.items()}
+        if self._world is None:
+            chosen = [casts[e] for e in range(len(self))]
+            policies = np.array([slots for _, slots in chosen], np.int32)
+            self._world = NativeWorld(
+                [episode for episode, _ in chosen],
+                dynamics=self.options.dynamics,
+                policies=policies,
+                capacity=Capacity(actors=self._slots),
+            )
+        for e, (episode, slots) in casts.items():
+            self.world.policies[e] = slots
+            self.world.reset(e, episode)
+            self._begin(e, episode)
+            self.view.fill_one(self.world, e, self.observations)
+
+    def step(self, actions: Any) -> None:
+        """One decision of every policy; those that are over are given the idle action.
+
+        Raises:
+            ConfigError: an action that the space does not hold.
+        """
+        world = self.world
+        given = check_actions(self.action_space, actions, self.shape)
+        if self.over.any():
+            given = np.array(given)
+            given[self.over] = self.action.idle
+        self.action.step(world, given)
+        judge_step(
+            world.roads.lane_limit, world.state, world.policies, self._rules, self.weights,
+            self._memory, self.over, self.terms, self.rewards, self.events, self.ended,
+        )  # fmt: skip
+        self._faults |= self.events & FAULTS
+        self.returns += self.rewards
+        self.over |= self.ended > 0
+        self.view.fill(world, self.observations)
+
+    def success(self) -> Bool[np.ndarray, "E A"]:
+        """Who reached the end of its route in the last step, and had no fault on the way."""
+        return ((self.events & ROUTE_DONE) > 0) & (self._faults == 0)
+
+    def progress(self) -> Float[np.ndarray, "E A"]:
+        """Way made along the route since the start [m]."""
+        return self._memory[:, :, WAY_AT] - self._begin_at
+
+    def info(self, e: int, a: int = 0) -> dict[str, Any]:
+        """What happened to one policy in the last step; see docs/environments.md."""
+        world, state = self.world, self.world.state
+        slot = int(world.policies[e, a])
+        start = world.starts[e]
+        events = int(self.events[e, a])
+        other = int(state.hit[e, slot])
+        weighted = (self.weights * self.terms[e, a]).tolist()
+        return {
+            "events": event_names(events),
+            "success": bool(events & ROUTE_DONE) and not self._faults[e, a],
+            "progress": float(self._memory[e, a, WAY_AT] - self._begin_at[e, a]),
+            "route_deviation": float(state.way_off[e, slot]),
+            "heading_deviation": float(state.way_heading[e, slot]),
+            "border_gap": float(state.border_gap[e, slot]),
+            "speed": float(state.speed[e, slot]),
+            "hit": start.ids[other] if other >= 0 else None,
+            "time": float(state.step[e]) * DT,
+            "episode_id": start.episode.id,
+            "reward_terms": dict(zip(TERMS, weighted, strict=True)),
+        }
+
+    def _begin(self, e: int, episode: Episode) -> None:
+        world, state = self.world, self.world.state
+        slots = np.maximum(world.policies[e], 0)
+        self._rules[e] = _rules(episode, self.options.max_steps)
+        self._memory[e, :, WAY_AT] = self._begin_at[e] = state.way_at[e, slots]
+        self._memory[e, :, ACCELERATION] = state.acceleration[e, slots]
+        self._memory[e, :, STANDING_STEPS] = 0.0
+        self._memory[e, :, EVENTS] = state.flags[e, slots].astype(np.int64) & ~ROUTE_DONE
+        self.rewards[e] = self.returns[e] = self.terms[e] = 0.0
+        self.events[e] = self.ended[e] = self._faults[e] = 0
+        self.over[e] = world.policies[e] < 0
+
+
+def _rules(episode: Episode, max_steps: int | None) -> Float[np.ndarray, " rules"]:
+    """A row of `judge.RULES`."""
+    ends = episode.termination
+    steps = float(max_steps or _FAR)
+    switches = [ends.collision, ends.off_road, ends.kerb, ends.wrong_way, ends.route_done]
+    limits = [ends.route_deviation, ends.heading_deviation, ends.blocked_for]
+    return np.array(
+        [
+            *(float(switch) for switch in switches),
+            *(np.nan if limit is None else limit for limit in limits),
+            min(steps, float(round(episode.duration / DT))),
+        ]
+    )
