@@ -179,4 +179,3 @@ def _plain(text: str) -> float | str:
     except ValueError:
         return text
     return value if np.isfinite(value) else text
-

@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -144,7 +145,7 @@ def way_through(
     ]
     total = [place.cost for place in places[0]]
     ways: list[list[tuple[int, list[Step]] | None]] = []
-    for start, goal in zip(places[:-1], places[1:], strict=True):
+    for start, goal in pairwise(places):
         reached = _leg(graph, start, total, goal)
         total = [cost for cost, _, _ in reached]
         ways.append([(origin, steps) if steps else None for _, origin, steps in reached])
@@ -191,9 +192,7 @@ def _leg(
 class _Search:
     """Dijkstra's algorithm; iterating settles nodes in order of cost."""
 
-    def __init__(
-        self, graph: LaneGraph, starts: Sequence[Place], totals: Sequence[float]
-    ) -> None:
+    def __init__(self, graph: LaneGraph, starts: Sequence[Place], totals: Sequence[float]) -> None:
         self.graph = graph
         self.begin: dict[tuple[int, int], float] = {}  # arc length at which a lane is entered
         self.origin: dict[tuple[int, int], int] = {}

@@ -1,7 +1,8 @@
 """CARLA's towns: where their OpenDRIVE files lie, and how they are read.
 
 The root is the option `data.carla_root`, else the environment's `CARLA_ROOT`, else the folder
-`carla` in `DRIVELAB_DATA`. A CARLA install and a plain folder of .xodr or .xodr.gz files both serve.
+`carla` in `DRIVELAB_DATA`. A CARLA install and a plain folder of .xodr or .xodr.gz files both
+serve.
 """
 
 from __future__ import annotations

@@ -110,9 +110,7 @@ def _lanes(
 ) -> dict[str, Lane]:
     lines = (_parts(name, arrays) for name in ("centre", "height", "left", "right"))
     lanes = {}
-    for record, polygon, centre, height, left, right in zip(
-        records, polygons, *lines, strict=True
-    ):
+    for record, polygon, centre, height, left, right in zip(records, polygons, *lines, strict=True):
         fields = _fields(_LANE_FIELDS, record)
         lanes[fields["id"]] = Lane(
             centreline=centre,
@@ -133,17 +131,12 @@ def _fields(names: Sequence[str], record: Sequence[Any]) -> dict[str, Any]:
 
 
 def _network(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> RoadNetwork:
-    records = {
-        name: Records(
-            arrays[f"{name}/owner"],
-            arrays[f"{name}/s"],
-            arrays[f"{name}/values"],
-            float(arrays[f"{name}/span"]),
-        )
-        for name in _RECORDS
-    }
-    texts = {name: tuple(header[name]) for name in _TEXTS}
-    return RoadNetwork(**texts, **{name: arrays[name] for name in _NUMBERS}, **records)
+    fields: dict[str, Any] = {name: tuple(header[name]) for name in _TEXTS}
+    fields |= {name: arrays[name] for name in _NUMBERS}
+    for name in _RECORDS:
+        owner, s, values = (arrays[f"{name}/{part}"] for part in ("owner", "s", "values"))
+        fields[name] = Records(owner, s, values, float(arrays[f"{name}/span"]))
+    return RoadNetwork(**fields)
 
 
 def _joined(name: str, parts: Sequence[Any]) -> Arrays:

@@ -8,6 +8,7 @@ import tempfile
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -68,7 +69,8 @@ def _write(entry: Path, found: OpenDriveMap) -> None:
     handle, draft = tempfile.mkstemp(dir=entry.parent, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as stream:
-            np.savez(stream, **pack_map(found))
+            arrays: dict[str, Any] = dict(pack_map(found))
+            np.savez(stream, **arrays)
         os.replace(draft, entry)
     finally:
         Path(draft).unlink(missing_ok=True)

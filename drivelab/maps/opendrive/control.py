@@ -105,7 +105,7 @@ def _groups(
     lights: Mapping[str, Sequence[int]],
     predecessors: Mapping[int, Sequence[int]],
 ) -> dict[str, tuple[int, ...]]:
-    """By controller; lights without one by the road they are approached on. A lane has one group."""
+    """By controller, or by the road lights are approached on. A lane has one group."""
     controller = {
         signal: name for name, signals in furniture.controllers.items() for signal in signals
     }

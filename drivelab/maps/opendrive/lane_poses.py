@@ -38,9 +38,7 @@ def lane_edges(
         cubic = network.width.cubic(row, s[here])
         inner[:, here] = outer[:, here]
         kept = np.where(network.lane_border[row], 0.0, outer[:, here])
-        outer[:, here] = kept + np.where(
-            network.lane_border[row], np.abs(cubic[:2]), cubic[:2]
-        )
+        outer[:, here] = kept + np.where(network.lane_border[row], np.abs(cubic[:2]), cubic[:2])
         bend[here] += np.abs(cubic[2])
     return LaneEdges(
         base[0] + side * inner[0],
@@ -87,9 +85,9 @@ def carla_headings(
 ) -> Float[np.ndarray, " m"]:
     """Headings [rad] of rows of the lane table as `carla.Map` computes them.
 
-    CARLA takes the slope of the lane's middle line over s for an angle: it leaves out the arctangent
-    and the curvature of the reference line. The difference is nothing on most lanes, but tens of
-    degrees where a lane fans out within a few metres.
+    CARLA takes the slope of the lane's middle line over s for an angle: it leaves out the
+    arctangent and the curvature of the reference line. The difference is nothing on most lanes, but
+    tens of degrees where a lane fans out within a few metres.
     """
     reference = reference_poses(network.geometry, network.lane_road[lane], s)
     edges = lane_edges(network, lane, s)

@@ -3,8 +3,9 @@
 The last sign that traffic has passed wins, then what a lane itself says, then the road's type.
 That is how CARLA's vehicles learn their limit, and its towns need it: their streets carry the
 editor's placeholder of 55 mph while the signs say 30 km/h. Signs stand in the file as signals 274
-or as objects named "Speed_30" (km/h). A sign holds from its lane on (from the next lane if it stands
-in the second half) along the successors until another sign; of two that reach a lane, the nearer.
+or as objects named "Speed_30" (km/h). A sign holds from its lane on (from the next lane if it
+stands in the second half) along the successors until another sign; of two that reach a lane, the
+nearer.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import NoReturn
 
 import numpy as np
 
@@ -115,7 +116,7 @@ class _Linker:
             self._dangling(road, f"a link names the lane {lane} of {place}, which has none")
         return [row] if self._forward[row] == forward else []  # lanes that meet head-on: no way
 
-    def _dangling(self, road: int, problem: str) -> None:
+    def _dangling(self, road: int, problem: str) -> NoReturn:
         raise DataError(
             problem, file=self._file, where=f"road {self._network.road_ids[road]}, <link>"
         )

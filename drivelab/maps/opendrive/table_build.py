@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from jaxtyping import Int
@@ -49,16 +49,17 @@ def build_tables(rows: XmlRows) -> tuple[RoadNetwork, Furniture]:
 
 
 def _check(rows: XmlRows) -> None:
-    numbers = {
-        "geometry": [[g[0], *(v for v in g[1:] if not isinstance(v, str))] for g in rows.geometry],
-        "laneOffset": rows.offsets,
-        "elevation": rows.elevations,
-        "laneSection": rows.sections,
-    }
-    for element, table in numbers.items():
+    pieces = [(g[0], *(v for v in g[1:] if not isinstance(v, str))) for g in rows.geometry]
+    tables: tuple[tuple[str, Sequence[tuple[float, ...]]], ...] = (
+        ("geometry", pieces),
+        ("laneOffset", rows.offsets),
+        ("elevation", rows.elevations),
+        ("laneSection", rows.sections),
+    )
+    for element, table in tables:
         flat = np.array([number for row in table for number in row[1:]], float)
         if not np.isfinite(flat).all():
-            bad = next(row for row in table if not np.isfinite(np.array(row[1:], float)).all())
+            bad = next(row for row in table if not np.isfinite(row[1:]).all())
             _fail(rows, int(bad[0]), element, "holds a number that is not finite")
     for element, table in (("width", rows.widths), ("border", rows.borders)):
         flat = np.array(table, float)
@@ -103,7 +104,7 @@ def _check_geometry(rows: XmlRows) -> None:
             )
 
 
-def _fail(rows: XmlRows, road: int, element: str, problem: str) -> None:
+def _fail(rows: XmlRows, road: int, element: str, problem: str) -> NoReturn:
     raise DataError(problem, file=rows.file, where=f"road {rows.roads[road][0]}, <{element}>")
 
 
@@ -197,9 +198,7 @@ def _ranks(section: Int[np.ndarray, " n"], lane: Int[np.ndarray, " n"]) -> Int[n
 def _renumber(
     rows: Iterable[tuple[float, ...]], row_of: Int[np.ndarray, " l"]
 ) -> list[tuple[float, ...]]:
-    return [
-        (float(row_of[int(row[0])]), *row[1:]) for row in rows if row_of[int(row[0])] >= 0
-    ]
+    return [(float(row_of[int(row[0])]), *row[1:]) for row in rows if row_of[int(row[0])] >= 0]
 
 
 def _furniture(

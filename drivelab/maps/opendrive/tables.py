@@ -62,7 +62,7 @@ class Records:
     def cubic(
         self, owner: Int[np.ndarray, " m"], s: Float[np.ndarray, " m"]
     ) -> Float[np.ndarray, "3 m"]:
-        """Value, first and second derivative of the cubics a + b ds + c ds^2 + d ds^3 (0 absent)."""
+        """Value, first and second derivative of the cubics a + b ds + c ds^2 + d ds^3."""
         row = self.find(owner, s)
         found = row >= 0
         if not len(self.owner):

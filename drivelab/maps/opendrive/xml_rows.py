@@ -150,9 +150,7 @@ class XmlRows:
             change = "both" if a.get("type", "none") in ("broken", "none", "botts dots") else "none"
         kerb = a.get("type") == "curb"
         place = float(a.get("sOffset", "0"))
-        self.marks.append(
-            (len(self.lanes) - 1, place, change in _TO_UP, change in _TO_DOWN, kerb)
-        )
+        self.marks.append((len(self.lanes) - 1, place, change in _TO_UP, change in _TO_DOWN, kerb))
 
     def _object(self, a: Attributes) -> None:
         self._holder = {"road": len(self.roads) - 1, **a, "corners": [], "by_road": False}
