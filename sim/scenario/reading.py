@@ -73,6 +73,9 @@ _Loader.add_implicit_resolver(
 )
 
 
+RESOLVERS = _Loader.yaml_implicit_resolvers  # first letter -> patterns of words that are no texts
+
+
 def read_document(file: FilePath) -> Document:
     """Read a file.
 

@@ -58,7 +58,7 @@ class Expect(Part, frozen=True, kw_only=True):
         Annotated[float, unit("m/s^2"), Meta(gt=0)] | None, about("hardest braking ever")
     ] = None
     min_score: Annotated[
-        dict[str, float], about("smallest score by metric name, such as {rad9: 0.5}")
+        dict[str, float], about("smallest score by metric name, such as {rad9_v2: 0.5}")
     ] = msgspec.field(default_factory=dict)
 
 
