@@ -1,4 +1,4 @@
-"""`drivelab/NativeBEV-v0`: one environment of the native world with a picture to look at."""
+"""`drivelab/NativeBEV-v0`: the native world with a picture to look at."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import ClassVar
 from drivelab.sim.envs.raster_view import RasterView
 
 from drivelab.sim.envs.native import NativeEnv
+from drivelab.sim.envs.vector import NativeVectorEnv
 from drivelab.sim.envs.views import View
 
 
@@ -27,5 +28,11 @@ class NativeBEVEnv(NativeEnv):
     ## Version history
     v0: first version.
     """
+
+    view: ClassVar[type[View]] = RasterView
+
+
+class NativeBEVVectorEnv(NativeVectorEnv):
+    """`num_envs` of `drivelab/NativeBEV-v0` side by side."""
 
     view: ClassVar[type[View]] = RasterView

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from drivelab.errors import ConfigError
 from drivelab.sim.envs.families import FAMILIES, FamilyEpisodes
+from drivelab.sim.scenario.files import load_scenario
 from drivelab.sim.world.episode import Episode
 
 EpisodeSource = Callable[[int], Episode]
@@ -17,7 +18,8 @@ def episode_source(episodes: EpisodeSource | str | Sequence[str]) -> EpisodeSour
 
     Args:
         episodes: such a function; the name of a training family or several names; or a scenario:
-            a YAML file or the name of one of the library.
+            a YAML file or the name of one of the library. A family goes before a scenario of the
+            same name.
 
     Raises:
         ConfigError: no such family; the errors of the scenario's text.
@@ -27,7 +29,7 @@ def episode_source(episodes: EpisodeSource | str | Sequence[str]) -> EpisodeSour
     if isinstance(episodes, str):
         if episodes in FAMILIES:
             return FamilyEpisodes((episodes,))
-        return _scenario(episodes)
+        return load_scenario(episodes).episode
     return FamilyEpisodes(tuple(episodes))
 
 

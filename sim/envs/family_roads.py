@@ -28,10 +28,12 @@ class Line:
     ends: Float[np.ndarray, " k"]  # distance at which each lane ends [m]
     limits: Float[np.ndarray, " k"]  # speed limit of each lane [m/s]
 
-    def pose(self, at: float, left: float = 0.0) -> Float[np.ndarray, "3"]:
-        """A pose at a distance along the line, moved to its left [m]."""
-        x, y, yaw = (float(np.interp(at, self.s, column)) for column in self.poses.T)
-        return np.array([x - left * np.sin(yaw), y + left * np.cos(yaw), yaw])
+    def pose(self, at: float) -> Float[np.ndarray, "3"]:
+        """The pose at a distance along the line, within its ends."""
+        place = min(max(at / self.s[1], 0.0), len(self.s) - 1.000001)  # vertices are evenly spaced
+        first = int(place)
+        share = place - first
+        return (1.0 - share) * self.poses[first] + share * self.poses[first + 1]
 
     def ahead(self, at: float, stop: float | None = None) -> tuple[str, ...]:
         """Lanes from the one at a distance to the one at another (or to the last)."""

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
-from drivelab.sim.envs.raster_view import RasterView
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -155,9 +154,3 @@ def _row(observations: Any, e: int) -> Any:
     if isinstance(observations, dict):
         return {name: part[e] for name, part in observations.items()}
     return observations[e]
-
-
-class NativeBEVVectorEnv(NativeVectorEnv):
-    """`num_envs` of `drivelab/NativeBEV-v0` side by side."""
-
-    view: ClassVar[type[View]] = RasterView

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from math import atan, ceil
 
 import numpy as np
-from drivelab.sim.world.roads import RoadBank
 from jaxtyping import Float
 
 from drivelab.errors import ConfigError
-from drivelab.geometry.polyline import arc_lengths, project, sample
+from drivelab.geometry.polyline import project
 from drivelab.geometry.poses import wrap_angle
 from drivelab.kernels.world import arrays as a
+from drivelab.kernels.world.lane_place import place_on_line
 from drivelab.planning import IDMParameters
 from drivelab.sim.world.episode import (
     BEHAVIOURS,
@@ -27,6 +27,7 @@ from drivelab.sim.world.episode import (
     SignalGroup,
     Walk,
 )
+from drivelab.sim.world.roads import RoadBank
 from drivelab.sim.world.state import Capacity, allocate
 from drivelab.sim.world.way import way_rows
 from drivelab.types import KINDS, LaneMap
@@ -172,13 +173,9 @@ class _Builder:
         state = self.state
         state.mode[0, slot] = a.DRIVE
         lane = self.episode.map.lanes[motion.route[0]]
-        line = lane.centreline
-        along, aside = project(line, actor.pose[:2])
-        x, y, yaw = sample(line, along)
-        left = -np.sin(yaw) * (actor.pose[0] - x) + np.cos(yaw) * (actor.pose[1] - y)
+        along, shift, length = place_on_line(lane.centreline, actor.pose[0], actor.pose[1])
         number = self.bank.lane_number(self.number, motion.route[0])
-        scale = self.bank.roads.lane_length[number] / arc_lengths(line)[-1]
-        shift = float(np.copysign(aside, left))
+        scale = self.bank.roads.lane_length[number] / length
         state.lane[0, slot], state.lane_s[0, slot] = number, along * scale
         state.lane_d[0, slot] = state.shift[0, slot] = shift
         state.shift_from[0, slot], state.shift_to[0, slot] = shift, motion.offset
