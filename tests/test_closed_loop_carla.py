@@ -102,6 +102,8 @@ def test_a_route_is_completed_near_its_goal() -> None:
     stopped = {"kind": "blocked", "step": 100}
     blocked = route_record(rollout(moving(9.0, 101), route_completion=0.6, events=[stopped]))
     assert (blocked.completion, blocked.status) == (60.0, "Failed - blocked")
+    crashed = rollout(moving(9.0, 101), route_completion=0.995, status="failed: collision")
+    assert route_record(crashed).status == "Failed - collision"
 
 
 def test_success_needs_a_clean_route() -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from closed_loop_road import LEFT, ONCOMING, RIGHT, car, moving, rollout, scene, straight_road
+from closed_loop_road import LEFT, ONCOMING, RIGHT, car, lane, moving, rollout, scene, straight_road
 
 from drivelab.kernels.comfort import comfort_signals as dense_signals
 from drivelab.metrics.closed_loop.drive import drive_of
 from drivelab.metrics.closed_loop.nuplan import NuplanClosedLoop, non_reactive
 from drivelab.metrics.closed_loop.nuplan_lanes import driven_lanes, in_one_course
+from drivelab.metrics.closed_loop.nuplan_rules import backward_travel
 from drivelab.metrics.closed_loop.road import road_under
-from drivelab.metrics.closed_loop.smoothness import comfort_signals
+from drivelab.metrics.closed_loop.smoothness import comfort_signals, smooth
 from drivelab.metrics.navsim.rules import EPDMS_V2_2
 from drivelab.metrics.navsim.subscores import comfort_filters
-from drivelab.types import PACIFICA
+from drivelab.types import PACIFICA, LaneMap
 
 
 @pytest.fixture
@@ -155,9 +156,36 @@ def test_comfort_signals_equal_the_planning_scores() -> None:
     np.testing.assert_allclose(comfort_signals(states, reach), expected, atol=2e-8)
 
 
+@pytest.mark.parametrize("count", [5, 14, 15, 24, 44, 45, 46, 151])
+def test_filters_equal_scipys(count: int) -> None:
+    from scipy.signal import savgol_filter
+
+    signal = np.random.default_rng(count).normal(size=(2, count))
+    for window, order, derivative in ((8, 2, 0), (15, 2, 1), (5, 3, 2), (7, 2, 1)):
+        expected = savgol_filter(
+            signal, min(window, count), order, deriv=derivative, delta=0.1, mode="interp"
+        )
+        ours = smooth(signal, window, order, derivative=derivative)
+        np.testing.assert_allclose(ours, expected, atol=1e-9)
+
+
 def test_hard_braking_is_uncomfortable(metric: NuplanClosedLoop) -> None:
     ego = moving(8.0, 81)
     ego[:, 5] = -4.2  # limit -4.05 m/s^2
     result = metric.score(scene(), rollout(ego))
     assert result.score == pytest.approx((5 + 5 + 4) / 16)
     assert result.events[0].detail == "lon_acceleration"
+
+
+def test_overlapping_lanes_are_told_apart_by_where_the_ego_goes() -> None:
+    # Another source's map: a lane that crosses over the right one between x = 20 and 40, listed
+    # first. The ego stays in the right lane, so it never drove in the other.
+    base = straight_road()
+    crossing = lane("x", RIGHT, 40.0, 20.0)
+    road_map = LaneMap("crossed", {"x": crossing, **base.lanes}, base.blocks)
+    drive = drive_of(scene(), rollout(moving(8.0, 81, x=25.0)))
+    road = road_under(road_map, drive.states, drive.origin)
+    path = driven_lanes(road, road.masks(drive.states, drive.ego_size))
+    assert {lanes[0] for lanes in path} == {"a-right", "b-right"}
+    backward = backward_travel(drive, road_map, path)
+    assert backward.max() == 0.0

@@ -21,7 +21,7 @@ CASES = json.loads((GOLDEN / "closed_loop" / "cases.json").read_text())
 
 def test_golden_hd_score() -> None:
     case = CASES["hugsim_hdscore"]
-    frames = case["frames(nc,dac,ttc,c)"]
+    frames = [[float(value) for value in frame] for frame in case["frames(nc,dac,ttc,c)"]]
     mean = np.mean([frame_score(*frame) for frame in frames])
     assert mean == pytest.approx(case["mean_pdms"], abs=1e-6)
     assert hd_score(frames, case["rc"]) == pytest.approx(case["hdscore"], abs=1e-6)
@@ -30,7 +30,7 @@ def test_golden_hd_score() -> None:
 @pytest.mark.parametrize("index", range(len(CASES["neuroncap"])))
 def test_golden_ncap_scores(index: int) -> None:
     case = CASES["neuroncap"][index]
-    speed, reference = case["v_impact"], case["v_ref"]
+    speed, reference = float(case["v_impact"]), float(case["v_ref"])
     # A standing car 20 m ahead is met at the impact speed; without a collision it stands aside.
     actors = {"car": car(20.0, y=RIGHT if case["collided"] else RIGHT + 5.0)}
     start = 18.0 - FRONT if case["collided"] and speed == 0.0 else 0.0

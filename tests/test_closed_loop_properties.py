@@ -196,6 +196,17 @@ def test_rows_aggregate(metric: RolloutMetric) -> None:
     assert set(metric.subscores) <= set(run)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_short_episodes_have_a_score(metric: RolloutMetric, count: int) -> None:
+    ego = moving(8.0, count)
+    plan = np.zeros((1, 8, 3))
+    plan[0, :, 0] = 4.0 * np.arange(1, 9)
+    cut = rollout(ego, expert=moving(8.0, STEPS), plans=plan, plan_steps=(0,), v_ref=8.0)
+    result = metric.score(scene(), cut)
+    assert np.isfinite(result.score)
+    assert result.events == ()
+
+
 def test_missing_inputs_are_named(metric: RolloutMetric) -> None:
     world, driven = episode(3)
     for name in metric.inputs:

@@ -15,6 +15,7 @@ Times are 10 Hz, frame 0 is the scene's current moment. `rollout.events` are map
 | red_light | light | crossed a stop line at red; the connector's id |
 | stop_sign | lane | passed a stop sign without stopping |
 | route_deviation | distance [m] | too far from the route: ends the route |
+| heading_deviation | angle [rad] | turned too far from the route |
 | blocked | | stood too long: ends the route |
 | timeout | | the route took longer than its limit: ends the route |
 | scenario_timeout | | a scenario on the way was not finished in time |
@@ -36,7 +37,7 @@ Times are 10 Hz, frame 0 is the scene's current moment. `rollout.events` are map
 | expert | (k, 3) recorded ego, rear axle, at 0, 0.1, 0.2, ... s to the recording's end |
 | v_ref | impact speed if the ego did nothing [m/s] |
 | scenario_kinds | names of the scenarios on the route |
-| status | "completed" or "failed:" and why |
+| status | "completed", "running" or "failed: " and why |
 | world | who simulated it, e.g. native |
 | time_limit | how long the episode could last [s] |
 """

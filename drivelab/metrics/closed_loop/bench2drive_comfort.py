@@ -36,8 +36,8 @@ def comfort_share(states: Float[np.ndarray, "t 11"], *, corrected: bool) -> floa
 def _at_20_hz(states: Float[np.ndarray, "t 11"]) -> Float[np.ndarray, "n 3"]:
     """Longitudinal and lateral acceleration of the rear axle and yaw rate.
 
-    CARLA reports the acceleration of the body, centripetal part included; the states of a bicycle
-    model hold none across, so it is put together from speed and yaw rate.
+    CARLA reports the acceleration of the body, centripetal part included. Not every tracker writes
+    that part into its states, so it is put together from speed and yaw rate.
     """
     sideways = states[:, StateColumn.VX] * states[:, StateColumn.YAW_RATE]
     if len(states) > 1:
@@ -64,7 +64,7 @@ def _comfortable(pieces: Float[np.ndarray, "3 c n"], *, corrected: bool) -> Bool
         ]
     )
     low, high = COMFORT_BOUNDS[:, :1, None], COMFORT_BOUNDS[:, 1:, None]
-    return ((low < signals) & (signals < high)).all((0, 2))
+    return np.asarray(((low < signals) & (signals < high)).all((0, 2)))
 
 
 def _smooth(signals: Float[np.ndarray, "c n"]) -> Float[np.ndarray, "c n"]:

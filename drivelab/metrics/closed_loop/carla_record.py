@@ -134,8 +134,10 @@ def _completion(rollout: Rollout, stops: tuple[Event, ...], infringed: bool) -> 
             f"route_completion is {share}, expected 0 to 1",
             where=f"rollout of {rollout.scene_id}, info",
         )
-    if stops:
-        return 100.0 * share, f"Failed - {stops[0].kind}"
+    told = str(rollout.info.get("status", ""))
+    if stops or told.startswith("failed"):
+        why = stops[0].kind if stops else told.removeprefix("failed").strip(": ")
+        return 100.0 * share, f"Failed - {why}"
     done = any(event["kind"] == "route_done" for event in rollout.events)
     route = rollout.route
     near = route is not None and np.hypot(*(rollout.ego[-1, :2] - route[-1, :2])) <= GOAL_REACH

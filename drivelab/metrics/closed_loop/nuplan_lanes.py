@@ -34,8 +34,8 @@ def driven_lanes(road: Road, masks: UInt8[np.ndarray, "t p"]) -> list[Lanes]:
 
 
 def _fresh(lane_map: LaneMap, under: Lanes) -> Lanes:
-    lanes = tuple(name for name in under if not lane_map.lanes[name].connector)
-    return lanes[:1] or under
+    """Lanes before connectors. In nuPlan's maps lanes do not overlap; elsewhere all are meant."""
+    return tuple(name for name in under if not lane_map.lanes[name].connector) or under
 
 
 def _decided(lane_map: LaneMap, path: list[Lanes]) -> list[Lanes]:
@@ -44,11 +44,13 @@ def _decided(lane_map: LaneMap, path: list[Lanes]) -> list[Lanes]:
         here, following = decided[step], decided[step + 1]
         if len(here) <= 1 or not following:
             continue
+        leading: Lanes = ()
         if not lane_map.lanes[following[0]].connector:
             entry = lane_map.lanes[following[0]].predecessors
-            decided[step] = tuple(name for name in here if name in entry) or here
-        elif len(following) < len(here) and set(following) <= set(here):
-            decided[step] = following
+            leading = tuple(name for name in here if name in entry)
+        if not leading and set(following) <= set(here):
+            leading = following
+        decided[step] = leading or here
     return decided
 
 

@@ -73,7 +73,12 @@ class Road:
         """Ids of the lanes and connectors under the box centre at each step, in map order."""
         rows = np.flatnonzero(self.lane)
         inside = (masks[:, rows] & CENTER) != 0
-        return [tuple(self.ids[rows[k]] for k in np.flatnonzero(step)) for step in inside]
+        changed = np.concatenate([[True], (inside[1:] != inside[:-1]).any(1)])
+        found: list[tuple[str, ...]] = []
+        for step, new in enumerate(changed):
+            names = tuple(self.ids[rows[k]] for k in np.flatnonzero(inside[step])) if new else ()
+            found.append(names if new else found[-1])
+        return found
 
     def one_lane_holds_all(self, masks: UInt8[np.ndarray, "t p"]) -> Bool[np.ndarray, " t"]:
         """Whether some lane or connector holds all four corners."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from drivelab.kernels.comfort import DECIMALS, SIGNALS
+from drivelab.kernels.comfort import DECIMALS, SIGNALS, filter_matrix
 from drivelab.metrics.closed_loop.drive import DT
 from drivelab.metrics.navsim.rules import COMFORT_BOUNDS
 from drivelab.types import StateColumn
@@ -20,7 +20,7 @@ def comfort_signals(
 
     Accelerations are taken at the box centre, `to_center` [m] ahead of the rear axle, by the
     formula of the official code. The kernel of the planning scores multiplies by a dense matrix
-    that is kept for each length; episodes have many lengths, so here they are filtered as they are.
+    that is kept for each length; episodes have many lengths, so here filters are applied sparsely.
     """
     rate, bend = states[:, StateColumn.YAW_RATE], states[:, StateColumn.YAW_ACCELERATION]
     lateral = states[:, StateColumn.AY]
@@ -49,11 +49,24 @@ def smooth(
     derivative: int = 0,
     dt: float = DT,
 ) -> Float[np.ndarray, "*batch t"]:
-    """Savitzky-Golay filter along the last axis; windows are cut to the signal's length."""
-    from scipy.signal import savgol_filter
+    """Savitzky-Golay filter along the last axis; windows are cut to the signal's length.
 
-    window = min(window, signal.shape[-1])
-    return savgol_filter(signal, window, order, deriv=derivative, delta=dt, mode="interp")
+    Away from the ends all samples have the same weights, and within a window of an end they depend
+    on that window alone: so one small matrix serves signals of every length.
+    """
+    count = signal.shape[-1]
+    if count < 3 * window:
+        return signal @ filter_matrix(count, window, order, derivative, dt)
+    weights = filter_matrix(3 * window, window, order, derivative, dt)  # [input, output]
+    edge, before = window // 2, (window - 1) // 2  # samples at an end, and before the middle one
+    windows = np.lib.stride_tricks.sliding_window_view(signal, window, -1)
+    middle = weights[window - before : 2 * window - before, window]
+    out = np.empty(signal.shape)
+    inner = windows[..., edge - before : count - edge - before, :]
+    out[..., edge : count - edge] = inner @ middle
+    out[..., :edge] = signal[..., :window] @ weights[:window, :edge]
+    out[..., count - edge :] = signal[..., count - window :] @ weights[-window:, -edge:]
+    return out
 
 
 def first_discomfort(signals: Float[np.ndarray, "6 t"]) -> dict[str, int]:
