@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from drivelab.sim.generator.map_builder import LANE_WIDTH, MapBuilder, strip
 from drivelab.sim.generator.roads import (
+    Carriageway,
     carriageway,
     lane_beside,
     reverse,
@@ -20,7 +21,7 @@ from drivelab.sim.generator.roads import (
 )
 from drivelab.sim.generator.shapes import straight, trace, turn
 from drivelab.sim.scenario.templates.parameters import count, limit, metres
-from drivelab.sim.scenario.templates.street import SHOULDER, new_map, numbered
+from drivelab.sim.scenario.templates.street import SHOULDER, VERGE, new_map, numbered
 from drivelab.sim.scenario.templates.template import Chain, RoadTemplate, TemplateKind
 from drivelab.types import AreaKind
 
@@ -48,6 +49,7 @@ class _Line:
 
     def run(self, length: float) -> None:
         """Go straight on with all lanes."""
+        self._pave(length, self.lanes)
         line = straight(np.array([self.x, 0.0, 0.0]), length)
         name = f"main{self.pieces}_"
         built = carriageway(self.builder, name, line, self.lanes, speed_limit=self.speed_limit)
@@ -85,15 +87,19 @@ class _Line:
 
         return joined
 
-    def shoulder(self, start: float, stop: float) -> None:
-        """A hard shoulder beside the present right edge between two places."""
-        line = straight(np.array([start, self.edge, 0.0]), stop - start)
-        edges = (0.0, -SHOULDER)
-        name = f"shoulder{len(self.yields)}_{self.pieces}"
-        roadside(self.builder, name, line, edges=edges, kind=AreaKind.DRIVABLE)
+    def _pave(self, length: float, lanes: int) -> None:
+        """Hard shoulder on the right of so many lanes, a margin on the left, from here on."""
+        line = straight(np.array([self.x, 0.0, 0.0]), length)
+        edge = -self.lanes * LANE_WIDTH
+        outer = -lanes * LANE_WIDTH - SHOULDER
+        for name, edges in (("shoulder", (edge, outer)), ("margin", (VERGE, 0.0))):
+            roadside(
+                self.builder, f"{name}{self.pieces}", line, edges=edges, kind=AreaKind.DRIVABLE
+            )
 
     def _taper(self, from_y: float, to_y: float) -> tuple[str, ...]:
         """The straight lanes of a taper and, last, the one that changes its place."""
+        self._pave(TAPER, self.lanes + 1)
         count = self.lanes
         line = straight(np.array([self.x, 0.0, 0.0]), TAPER)
         shapes = [lane_beside(line, -i * LANE_WIDTH) for i in range(count)]
@@ -113,6 +119,15 @@ class _Line:
         self.pieces += 1
 
 
+def _lay_ramp(line: _Line, *, length: float, on: bool, speed_limit: float) -> Carriageway:
+    """A ramp that touches the road's right edge here, with verges on both sides."""
+    name = "ramp_on" if on else "ramp_off"
+    course = _ramp_line(line.x, line.edge, length=length, on=on)
+    for side, edges in (("left", (VERGE, 0.0)), ("right", (-LANE_WIDTH, -LANE_WIDTH - VERGE))):
+        roadside(line.builder, f"{name}_{side}", course, edges=edges, kind=AreaKind.DRIVABLE)
+    return carriageway(line.builder, name, course, 1, speed_limit=speed_limit)
+
+
 def _ramp_line(x: float, y: float, *, length: float, on: bool) -> Float[np.ndarray, "n 3"]:
     """Left edge of a ramp that touches the road's right edge at (x, y)."""
     course = [(part, a * RAMP_BEND, b * RAMP_BEND) for part, a, b in RAMP]
@@ -125,8 +140,7 @@ def _ramp_line(x: float, y: float, *, length: float, on: bool) -> Float[np.ndarr
 
 def _add_on_ramp(line: _Line, *, ramp: float, speed_limit: float) -> Chain:
     """A ramp comes in from the right and is the rightmost lane from here on; returns it."""
-    course = _ramp_line(line.x, line.edge, length=ramp, on=True)
-    built = carriageway(line.builder, "ramp_on", course, 1, speed_limit=speed_limit)
+    built = _lay_ramp(line, length=ramp, on=True, speed_limit=speed_limit)
     line.chains.append(built.chains[0])
     line.lanes += 1
     return built.chains[0]
@@ -136,8 +150,7 @@ def _end_off_ramp(line: _Line, *, ramp: float, speed_limit: float) -> Chain:
     """The rightmost lane leaves as a ramp; returns its whole chain."""
     leaving = line.chains.pop()
     line.lanes -= 1
-    course = _ramp_line(line.x, line.edge, length=ramp, on=False)
-    built = carriageway(line.builder, "ramp_off", course, 1, speed_limit=speed_limit)
+    built = _lay_ramp(line, length=ramp, on=False, speed_limit=speed_limit)
     line.builder.link(leaving[-1], built.first(0))
     return (*leaving, *built.chains[0])
 
@@ -152,7 +165,6 @@ def _merge(
     line.run(accelerating)
     joined = line.drop()
     line.run(RUN_OUT)
-    line.shoulder(line.x - RUN_OUT, line.x)
     on_ramp = joined()
     return RoadTemplate(
         map=builder.build("merge"),
@@ -167,7 +179,6 @@ def _exit(
     builder = new_map()
     line = _Line(builder, lanes, limit)
     line.run(lead)
-    line.shoulder(0.0, line.x)
     line.gain()
     line.run(slowing)
     off_ramp = _end_off_ramp(line, ramp=ramp, speed_limit=ramp_limit)
@@ -197,7 +208,6 @@ def _highway(
     builder = new_map()
     line = _Line(builder, lanes, limit)
     line.run(lead)
-    line.shoulder(0.0, lead)
     line.gain()
     line.run(120.0)
     off_ramp = _end_off_ramp(line, ramp=180.0, speed_limit=RAMP_LIMIT)
@@ -206,7 +216,6 @@ def _highway(
     line.run(180.0)
     joined = line.drop()
     line.run(RUN_OUT)
-    line.shoulder(line.x - RUN_OUT, line.x)
     chains = numbered("", line.chains) | {"ramp_0": off_ramp, "ramp_1": joined()}
     if opposite:
         back = reverse(straight(np.array([0.0, MEDIAN, 0.0]), line.x))

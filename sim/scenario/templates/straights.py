@@ -14,6 +14,7 @@ from drivelab.sim.scenario.templates.street import (
     ORIGIN,
     PAVEMENT,
     SHOULDER,
+    VERGE,
     Roadside,
     across,
     lay_road,
@@ -82,7 +83,7 @@ def _two_way(*, length: float, limit: float, radius: float) -> RoadTemplate:
     built = lay_road(builder, "road", line, lanes=(1, 1), speed_limit=limit)
     sides = Roadside(builder, line, right=-LANE_WIDTH, left=LANE_WIDTH)
     for side in ("right", "left"):
-        sides.strip(side, 0.8, AreaKind.DRIVABLE, "verge")
+        sides.strip(side, VERGE, AreaKind.DRIVABLE, "verge")
     return RoadTemplate(
         map=builder.build("two_way"),
         chains=numbered("", built.forward.chains) | numbered("opposite_", built.backward.chains),

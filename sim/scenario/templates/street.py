@@ -17,6 +17,7 @@ from drivelab.types import AreaKind
 
 PAVEMENT = 2.5  # width [m]
 SHOULDER = 2.8  # width of a hard shoulder [m]
+VERGE = 1.0  # asphalt beside a lane without a shoulder [m]
 BAY_WIDTH, BAY_LENGTH = 2.3, 6.0  # of a parking bay along the road [m]
 CROSSING_WIDTH = 4.0  # of a pedestrian crossing, along the road [m]
 STEP = 1.0  # between the vertices of a pedestrian's path [m]
