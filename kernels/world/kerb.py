@@ -1,0 +1,219 @@
+"""Pedestrians before a road: where it begins, and whether anybody comes."""
+
+from __future__ import annotations
+
+from math import floor, hypot, inf
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from numba import njit
+
+from drivelab.kernels.world.arrays import ABSENT, CELL, PARKED, WALK
+from drivelab.kernels.world.free_way import way_pose
+from drivelab.kernels.world.lane_way import Lanes
+
+SPACING = 0.5  # at which the way ahead is looked at [m]
+FARTHEST = 40.0  # a road is not looked at beyond [m]
+MARGIN = 1.5  # nobody arrives for so long after the far kerb is reached [s]
+WALKING = 0.5  # crossing times count with at least this speed [m/s]
+STANDING = 0.3  # slower vehicles let people cross [m/s]
+REACH = 80.0  # vehicles farther away along the lanes are not waited for [m]
+DEPTH = 24  # lanes looked at from one vehicle
+SIDE = 0.7  # room to either side of a vehicle that is on no lane [m]
+PEDESTRIAN = 1  # index in types.KINDS
+
+
+class Ground(NamedTuple):
+    """The arrays of `Roads` that say what lies under a point."""
+
+    grid_x: Float[np.ndarray, " M"]
+    grid_y: Float[np.ndarray, " M"]
+    cells_x: Int[np.ndarray, " M"]
+    cells_y: Int[np.ndarray, " M"]
+    cell_first: Int[np.ndarray, " M"]
+    cell_row: Int[np.ndarray, " C"]
+    near_first: Int[np.ndarray, " rows+1"]
+    near_item: Int[np.ndarray, " n"]
+    near_lane: Int[np.ndarray, " n"]
+
+
+class Bodies(NamedTuple):
+    """Rows of `State`: all actors of one environment."""
+
+    mode: Int[np.ndarray, " N"]
+    kind: Int[np.ndarray, " N"]
+    x: Float[np.ndarray, " N"]
+    y: Float[np.ndarray, " N"]
+    cos: Float[np.ndarray, " N"]
+    sin: Float[np.ndarray, " N"]
+    speed: Float[np.ndarray, " N"]
+    half_length: Float[np.ndarray, " N"]
+    half_width: Float[np.ndarray, " N"]
+    lane: Int[np.ndarray, " N"]
+    lane_s: Float[np.ndarray, " N"]
+    count: int
+
+
+@njit(cache=True, inline="always")
+def ground_of(roads):  # type: ignore[no-untyped-def]
+    """The ground of `Roads`."""
+    return Ground(
+        roads.grid_x, roads.grid_y, roads.cells_x, roads.cells_y, roads.cell_first, roads.cell_row,
+        roads.near_first, roads.near_item, roads.near_lane,
+    )  # fmt: skip
+
+
+@njit(cache=True, inline="always")
+def bodies_of(state, e):  # type: ignore[no-untyped-def]
+    """The actors of one environment."""
+    return Bodies(
+        state.mode[e], state.kind[e], state.x[e], state.y[e], state.cos[e], state.sin[e],
+        state.speed[e], state.half_length[e], state.half_width[e], state.lane[e], state.lane_s[e],
+        state.count[e],
+    )  # fmt: skip
+
+
+@njit(cache=True)
+def lane_under(lanes: Lanes, ground: Ground, number: int, x: float, y: float) -> tuple[int, float]:
+    """The lane of map `number` whose strip holds a point, and how far along it; -1 = none.
+
+    Of several the one whose centreline is nearest.
+    """
+    ix = floor((x - ground.grid_x[number]) / CELL)
+    iy = floor((y - ground.grid_y[number]) / CELL)
+    if ix < 0 or iy < 0 or ix >= ground.cells_x[number] or iy >= ground.cells_y[number]:
+        return -1, 0.0
+    row = ground.cell_row[ground.cell_first[number] + iy * ground.cells_x[number] + ix]
+    found, along, best = -1, 0.0, inf
+    if row < 0:
+        return found, along
+    for i in range(ground.near_first[row], ground.near_first[row + 1]):
+        k, lane = ground.near_item[i], ground.near_lane[i]
+        ux, uy = lanes.x[k + 1] - lanes.x[k], lanes.y[k + 1] - lanes.y[k]
+        length = hypot(ux, uy)
+        dx, dy = x - lanes.x[k], y - lanes.y[k]
+        s = (dx * ux + dy * uy) / length
+        # A little beyond the ends: the outside of a bend lies between the pieces' strips.
+        if s < -SPACING or s > length + SPACING:
+            continue
+        off = abs(dy * ux - dx * uy) / length
+        if off < best and off <= 0.5 * lanes.width[lane]:
+            best, found = off, lane
+            along = (k - lanes.first[lane] + s / length) * lanes.step[lane]
+    return found, along
+
+
+@njit(cache=True)
+def kerb_ahead(
+    lanes: Lanes,
+    ground: Ground,
+    number: int,
+    way: Float[np.ndarray, "W 4"],
+    first: int,
+    count: int,
+    at: float,
+    x: float,
+    y: float,
+    reach: float,
+) -> float:
+    """Distance along the way to where the next road begins [m]; infinite within no `reach`.
+
+    Also infinite for somebody at (x, y) who is on a road already.
+    """
+    if lane_under(lanes, ground, number, x, y)[0] >= 0:
+        return inf
+    end = way[first + count - 1, 3] - at
+    ahead = SPACING
+    while ahead < min(reach, end):
+        px, py, _ = way_pose(way, first, count, at + ahead)
+        if lane_under(lanes, ground, number, px, py)[0] >= 0:
+            return ahead
+        ahead += SPACING
+    return inf
+
+
+@njit(cache=True)
+def nobody_comes(
+    lanes: Lanes,
+    ground: Ground,
+    number: int,
+    way: Float[np.ndarray, "W 4"],
+    first: int,
+    count: int,
+    at: float,
+    kerb: float,
+    walking: float,
+    n: int,
+    bodies: Bodies,
+) -> bool:
+    """Whether actor n can cross the road `kerb` metres ahead before any vehicle arrives there.
+
+    Vehicles that stand let people cross; on lanes they may come down any that follow theirs.
+    """
+    end = min(way[first + count - 1, 3] - at, kerb + FARTHEST)
+    crossed, places = np.empty(64, np.int64), np.empty(64)
+    known = 0
+    ahead = kerb
+    while ahead < end:
+        x, y, _ = way_pose(way, first, count, at + ahead)
+        lane, s = lane_under(lanes, ground, number, x, y)
+        if lane < 0:
+            break
+        if (known == 0 or crossed[known - 1] != lane) and known < 64:
+            crossed[known], places[known] = lane, s
+            known += 1
+        ahead += SPACING
+    time = ahead / max(walking, WALKING) + MARGIN
+    for j in range(bodies.count):
+        mode, speed = bodies.mode[j], abs(bodies.speed[j])
+        if j == n or mode in (ABSENT, PARKED) or bodies.kind[j] == PEDESTRIAN:
+            continue
+        if speed < STANDING:
+            continue
+        far = min(speed * time, REACH) + bodies.half_length[j]
+        if bodies.lane[j] >= 0 and mode != WALK:
+            if _arrives(lanes, bodies.lane[j], bodies.lane_s[j], far, crossed, places, known):
+                return False
+            continue
+        sign = 1.0 if bodies.speed[j] > 0.0 else -1.0
+        step = kerb
+        while step <= ahead:
+            x, y, _ = way_pose(way, first, count, at + step)
+            dx, dy = x - bodies.x[j], y - bodies.y[j]
+            along = sign * (dx * bodies.cos[j] + dy * bodies.sin[j])
+            across = abs(dy * bodies.cos[j] - dx * bodies.sin[j])
+            if 0.0 <= along <= far and across <= bodies.half_width[j] + SIDE:
+                return False
+            step += SPACING
+    return True
+
+
+@njit(cache=True)
+def _arrives(
+    lanes: Lanes,
+    lane: int,
+    s: float,
+    far: float,
+    crossed: Int[np.ndarray, " c"],
+    places: Float[np.ndarray, " c"],
+    known: int,
+) -> bool:
+    """Whether one of the places is at most `far` metres down the lanes from place s of a lane."""
+    waiting, begins = np.empty(DEPTH, np.int64), np.empty(DEPTH)
+    waiting[0], begins[0] = lane, -s
+    used, done = 1, 0
+    while done < used:
+        here, begin = waiting[done], begins[done]
+        done += 1
+        for i in range(known):
+            if crossed[i] == here and 0.0 <= begin + places[i] <= far:
+                return True
+        begin += lanes.length[here]
+        if begin > far:
+            continue
+        for k in range(lanes.successor_first[here], lanes.successor_first[here + 1]):
+            if used < DEPTH:
+                waiting[used], begins[used] = lanes.successor[k], begin
+                used += 1
+    return False

@@ -1,0 +1,188 @@
+"""Ways that behaviours build when they begin: overtaking, turning round, pulling out.
+
+All of them write vertices from row `first` of `way` on, at most WAY_ROOM, and answer with their
+number and the lane on which the way ends; the number is 0 where the map has no room for it.
+"""
+
+from __future__ import annotations
+
+from math import cos, pi, sin
+
+import numpy as np
+from jaxtyping import Float, Int
+from numba import njit
+
+from drivelab.kernels.tracker import wrapped
+from drivelab.kernels.world.free_way import finish_way, put_vertex, smooth_share
+from drivelab.kernels.world.lane_way import (
+    Lanes,
+    lane_room,
+    nearest_lane,
+    place_on_lane,
+    pose_ahead,
+)
+
+WAY_ROOM = 64
+TURN_SLACK = 2.0  # the lane back lies within the circle's diameter and so much [m]
+TURN_ANGLE = 0.8  # ... and its heading within this of the circle's end [rad]
+MERGE_SHORTEST, MERGE_SLOPE = 8.0, 3.0  # a lateral move is so long [m], and so many times its width
+PULL_REACH, PULL_ANGLE = 6.0, 1.0  # a parked car joins a lane no farther [m] and no more aslant
+PULL_SHORTEST = 12.0  # [m]
+MARGIN = 0.1  # to the end of the map [m]
+
+
+@njit(cache=True)
+def write_lanes(
+    lanes: Lanes,
+    way: Float[np.ndarray, "W 4"],
+    first: int,
+    count: int,
+    route: Int[np.ndarray, " R"],
+    at: int,
+    lane: int,
+    s: float,
+    spacing: float,
+) -> int:
+    """The lanes ahead as up to `count` vertices; ends where the map does."""
+    written = 0
+    for i in range(count):
+        x, y, yaw, there, _ = pose_ahead(lanes, route, at, lane, s, i * spacing)
+        if there < 0:
+            break
+        put_vertex(way, first + i, x, y, yaw, 0.0)
+        written += 1
+    return finish_way(way, first, written) if written > 1 else 0
+
+
+@njit(cache=True)
+def write_overtaking(
+    lanes: Lanes,
+    way: Float[np.ndarray, "W 4"],
+    first: int,
+    route: Int[np.ndarray, " R"],
+    at: int,
+    lane: int,
+    s: float,
+    shift: float,
+    offset: float,
+    swing: float,
+    length: float,
+) -> tuple[int, int]:
+    """Along the lanes: out to the left by `offset` within `swing` metres, on, and back again."""
+    total = 2.0 * swing + length
+    if lane_room(lanes, route, at, lane, s, total) < total:
+        return 0, -1
+    end = pose_ahead(lanes, route, at, lane, s, total - MARGIN)[3]
+    for i in range(WAY_ROOM):
+        along = total * i / (WAY_ROOM - 1)
+        x, y, yaw, _, _ = pose_ahead(lanes, route, at, lane, s, along)
+        share = smooth_share(along / swing) * smooth_share((total - along) / swing)
+        put_vertex(way, first + i, x, y, yaw, shift + share * offset)
+    return finish_way(way, first, WAY_ROOM), end
+
+
+@njit(cache=True)
+def write_merge(
+    lanes: Lanes,
+    way: Float[np.ndarray, "W 4"],
+    first: int,
+    count: int,
+    lane: int,
+    x: float,
+    y: float,
+    length: float,
+) -> tuple[int, int]:
+    """From beside a lane onto its centreline within `length` [m], or less where the map ends."""
+    s, shift = place_on_lane(lanes, lane, x, y)
+    nothing = np.full(1, -1, np.int32)
+    length = min(length, lane_room(lanes, nothing, 0, lane, s, length) - MARGIN)
+    if length < MERGE_SHORTEST / 2.0:
+        return 0, -1
+    end = pose_ahead(lanes, nothing, 0, lane, s, length)[3]
+    for i in range(count):
+        along = length * i / (count - 1)
+        px, py, yaw, _, _ = pose_ahead(lanes, nothing, 0, lane, s, along)
+        put_vertex(way, first + i, px, py, yaw, shift * (1.0 - smooth_share(along / length)))
+    return count, end
+
+
+@njit(cache=True)
+def write_pull_away(
+    lanes: Lanes,
+    number: int,
+    way: Float[np.ndarray, "W 4"],
+    first: int,
+    x: float,
+    y: float,
+    yaw: float,
+) -> tuple[int, int]:
+    """From a place beside a lane onto it."""
+    lane = nearest_lane(lanes, number, x, y, yaw, PULL_REACH, PULL_ANGLE)
+    if lane < 0:
+        return 0, -1
+    shift = place_on_lane(lanes, lane, x, y)[1]
+    length = max(PULL_SHORTEST, 4.0 * abs(shift))
+    count, end = write_merge(lanes, way, first, 32, lane, x, y, length)
+    return (finish_way(way, first, count), end) if count else (0, -1)
+
+
+@njit(cache=True)
+def write_u_turn(
+    lanes: Lanes,
+    number: int,
+    way: Float[np.ndarray, "W 4"],
+    first: int,
+    route: Int[np.ndarray, " R"],
+    at: int,
+    lane: int,
+    s: float,
+    shift: float,
+    braking: float,
+    radius: float,
+) -> tuple[int, int]:
+    """Ahead for `braking` [m], half a circle to the left, then onto the lane that runs back."""
+    if lane_room(lanes, route, at, lane, s, braking) < braking:
+        return 0, -1
+    x, y, yaw, _, _ = pose_ahead(lanes, route, at, lane, s, braking)
+    left = shift + radius
+    centre_x, centre_y = x - left * sin(yaw), y + left * cos(yaw)
+    end_x, end_y = centre_x - radius * sin(yaw), centre_y + radius * cos(yaw)
+    reach = 2.0 * radius + TURN_SLACK
+    back = nearest_lane(lanes, number, end_x, end_y, wrapped(yaw + pi), reach, TURN_ANGLE)
+    if back < 0:
+        return 0, -1
+    row = first
+    ahead, turn = 12, 28
+    for i in range(ahead):
+        px, py, heading, _, _ = pose_ahead(lanes, route, at, lane, s, braking * i / ahead)
+        put_vertex(way, row, px, py, heading, shift)
+        row += 1
+    for i in range(turn):
+        angle = yaw - 0.5 * pi + pi * i / (turn - 1)
+        way[row, 0], way[row, 1] = centre_x + radius * cos(angle), centre_y + radius * sin(angle)
+        row += 1
+    shift = place_on_lane(lanes, back, end_x, end_y)[1]
+    length = max(MERGE_SHORTEST, MERGE_SLOPE * abs(shift))
+    rest = WAY_ROOM - ahead - turn
+    count, end = write_merge(lanes, way, row, rest, back, end_x, end_y, length)
+    if count == 0:
+        return 0, -1
+    return finish_way(way, first, row + count - first), end
+
+
+@njit(cache=True)
+def write_reversing(
+    way: Float[np.ndarray, "W 4"], first: int, x: float, y: float, yaw: float, distance: float
+) -> int:
+    """Straight back along the axis of a pose."""
+    for i in range(2):
+        back = distance * i
+        way[first + i, 0], way[first + i, 1] = x - back * cos(yaw), y - back * sin(yaw)
+    return finish_way(way, first, 2)
+
+
+@njit(cache=True)
+def lane_speed(lanes: Lanes, lane: int, s: float) -> float:
+    """The allowed speed at a place of a lane [m/s]."""
+    a, b = lanes.first[lane], lanes.first[lane + 1]
+    return lanes.speed[min(a + int(s / lanes.step[lane]), b - 1)]
