@@ -53,9 +53,7 @@ def bearing_to(state: Float[np.ndarray, "11"], x: float, y: float) -> float:
 
 
 @njit(cache=True)
-def bumper_touches(
-    ego: Float[np.ndarray, "6"], other: Float[np.ndarray, "6"], end: float
-) -> bool:
+def bumper_touches(ego: Float[np.ndarray, "6"], other: Float[np.ndarray, "6"], end: float) -> bool:
     """Whether the front (`end` = 1) or rear (-1) edge of the ego box meets another box."""
     bumper = np.empty(6)
     reach = end * ego[4]
@@ -119,9 +117,7 @@ def at_fault_collisions(
                 # NaN boxes (absent objects) compare false and so never overlap.
                 if forgiven[n] or not boxes_overlap(ego, objects[t, n]):
                     continue
-                kind = collision_type(
-                    states[b, t], ego, objects[t, n], is_agent[n], first_speed[n]
-                )
+                kind = collision_type(states[b, t], ego, objects[t, n], is_agent[n], first_speed[n])
                 seen[b, n] |= np.uint8(1 << kind)
                 front = kind in (STOPPED_TRACK, ACTIVE_FRONT)
                 if not (front or (kind == ACTIVE_LATERAL and astray)):
