@@ -14,7 +14,9 @@ from drivelab.geometry.polyline import project
 from drivelab.geometry.poses import wrap_angle
 from drivelab.kernels.world import arrays as a
 from drivelab.kernels.world.lane_place import place_on_line
+from drivelab.kernels.world.script_ways import WAY_ROOM
 from drivelab.planning import IDMParameters
+from drivelab.sim.world.behaviours import check_behaviours, way_driver
 from drivelab.sim.world.episode import (
     BEHAVIOURS,
     ActorSpec,
@@ -33,7 +35,6 @@ from drivelab.sim.world.way import way_rows
 from drivelab.types import KINDS, LaneMap
 
 DT = 0.1  # one step of the world [s]
-U_TURN_ROOM = 64  # vertices kept free per behaviour that makes its own way
 ROUTE_ROOM = 8
 
 
@@ -127,11 +128,15 @@ class _Builder:
 
     def actor(self, slot: int, actor: ActorSpec) -> None:
         """One of the others."""
+        check_behaviours(actor)
         state = self.state
         self._body(slot, center=actor.pose, size=actor.size, kind=actor.kind, speed=actor.speed)
         length = actor.size[0]
         state.wheel_base[0, slot] = 0.6 * length
         state.rear[0, slot] = 0.3 * length
+        # What holds when a behaviour puts it on a way or, from there, onto a lane.
+        state.driver[0, slot] = driver_row(way_driver(actor.kind))
+        state.obeys[0, slot] = a.LIGHTS | a.SIGNS | a.YIELDS | a.CHANGES
         motion = actor.motion
         match motion:
             case Parked():
@@ -292,7 +297,7 @@ def _capacity(episode: Episode, groups: Sequence[SignalGroup], frames: int) -> C
         replays = replays or isinstance(motion, Replay)
         behaviours = max(behaviours, len(actor.behaviours))
         for behaviour in actor.behaviours:
-            way += U_TURN_ROOM if behaviour.path is None else len(behaviour.path)
+            way += WAY_ROOM if behaviour.path is None else len(behaviour.path)
     logged = replays or episode.light_log is not None
     return Capacity(
         actors=len(episode.actors) + 1,
