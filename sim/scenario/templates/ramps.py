@@ -100,12 +100,14 @@ class _Line:
     def _taper(self, from_y: float, to_y: float) -> tuple[str, ...]:
         """The straight lanes of a taper and, last, the one that changes its place."""
         self._pave(TAPER, self.lanes + 1)
+        whole = straight(np.array([self.x, 0.0, 0.0]), TAPER)
+        edges = (0.0, -(self.lanes + 1) * LANE_WIDTH)
+        name = f"taper{self.pieces}"
+        roadside(self.builder, name, whole, edges=edges, kind=AreaKind.INTERSECTION)
         count = self.lanes
-        line = straight(np.array([self.x, 0.0, 0.0]), TAPER)
-        shapes = [lane_beside(line, -i * LANE_WIDTH) for i in range(count)]
+        shapes = [lane_beside(whole, -i * LANE_WIDTH) for i in range(count)]
         start, end = np.array([self.x, from_y, 0.0]), np.array([self.x + TAPER, to_y, 0.0])
         shapes.append(strip(turn(start, end, spacing=2.0)))
-        name = f"taper{self.pieces}"
         self.pieces += 1
         return self.builder.block(
             name, shapes, speed_limit=self.speed_limit, intersection=name, turn="straight"

@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from drivelab.sim.generator.junctions import ArmEnd
 from drivelab.sim.generator.map_builder import LANE_WIDTH, MapBuilder, boundary, strip
-from drivelab.sim.generator.roads import Road, lane_beside, link_chain, reverse
+from drivelab.sim.generator.roads import Road, lane_beside, link_chain, reverse, roadside
 from drivelab.sim.generator.shapes import straight
 from drivelab.sim.scenario.templates.parameters import choice, count, limit, metres
 from drivelab.sim.scenario.templates.ring import Ring
@@ -40,6 +40,8 @@ def _crosswalk(
     after = _stretch(builder, "b", lead + ZEBRA_PIECE, behind, (lanes, opposite), limit)
     lit = control == "lights"
     line = straight(np.array([lead, 0.0, 0.0]), ZEBRA_PIECE)
+    edges = (opposite * LANE_WIDTH, -lanes * LANE_WIDTH)
+    roadside(builder, "zebra_ground", line, edges=edges, kind=AreaKind.INTERSECTION)
     over = [_over(builder, "zf", line, lanes, limit, lit)]
     ahead = _joined(builder, before.forward.chains, over[0], after.forward.chains)
     back: list[Chain] = []
