@@ -102,6 +102,7 @@ class Roads(NamedTuple):
     ]  # allowed by limit and bends, approached at comfortable braking [m/s]
     # the border of the drivable area, inside to the left of each segment
     border: Float[np.ndarray, "B 4"]  # from (x, y) to (x, y)
+    map_border: Int[np.ndarray, " M+1"]  # those of map m are map_border[m]:map_border[m + 1]
     # road segments as they are observed
     segment: Float32[np.ndarray, "S 7"]
     # grid: cell of (x, y) in map m is cell_first[m] + iy * cells_x[m] + ix; the value in `cell_row`
@@ -119,7 +120,9 @@ class Roads(NamedTuple):
     near_first: Int[np.ndarray, " rows+1"]  # lane pieces (vertex numbers) within reach of the cell
     near_item: Int[np.ndarray, " n"]
     near_lane: Int[np.ndarray, " n"]  # the lane of each
-    view_item: Int[np.ndarray, "rows V"]  # int32: the V road segments nearest to the cell, -1 = no more
+    view_item: Int[
+        np.ndarray, "rows V"
+    ]  # int32: the V road segments nearest to the cell, -1 = no more
 
 
 class State(NamedTuple):

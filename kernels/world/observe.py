@@ -7,7 +7,7 @@ in [-1, 1]:
 | floats | content |
 |---|---|
 | 0-6 | speed, acceleration, steering, length, width, x and y of the point of its way to come |
-| 7 (N - 1) | partners by slot, itself left out: x, y, cos, sin of the heading, speed, length, width |
+| 7 (N - 1) | partners by slot, itself left out: x, y, cos, sin, speed, length, width |
 | 7 V | road segments, nearest first: middle x, y, half length, cos, sin, width, type |
 
 Rows of partners and segments farther than RADIUS, or not there, are 0. The type is 0 for a lane's
@@ -32,7 +32,7 @@ EGO_FLOATS, PARTNER_FLOATS, SEGMENT_FLOATS = 7, 7, 7
 SPEED, ACCELERATION, STEERING = 30.0, 10.0, 1.0  # [m/s], [m/s^2], [rad]
 LENGTH, WIDTH, HALF, LANE_WIDTH, TYPE = 10.0, 3.0, 4.0, 8.0, 2.0
 
-# (name, first float within its block, unit, lowest, highest): blocks repeat as the table above says
+# (column, what it is divided by, unit) of the three blocks
 EGO_COLUMNS = (
     ("speed", SPEED, "m/s"),
     ("acceleration", ACCELERATION, "m/s^2"),
@@ -79,7 +79,7 @@ def observe_agents(
     """
     cell_row, view, segment = roads.cell_row, roads.view_item, roads.segment
     modes, x, y, cos, sin = state.mode, state.x, state.y, state.cos, state.sin
-    speed, acceleration, steering = state.speed, state.acceleration, state.steering
+    acceleration, steering = state.acceleration, state.steering
     way, way_first, way_count, way_at = state.way, state.way_first, state.way_count, state.way_at
     slots = modes.shape[1]
     # single precision throughout: coordinates are relative to the map's origin
@@ -110,23 +110,23 @@ def observe_agents(
                 x[e, me], y[e, me], cos[e, me], sin[e, me],
             )  # fmt: skip
             partners = row[EGO_FLOATS:first_segment].reshape(slots - 1, PARTNER_FLOATS)
-            k = np.uint64(0)
+            at = np.uint64(0)
             for n in range(slots):
                 if n == me:
                     continue
                 dx, dy = others[n, 0] - px, others[n, 1] - py
                 if dx * dx + dy * dy <= near:  # false where nobody is: NaN
-                    partners[k, 0] = (dx * c + dy * s) * seen
-                    partners[k, 1] = (dy * c - dx * s) * seen
-                    partners[k, 2] = others[n, 2] * c + others[n, 3] * s
-                    partners[k, 3] = others[n, 3] * c - others[n, 2] * s
-                    partners[k, 4] = others[n, 4]
-                    partners[k, 5] = others[n, 5]
-                    partners[k, 6] = others[n, 6]
+                    partners[at, 0] = (dx * c + dy * s) * seen
+                    partners[at, 1] = (dy * c - dx * s) * seen
+                    partners[at, 2] = others[n, 2] * c + others[n, 3] * s
+                    partners[at, 3] = others[n, 3] * c - others[n, 2] * s
+                    partners[at, 4] = others[n, 4]
+                    partners[at, 5] = others[n, 5]
+                    partners[at, 6] = others[n, 6]
                 else:
                     for q in range(PARTNER_FLOATS):
-                        partners[k, q] = zero
-                k += np.uint64(1)
+                        partners[at, q] = zero
+                at += np.uint64(1)
             at_x, at_y = (x[e, me] - grid_x) / CELL, (y[e, me] - grid_y) / CELL
             cell = -1
             if 0.0 <= at_x < nx and 0.0 <= at_y < ny:

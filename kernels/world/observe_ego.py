@@ -1,5 +1,6 @@
-"""What the driver in slot 0 sees, as one row of floats; `EGO_LAYOUT` says where its parts
-stand, `EGO_COLUMNS` what they hold.
+"""What the driver in slot 0 sees, as one row of floats.
+
+`EGO_LAYOUT` says where the parts of the row stand, `EGO_COLUMNS` what they hold.
 
 Frame: the ego's rear axle (x forward, y left). Everything is divided by its scale, so that usual
 values lie in [-1, 1]; none leaves [-4, 4]. Rows of what is not there are 0. What lies on the route
@@ -264,7 +265,7 @@ def _see_way(
     s: float,
     row: Float32[np.ndarray, " F"],
 ) -> None:
-    """Points POINT_STEP, 2 POINT_STEP, ... ahead on the way; beyond its end the last one repeats."""
+    """Points POINT_STEP, 2 POINT_STEP, ... ahead on the way; the last one repeats."""
     at = _WAY
     if count < 2:
         row[at : at + POINTS * POINT_FLOATS] = 0.0

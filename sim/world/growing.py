@@ -26,6 +26,7 @@ NUMBERS = {
 # Fields that say where the rows of a list begin, and the list.
 STARTS = {
     "lane_first": "x",
+    "map_border": "border",
     "successor_first": "successor",
     "predecessor_first": "predecessor",
     "conflict_first": "conflict_lane",

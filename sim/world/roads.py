@@ -111,6 +111,7 @@ def _geometry(lane_map: LaneMap) -> RoadTables:
         lane_map=np.zeros(count, np.int32),
         conflict_rank=np.zeros(len(arrays["conflict_lane"]), np.int8),
         border=borders,
+        map_border=np.array([0, len(borders)], np.int32),
         segment=segment,
     )
     return RoadTables(roads, origin, tuple(numbers), numbers, {}, (), drivable)
