@@ -35,10 +35,16 @@ WHERE_FROM = (
 
 
 class RealLogsSource:
-    """`SceneSource` over `root/av2/LOG/` and `root/nuscenes_mini/scene-*.json.gz`."""
+    """`SceneSource` over `root/av2/LOG/` and `root/nuscenes_mini/scene-*.json.gz`.
 
-    def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
+    Args:
+        root: holds the two folders.
+        shape: length and spacing of the windows, in frames of 0.1 s; those of the bench `reallogs`
+            when not given.
+    """
+
+    def __init__(self, root: str | Path, shape: WindowShape = SHAPE) -> None:
+        self.root, self.shape = Path(root), shape
         self._windows: dict[str, tuple[str, int]] | None = None  # scene id -> log, first frame
         self._open: tuple[str, Recording] | None = None
         self.label, self.data = _label(bool(self.av2_logs()), bool(self.nuscenes_logs()))
@@ -77,7 +83,7 @@ class RealLogsSource:
         log, start = index[scene_id]
         if self._open is None or self._open[0] != log:
             self._open = (log, self._read(log))
-        return cut_scene(self._open[1], start, SHAPE)
+        return cut_scene(self._open[1], start, self.shape)
 
     def provenance(self) -> Mapping[str, str]:
         """SHA-256 of every file a scene is read from, by its path below the root."""
@@ -97,7 +103,7 @@ class RealLogsSource:
                 self._add(name, f"{NUSCENES_FOLDER}/{file.name}", times, log.dt)
         if not self._windows:
             raise DataError(
-                f"no window of {SHAPE.frames} frames; looked for {AV2_FOLDER}/LOG/{av2.ANNOTATIONS}"
+                f"no window of {self.shape.frames} frames; looked for {AV2_FOLDER}/LOG/{av2.ANNOTATIONS}"
                 f" and {NUSCENES_FOLDER}/scene-*{SUFFIX}. {WHERE_FROM}",
                 file=self.root,
             )
@@ -105,8 +111,9 @@ class RealLogsSource:
 
     def _add(self, name: str, path: str, times: np.ndarray, dt: float) -> None:
         assert self._windows is not None
-        for start in window_starts(times, dt, SHAPE, name):
-            self._windows[scene_id(name, int(times[start + SHAPE.history]))] = (path, start)
+        for start in window_starts(times, dt, self.shape, name):
+            now = int(times[start + self.shape.history])
+            self._windows[scene_id(name, now)] = (path, start)
 
     def _read(self, log: str) -> Recording:
         path = self.root / log

@@ -12,6 +12,7 @@ DT = 0.1  # [s]
 # Columns of State.script_when
 TIME, GAP, TTC, EGO_PAST, EGO_X, EGO_Y, EGO_RADIUS, AFTER = range(8)
 SLACK = 1e-9  # of comparisons with times and distances
+ROOM = 3.0  # the discs of a time to collision count as touching so far apart [m]
 
 
 @njit(cache=True)
@@ -109,7 +110,7 @@ def trigger_holds(  # type: ignore[no-untyped-def]
     if not isnan(when[TTC]):
         closing_x = speed[n] * cos[n] - speed[0] * cos[0]
         closing_y = speed[n] * sin[n] - speed[0] * sin[0]
-        radii = half_length[n] + half_length[0]
+        radii = half_length[n] + half_length[0] + ROOM
         if disc_collision_time(dx, dy, closing_x, closing_y, radii) >= when[TTC]:
             return False
     if not isnan(when[GAP]):
