@@ -7,7 +7,8 @@
 | shoulder, stop | drivable, unless a kerb separates it from every lane with traffic |
 | all others (none, border, median, ...) | no area |
 
-A junction is the union of its lanes and drivable shoulders, with the ground they enclose.
+A junction is the union of its lanes with traffic and all that is paved beside them (shoulders and
+parking lanes too), with the ground they enclose.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ def lane_areas(network: RoadNetwork, furniture: Furniture, stations: Stations) -
     """Car parks, walkways and drivable shoulders, one area a lane; ids are the lanes'."""
     paved = paved_lanes(network, furniture)
     kinds = {}
+    road = network.lane_road.tolist()
     for row, kind in enumerate(network.lane_type):
+        if network.junctions[road[row]] and kind in _JOINED:
+            continue  # part of the intersection
         if kind == "parking":
             kinds[row] = AreaKind.CARPARK
         elif kind == "sidewalk":
@@ -89,7 +93,7 @@ def junction_areas(
     rows = [
         row
         for row, kind in enumerate(network.lane_type)
-        if network.junctions[road[row]] and (kind in DRIVEN or kind == CYCLED or paved[row])
+        if network.junctions[road[row]] and paved[row]
     ]
     if not rows:
         return {}

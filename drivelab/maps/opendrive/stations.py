@@ -15,7 +15,7 @@ CHORD_ERROR = 0.02  # between a boundary and its polyline [m]
 SPACING = 2.0  # of centreline vertices at most [m]
 BOUNDARY_SPACING = 40.0  # of boundary vertices at most, on straight roads [m]
 _SAME = 0.01  # break points nearer than this to another are one [m]
-_MARGIN = 0.1  # how far inside a piece its bends are measured, as a share of it
+_MARGIN = 1e-3  # how far inside a piece its bends are measured, as a share of it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +93,7 @@ def _bends(
             reach[filled] = np.maximum(reach[filled], widest)
             second[filled] = np.maximum(second[filled], edges.bend)
         bend = np.maximum(bend, curvature * (1.0 + curvature * reach) + second)
-    return 1.25 * bend  # spirals reach a little further at their very ends
+    return 1.25 * bend  # the change of curvature bends edges a little more
 
 
 def _divide(

@@ -50,7 +50,7 @@ def build_tables(rows: XmlRows) -> tuple[RoadNetwork, Furniture]:
 
 def _check(rows: XmlRows) -> None:
     pieces = [(g[0], *(v for v in g[1:] if not isinstance(v, str))) for g in rows.geometry]
-    tables: tuple[tuple[str, Sequence[tuple[float, ...]]], ...] = (
+    tables: tuple[tuple[str, Sequence[tuple[int | float, ...]]], ...] = (
         ("geometry", pieces),
         ("laneOffset", rows.offsets),
         ("elevation", rows.elevations),
@@ -172,7 +172,7 @@ def _network(
     )
 
 
-def _piece(piece: list[Any]) -> tuple[float, ...]:
+def _piece(piece: list[Any]) -> tuple[int | float, ...]:
     """Geometry as (road, s, x, y, heading, length, shape, p0..p7, p unit per unit of curve)."""
     road, s, x, y, heading, length, name, *found = piece
     shape = _SHAPES[name]
@@ -196,8 +196,8 @@ def _ranks(section: Int[np.ndarray, " n"], lane: Int[np.ndarray, " n"]) -> Int[n
 
 
 def _renumber(
-    rows: Iterable[tuple[float, ...]], row_of: Int[np.ndarray, " l"]
-) -> list[tuple[float, ...]]:
+    rows: Iterable[tuple[int | float, ...]], row_of: Int[np.ndarray, " l"]
+) -> list[tuple[int | float, ...]]:
     return [(float(row_of[int(row[0])]), *row[1:]) for row in rows if row_of[int(row[0])] >= 0]
 
 

@@ -35,7 +35,7 @@ class Records:
     span: float  # more than any s: owner * span + s is a sort key
 
     @classmethod
-    def build(cls, rows: list[tuple[float, ...]], columns: int) -> Records:
+    def build(cls, rows: list[tuple[int | float, ...]], columns: int) -> Records:
         """Rows of (owner, s, *values), in any order; equal places keep their order."""
         table = np.array(rows, float).reshape(-1, columns + 2)
         owner = table[:, 0].astype(np.int64)

@@ -28,14 +28,14 @@ class XmlRows:
             "successor": {},
         }
         self.geometry: list[list[Any]] = []  # road, s, x, y, heading, length, shape, parameters
-        self.offsets: list[tuple[float, ...]] = []
-        self.elevations: list[tuple[float, ...]] = []
-        self.road_speeds: list[tuple[float, ...]] = []
+        self.offsets: list[tuple[int | float, ...]] = []
+        self.elevations: list[tuple[int | float, ...]] = []
+        self.road_speeds: list[tuple[int | float, ...]] = []
         self.sections: list[tuple[int, float]] = []  # road, s
         self.lanes: list[list[Any]] = []  # section, id, type, predecessor, successor
-        self.widths: list[tuple[float, ...]] = []
-        self.borders: list[tuple[float, ...]] = []
-        self.lane_speeds: list[tuple[float, ...]] = []
+        self.widths: list[tuple[int | float, ...]] = []
+        self.borders: list[tuple[int | float, ...]] = []
+        self.lane_speeds: list[tuple[int | float, ...]] = []
         self.marks: list[tuple[int, float, bool, bool, bool]] = []  # lane, s, up, down, kerb
         self.objects: list[dict[str, Any]] = []
         self.signals: list[dict[str, Any]] = []
@@ -111,7 +111,7 @@ class XmlRows:
         if name == "paramPoly3":
             self.geometry[-1].append(float(a.get("pRange", "normalized") == "arcLength"))
 
-    def _cubic(self, rows: list[tuple[float, ...]], owner: int, s: float, a: Attributes) -> None:
+    def _cubic(self, rows: list[tuple[int | float, ...]], owner: int, s: float, a: Attributes) -> None:
         rows.append((owner, s, float(a["a"]), float(a["b"]), float(a["c"]), float(a["d"])))
 
     def _offset(self, a: Attributes) -> None:
