@@ -18,6 +18,9 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
+from numba import njit, types
+
+from drivelab.kernels.world.records import Record, define_record, struct_builder
 
 CELL = 5.0  # width of a grid cell [m]
 BORDER_REACH = 24.0  # a cell lists the border segments so near to its centre [m]
@@ -63,7 +66,7 @@ WAITING, RUNNING, DONE, IMPOSSIBLE = range(4)
 VALUES = 6  # numbers a behaviour takes
 
 
-class Roads(NamedTuple):
+class RoadsFields(NamedTuple):
     """Lanes, borders and grids of a bank of maps; shared by all environments, never written."""
 
     # lanes
@@ -125,7 +128,7 @@ class Roads(NamedTuple):
     ]  # int32: the V road segments nearest to the cell, -1 = no more
 
 
-class State(NamedTuple):
+class StateFields(NamedTuple):
     """Everything that changes, preallocated; float64 unless said otherwise."""
 
     # environments
@@ -214,3 +217,37 @@ class State(NamedTuple):
     border_gap: Float[
         np.ndarray, "E N"
     ]  # signed distance of the box to the border, > 0 inside, at most 10 m
+
+
+class RoadsType(types.StructRef):
+    """Compiled type of `Roads`."""
+
+
+class StateType(types.StructRef):
+    """Compiled type of `State`."""
+
+
+class Roads(Record, RoadsFields):
+    """The tables of `RoadsFields`; compiled functions take them by reference."""
+
+
+class State(Record, StateFields):
+    """The arrays of `StateFields`; compiled functions take them by reference."""
+
+
+_build_roads = struct_builder(RoadsType, Roads._fields)
+_build_state = struct_builder(StateType, State._fields)
+
+
+@njit(cache=True)
+def _native_roads(fields):  # type: ignore[no-untyped-def]
+    return _build_roads(fields)
+
+
+@njit(cache=True)
+def _native_state(fields):  # type: ignore[no-untyped-def]
+    return _build_state(fields)
+
+
+define_record(Roads, RoadsType, _native_roads)
+define_record(State, StateType, _native_state)

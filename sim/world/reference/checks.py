@@ -99,7 +99,7 @@ def points_inside(
 ) -> Bool[np.ndarray, " k"]:
     """Even-odd rule along a ray to the right."""
     ax, ay, bx, by = border.T
-    px, py = x[:, None], y[:, None]
+    py = y[:, None]
     point, item = np.nonzero((ay > py) != (by > py))
     share = (y[point] - ay[item]) / (by[item] - ay[item])
     right = x[point] < ax[item] + share * (bx[item] - ax[item])

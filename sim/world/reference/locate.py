@@ -67,14 +67,13 @@ def _lanes_under(
     facing = (d[0] * cos[actor] + d[1] * sin[actor]) / np.sqrt(squared)
     cost = np.where(under, distance + TURN_COST * (1.0 - facing), np.inf)
     order = np.lexsort((np.arange(len(cost)), cost, actor))
-    best = order[np.searchsorted(actor[order], np.arange(len(x)))] if len(order) else order
     found = np.zeros(len(x), bool)
     found[actor[under]] = True
     along_me = np.zeros(len(x), bool)
     along_me[actor[under & (facing > AGAINST)]] = True
     out_lane = np.full(len(x), -1)
     along, aside = np.zeros(len(x)), np.zeros(len(x))
-    best = best[found]
+    best = order[np.searchsorted(actor[order], np.flatnonzero(found))]
     out_lane[found] = lane[best]
     along[found] = (vertex[best] - roads.lane_first[lane[best]] + t[best]) * roads.lane_step[
         lane[best]
