@@ -1,0 +1,293 @@
+"""Where drivers have to stop: lights, signs, other drivers' right of way, exits that are blocked.
+
+A driver decides before the line of a connector and passes it without another stop. It waits while
+somebody else's passage of a place where the two ways meet would fall too close to its own, unless
+the other one has to wait for it. Who stands for long gets its turn: the longer one has stood, then
+the lower slot.
+"""
+
+from __future__ import annotations
+
+from math import inf, sqrt
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from numba import njit
+
+from drivelab.kernels.world.arrays import (
+    ABSENT,
+    DRIVE,
+    EMERGENCY,
+    GREEN,
+    LIGHTS,
+    SIGNS,
+    STOP_SIGN_AHEAD,
+    YIELDS,
+)
+from drivelab.kernels.world.traffic import (
+    BY_END,
+    BY_EXIT,
+    BY_LIGHT,
+    BY_OTHERS,
+    BY_SIGN,
+    COUNT,
+    END,
+    GAP,
+    HALF_LENGTH,
+    JOINS,
+    LEAD_SPEED,
+    LINE,
+    MODE,
+    OBEYS,
+    OPEN,
+    PACE,
+    ROOM,
+    SPEED,
+    STOPPED_AT,
+    VANISH,
+    WAITED,
+    WHY,
+    Course,
+    Graph,
+    Traffic,
+    inner,
+)
+
+DT = 0.1  # [s]
+FIRM_BRAKING = 4.0  # who would have to brake harder goes on [m/s^2]
+CALM_BRAKING = 2.0  # a line is looked at from where this would do [m/s^2]
+LINE_ROOM = 10.0  # ... and so much earlier, and a second more at the present speed [m]
+INSIDE = 0.5  # whose front is so far past a line has entered the junction [m]
+STOPPED = 0.1  # slower than this is standing [m/s]
+NEAR_LINE = 10.0  # the time waited counts no farther from a line than this [m]
+SLOW = 1.0  # slower than this is as good as standing [m/s]
+SIGN_ROOM = 4.0  # a stop so near before a sign's line counts [m]
+PATIENCE = 4.0  # after so long everybody gets its turn [s]
+BEFORE, AFTER = 1.3, 0.7  # time kept free before and after another one's passage [s]
+RESTART, LATE = 1.2, 0.7  # how briskly I, and how slowly others may, speed up [m/s^2]
+MERGE_TIME = 1.0  # ... and so much more before one that I merge in front of [s]
+SLOWEST_TOP = 3.0  # speed at which a connector is passed at least [m/s]
+CREEP = 2.0  # an exit is blocked by what is slower than this [m/s]
+EXIT_ROOM = 2.0  # room wanted behind me beyond the last crossing way [m]
+
+
+class Rules(NamedTuple):
+    """Lights, signs and places where connectors meet; fields of `Roads`, and `light` of `State`."""
+
+    group: Int[np.ndarray, " L"]
+    control: Int[np.ndarray, " L"]
+    limit: Float[np.ndarray, " L"]
+    conflict_first: Int[np.ndarray, " L+1"]
+    conflict_lane: Int[np.ndarray, " c"]
+    conflict_in: Float[np.ndarray, " c"]
+    conflict_out: Float[np.ndarray, " c"]
+    other_in: Float[np.ndarray, " c"]
+    other_out: Float[np.ndarray, " c"]
+    rank: Int[np.ndarray, " c"]
+    light: Int[np.ndarray, "E G"]
+
+
+@njit(cache=True)
+def travel_time(distance: float, speed: float, top: float, gain: float) -> float:
+    """Time for a distance [m] from a speed, gaining `gain` [m/s^2] up to `top` [m/s]."""
+    if distance <= 0.0:
+        return 0.0
+    if speed >= top:
+        return distance / max(speed, 1e-3)
+    room = (top * top - speed * speed) / (2.0 * gain)
+    if distance <= room:
+        return (sqrt(speed * speed + 2.0 * gain * distance) - speed) / gain
+    return (top - speed) / gain + (distance - room) / top
+
+
+@njit(cache=True)
+def goes_first(
+    rank: int,
+    me: int,
+    other: int,
+    waited: float,
+    other_waited: float,
+    arrival: float,
+    other_arrival: float,
+    both_slow: bool,
+) -> bool:
+    """Whether I pass before the other one, both still before their lines.
+
+    Seen from the other side the answer is the opposite, so that never both go and never both wait.
+    """
+    if both_slow and max(waited, other_waited) > PATIENCE:
+        return waited > other_waited or (waited == other_waited and me < other)
+    if rank != 0:
+        return rank < 0
+    if both_slow and waited != other_waited:
+        return waited > other_waited
+    return arrival < other_arrival or (arrival == other_arrival and me < other)
+
+
+@inner
+def must_wait(
+    graph: Graph,
+    course: Course,
+    rules: Rules,
+    traffic: Traffic,
+    e: int,
+    n: int,
+    lane: int,
+    away: float,
+) -> bool:
+    """Whether driver n, its front `away` [m] before connector `lane`, has to let somebody pass."""
+    body, mark, bucket, entry = traffic.body, traffic.mark, traffic.bucket, traffic.entry
+    mask = bucket.shape[1] - 2
+    b = body[e, n]
+    speed, waited, length = b[SPEED], b[WAITED], 2.0 * b[HALF_LENGTH]
+    top = max(course.speed[course.first[lane]] * b[PACE], SLOWEST_TOP)
+    on_duty = mark[e, n, OBEYS] & EMERGENCY
+    exit_lane = -1
+    if graph.after_first[lane] < graph.after_first[lane + 1]:
+        exit_lane = graph.after[graph.after_first[lane]]
+    for k in range(rules.conflict_first[lane], rules.conflict_first[lane + 1]):
+        other_lane = rules.conflict_lane[k]
+        enter, leave, keep = -1.0, 0.0, BEFORE
+        for coming in range(2):  # those on the other connector, then those that come to it
+            key = 2 * other_lane + coming
+            i = bucket[e, key & mask]
+            while i >= 0:
+                o, here = entry[e, i, 1], traffic.place[e, i]
+                found = entry[e, i, 0] == key and o != n
+                i = entry[e, i, 2]
+                if not found:
+                    continue
+                half, other_speed = body[e, o, HALF_LENGTH], max(body[e, o, SPEED], 0.0)
+                to_out = rules.other_out[k] - here + half
+                if to_out <= 0.0:
+                    continue
+                to_in, to_line = rules.other_in[k] - here - half, -here - half
+                inside = to_line < -INSIDE
+                firm = other_speed * other_speed > 2.0 * FIRM_BRAKING * max(to_line, 0.01)
+                other_obeys = mark[e, o, OBEYS]
+                group = rules.group[other_lane]
+                if not inside and not firm and group >= 0 and rules.light[e, group] != GREEN:
+                    # It will stop, unless it is a driver that takes no notice.
+                    if mark[e, o, MODE] != DRIVE:
+                        continue
+                    if other_obeys & LIGHTS and not other_obeys & EMERGENCY:
+                        continue
+                if enter < 0.0:  # my own passage: only now that somebody is there
+                    enter = travel_time(away + rules.conflict_in[k], speed, top, RESTART)
+                    leave = travel_time(away + rules.conflict_out[k] + length, speed, top, RESTART)
+                    for j in range(
+                        graph.after_first[other_lane], graph.after_first[other_lane + 1]
+                    ):
+                        if graph.after[j] == exit_lane:  # we merge: it must not have to brake
+                            keep = BEFORE + MERGE_TIME
+                other_top = max(rules.limit[other_lane], other_speed)
+                first = travel_time(to_in, other_speed, other_top, RESTART)
+                last = travel_time(to_out, other_speed, other_top, LATE)
+                if first - keep >= leave or enter - AFTER >= last:
+                    continue
+                if inside or firm:
+                    stuck = to_in > INSIDE and other_speed < STOPPED and waited > PATIENCE
+                    if stuck:
+                        continue
+                    return True
+                if on_duty:
+                    continue
+                if other_obeys & EMERGENCY:
+                    return True
+                # Both are before their lines: the same sums on both sides decide.
+                arrival = travel_time(away + rules.conflict_in[k], speed, inf, RESTART)
+                other_arrival = travel_time(to_in, other_speed, inf, RESTART)
+                slow = speed < SLOW and other_speed < SLOW
+                other_waited = body[e, o, WAITED]
+                if not goes_first(
+                    rules.rank[k], n, o, waited, other_waited, arrival, other_arrival, slow
+                ):
+                    return True
+    return False
+
+
+@inner
+def why_stop(
+    graph: Graph,
+    course: Course,
+    rules: Rules,
+    traffic: Traffic,
+    e: int,
+    n: int,
+    away: float,
+) -> int:
+    """Why driver n, its front `away` [m] before its next connector, must not drive on; bits of WHY.
+
+    Notes a full stop at a sign in STOPPED_AT.
+    """
+    m, b = traffic.mark[e, n], traffic.body[e, n]
+    lane, before = traffic.ahead[e, n, m[LINE]], traffic.ahead[e, n, m[LINE] - 1]
+    obeys, speed, group, why = m[OBEYS], b[SPEED], rules.group[lane], 0
+    on_duty = obeys & EMERGENCY
+    if group >= 0 and obeys & LIGHTS and not on_duty and rules.light[e, group] != GREEN:
+        why = BY_LIGHT
+    signed = rules.control[before] == STOP_SIGN_AHEAD and obeys & SIGNS and not on_duty
+    if signed and m[STOPPED_AT] != before:
+        why |= BY_SIGN
+        if speed < STOPPED and away < SIGN_ROOM:
+            m[STOPPED_AT] = before
+    crosses = rules.conflict_first[lane] < rules.conflict_first[lane + 1]
+    queues = speed < STOPPED and b[GAP] < away  # who stands in a queue need not look across
+    if why != 0 or not crosses or queues or not obeys & YIELDS:
+        return why
+    if must_wait(graph, course, rules, traffic, e, n, lane, away):
+        return BY_OTHERS
+    if b[LEAD_SPEED] <= CREEP and b[GAP] > away:
+        # Would it come to stand where others cross?
+        last = 0.0
+        for k in range(rules.conflict_first[lane], rules.conflict_first[lane + 1]):
+            last = max(last, rules.conflict_out[k])
+        if b[GAP] < away + last + 2.0 * b[HALF_LENGTH] + EXIT_ROOM:
+            return BY_EXIT
+    return 0
+
+
+@inner
+def find_stops(graph: Graph, course: Course, rules: Rules, traffic: Traffic) -> None:
+    """Fill ROOM and WHY of every driver; bring WAITED and STOPPED_AT up to date.
+
+    WAITED: time that a driver has stood before a junction for others, or before the end of a lane
+    that does not lead on; that anybody else has stood at all.
+    """
+    body, mark = traffic.body, traffic.mark
+    for e in range(mark.shape[0]):
+        for n in range(mark.shape[1]):
+            m, b = mark[e, n], body[e, n]
+            b[ROOM] = inf
+            if m[MODE] != DRIVE or m[COUNT] == 0:
+                continue
+            speed, half, count, line = b[SPEED], b[HALF_LENGTH], m[COUNT], m[LINE]
+            if m[END] != OPEN and m[END] != VANISH:
+                lane = traffic.ahead[e, n, count - 1]
+                b[ROOM] = traffic.ahead_from[e, n, count - 1] + graph.length[lane] - half
+                m[WHY] = BY_END
+            if line == 0 or m[JOINS]:
+                continue
+            away = traffic.ahead_from[e, n, line] - half
+            look = speed * speed / (2.0 * CALM_BRAKING) + speed + LINE_ROOM
+            firm = speed * speed > 2.0 * FIRM_BRAKING * max(away, 0.01)
+            if -INSIDE < away < look and (not firm or speed < SLOW):
+                why = why_stop(graph, course, rules, traffic, e, n, away)
+                if why != 0 and away < b[ROOM]:
+                    b[ROOM], m[WHY] = away, why
+        for n in range(mark.shape[1]):  # only now: the others have read it
+            m, b = mark[e, n], body[e, n]
+            if m[MODE] == ABSENT:
+                continue
+            standing = abs(b[SPEED]) < STOPPED
+            if m[MODE] != DRIVE:
+                b[WAITED] = b[WAITED] + DT if standing else 0.0
+                continue
+            away = b[ROOM]
+            if m[COUNT] > 0 and m[LINE] > 0:
+                away = min(away, traffic.ahead_from[e, n, m[LINE]] - b[HALF_LENGTH])
+            if away < -INSIDE or away > NEAR_LINE or m[WHY] & BY_LIGHT:
+                b[WAITED] = 0.0
+            elif standing and m[WHY] != 0:
+                b[WAITED] += DT
