@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
 import shapely
 from jaxtyping import Float
 
-from drivelab.types.lane_map import Block, Lane, LaneMap, TrafficControl
+from drivelab.types.lane_map import Area, Block, Lane, LaneMap, TrafficControl
 
 
 def crop_map(lane_map: LaneMap, line: Float[np.ndarray, "n columns"], radius: float) -> LaneMap:
     """The lanes, blocks and areas that come within `radius` [m] of a line, as a map of its own.
 
-    What comes near stays whole, so that the window's edge cuts no lane; links to what is left out
-    are dropped. A block stays with those of its lanes that do. The order is the map's.
+    Lanes and blocks that come near stay whole; links to what is left out are dropped, and a block
+    keeps those of its lanes that stay. Areas end 2 `radius` from the line: some sources have one
+    area for a whole town. The order is the map's.
 
     Args:
         lane_map: any map; it stays as it is.
@@ -28,8 +29,6 @@ def crop_map(lane_map: LaneMap, line: Float[np.ndarray, "n columns"], radius: fl
     lanes = _near(lane_map.lanes, about, radius)
     blocks = _near(lane_map.blocks, about, radius)
     blocks |= {lane_map.lanes[name].block for name in lanes if lane_map.lanes[name].block}
-    polygons = np.array([area.polygon for area in lane_map.areas], object)
-    near = shapely.dwithin(polygons, about, radius)
     return replace(
         lane_map,
         lanes={
@@ -40,7 +39,7 @@ def crop_map(lane_map: LaneMap, line: Float[np.ndarray, "n columns"], radius: fl
             for name, block in lane_map.blocks.items()
             if name in blocks
         },
-        areas=tuple(area for area, keep in zip(lane_map.areas, near, strict=True) if keep),
+        areas=tuple(_cut_areas(lane_map.areas, about, radius)),
         control=_cut_control(lane_map.control, lanes),
         cache={},
     )
@@ -52,6 +51,21 @@ def _near(
     polygons = np.array([member.polygon for member in members.values()], object)
     names = np.array(list(members), object)
     return set(names[shapely.dwithin(polygons, about, radius)]) if len(names) else set()
+
+
+def _cut_areas(areas: tuple[Area, ...], about: shapely.Geometry, radius: float) -> Iterator[Area]:
+    window = shapely.buffer(about, 2.0 * radius)
+    for area in areas:
+        if not shapely.dwithin(area.polygon, about, radius):
+            continue
+        if shapely.covers(window, area.polygon):
+            yield area
+            continue
+        valid = area.polygon if area.polygon.is_valid else shapely.make_valid(area.polygon)
+        parts = shapely.get_parts(shapely.intersection(valid, window))
+        flat = [part for part in parts if part.geom_type == "Polygon"]
+        if flat:
+            yield replace(area, polygon=flat[0] if len(flat) == 1 else shapely.MultiPolygon(flat))
 
 
 def _kept(names: Iterable[str], known: set[str]) -> tuple[str, ...]:

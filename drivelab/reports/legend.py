@@ -23,6 +23,11 @@ _ENTRIES = (
     ("route", "route", "box"),
     ("red_light", "red light", "line"),
     ("event", "first infraction", "ring"),
+    ("ego_way", "route of the ego", "line"),
+    ("actor_way", "way of an actor", "line"),
+    ("act_way", "scripted way", "line"),
+    ("trigger", "trigger", "line"),
+    ("goal", "goal", "ring"),
 )
 
 

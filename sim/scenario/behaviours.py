@@ -21,7 +21,13 @@ from drivelab.sim.scenario.places import Place
 from drivelab.sim.scenario.problems import Misfit, Path
 from drivelab.sim.scenario.road_users import Actor
 from drivelab.sim.scenario.site import Site
-from drivelab.sim.scenario.spot import Spot, find_path, find_spot, straight_path
+from drivelab.sim.scenario.spot import (
+    Spot,
+    find_path,
+    find_spot,
+    nudge_vector,
+    straight_path,
+)
 from drivelab.sim.world.episode import BEHAVIOURS, Behaviour, Trigger
 from drivelab.types import LaneMap
 
@@ -164,5 +170,6 @@ def _path(
             (*path, "path"),
             start=spot.pose if starts_here else None,
             rounded=not turns_on_the_spot,
+            moved=nudge_vector(spot.pose, actor.nudge),
         )
     return None

@@ -16,10 +16,10 @@ from drivelab.sim.scenario.behaviours import Stage
 from drivelab.sim.scenario.cast import build_actor
 from drivelab.sim.scenario.crowd import draw_crowd
 from drivelab.sim.scenario.lights import light_faults, plan_lights
-from drivelab.sim.scenario.logs import LogPart, log_part
+from drivelab.sim.scenario.logs import LogPart, log_part, recorded_line
 from drivelab.sim.scenario.map_choice import LogMap
 from drivelab.sim.scenario.problems import Fault, Misfit, Path, ScenarioError, path_text
-from drivelab.sim.scenario.road_users import Route
+from drivelab.sim.scenario.road_users import ReplayMotion, Route
 from drivelab.sim.scenario.route import Way, find_way, way_line
 from drivelab.sim.scenario.rules import rule_faults
 from drivelab.sim.scenario.sampler import draws, plain, sample, stream
@@ -28,6 +28,7 @@ from drivelab.sim.scenario.site import Site, cropped, load_site
 from drivelab.sim.scenario.spot import Spot, find_spot
 from drivelab.sim.scenario.start_check import start_faults
 from drivelab.sim.world.episode import ActorSpec, Episode, Termination
+from drivelab.sim.world.start import DT
 from drivelab.types import PACIFICA
 
 BEYOND = 60.0  # of a route without a goal, beyond what can be driven [m]
@@ -87,24 +88,50 @@ def _set_stage(scenario: Scenario, folder: FilePath | None) -> _Set:
     if isinstance(scenario.map, LogMap):
         assert site.log is not None
         log = log_part(site.log, scenario.map.at, scenario.duration)
-    ego = find_spot(site, scenario.ego, None, ("ego",))
+        _check_length(scenario, log)
+    ego = _ego_spot(site, scenario, log)
     site = cropped(site, ego.pose)
     length = _route_length(site, scenario)
     faults = []
     try:
-        way, line = _route(site, ego, scenario.route, length)
+        way, line = _route(site, ego, scenario.route, length, log)
     except Misfit as misfit:
         if scenario.route is None:
             raise
         faults.append(misfit.fault)
-        way, line = _route(site, ego, None, length)
+        way, line = _route(site, ego, None, length, log)
     start = scenario.ego.s if scenario.ego.s is not None else 0.0
     return _Set(Stage(site, ego, start, line), way, log, tuple(faults))
 
 
+def _ego_spot(site: Site, scenario: Scenario, log: LogPart | None) -> Spot:
+    said = scenario.ego
+    if log is not None and said.lane is None and said.pose is None:
+        return Spot(log.expert.poses[0])
+    return find_spot(site, said, None, ("ego",))
+
+
+def _ego_speed(scenario: Scenario, log: LogPart | None) -> float:
+    if scenario.ego.speed is not None:
+        return scenario.ego.speed
+    return 0.0 if log is None else max(float(log.expert.velocities[0, 0]), 0.0)
+
+
+def _check_length(scenario: Scenario, log: LogPart) -> None:
+    """Replayed traffic vanishes where the log ends; that must not happen by accident."""
+    replays = any(isinstance(actor.motion, ReplayMotion) for actor in scenario.actors)
+    length = DT * (len(log.tracks.poses) - 1)
+    if replays and scenario.duration > length + DT / 2:
+        text = f"is {scenario.duration:g} s, but the log ends after {length:.1f} s"
+        raise Misfit(("duration",), text)
+
+
 def _route(
-    site: Site, ego: Spot, route: Route | None, length: float
+    site: Site, ego: Spot, route: Route | None, length: float, log: LogPart | None
 ) -> tuple[Way, Float[np.ndarray, "m 3"]]:
+    if route is not None and route.recorded:
+        assert log is not None
+        return Way((), 0.0), recorded_line(log.expert, ego.pose)
     path: Path = ("route",) if route is not None else ("ego",)
     way = find_way(site, ego, route, path, length=length, beside=ego)
     line = way_line(site.map, way)
@@ -115,7 +142,7 @@ def _route(
 def _route_length(site: Site, scenario: Scenario) -> float:
     """As far as an ego can come within the scenario's time, and a little farther [m]."""
     limits = {lane.speed_limit for lane in site.map.lanes.values() if lane.speed_limit}
-    fastest = max([scenario.ego.speed, *limits, 14.0])
+    fastest = max([scenario.ego.speed or 0.0, *limits, 14.0])
     return 1.2 * fastest * scenario.duration + BEYOND
 
 
@@ -149,7 +176,8 @@ def _populated(
             actors += build_actor(stage, actor, path, duration=concrete.duration, tracks=tracks)
         except Misfit as misfit:
             faults.append(misfit.fault)
-    box = ego_boxes(stage.ego.pose, PACIFICA)
+    vehicle = PACIFICA if made.log is None else made.log.history.vehicle
+    box = ego_boxes(stage.ego.pose, vehicle)
     faults += start_faults(stage.site.map, box, actors, owners)
     if not faults:
         try:
@@ -198,7 +226,7 @@ def _episode(
         id=f"{scenario.id}-{seed}" if seed >= 0 else scenario.id,
         map=site.map,
         ego_pose=stage.ego.pose,
-        ego_speed=concrete.ego.speed,
+        ego_speed=_ego_speed(concrete, log),
         route=made.way.lanes,
         route_line=stage.route_line,
         duration=concrete.duration,
@@ -210,6 +238,7 @@ def _episode(
         log=None if log is None else log.tracks,
         expert=None if log is None else log.expert,
         history=None if log is None else log.history,
+        vehicle=PACIFICA if log is None else log.history.vehicle,
         termination=_termination(concrete.terminate),
         goal=stage.route_line[-1, :2],
         family=scenario.family,

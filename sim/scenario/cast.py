@@ -23,7 +23,14 @@ from drivelab.sim.scenario.road_users import (
 from drivelab.sim.scenario.route import find_way
 from drivelab.sim.scenario.rules import motion_name
 from drivelab.sim.scenario.site import Site
-from drivelab.sim.scenario.spot import Spot, find_path, find_spot, straight_path
+from drivelab.sim.scenario.spot import (
+    Spot,
+    find_path,
+    find_spot,
+    nudge_vector,
+    nudged,
+    straight_path,
+)
 from drivelab.sim.world.episode import (
     TRAFFIC_DRIVER,
     ActorSpec,
@@ -103,7 +110,22 @@ def _spot(stage: Stage, actor: Actor, path: Path, tracks: tuple[str, ...]) -> Sp
         and (actor.lane is None and actor.pose is None and actor.ahead is None)
     ):
         return Spot(_crossing(stage.site, actor.motion.crossing, path)[0])
-    return find_spot(stage.site, actor, stage.ego.pose, path)
+    spot = find_spot(stage.site, actor, stage.ego.pose, path)
+    if actor.nudge is not None and spot.line is not None and motion_name(actor) == "drive":
+        return _along_lane(spot, actor, path)
+    return nudged(spot, actor.nudge)
+
+
+def _along_lane(spot: Spot, actor: Actor, path: Path) -> Spot:
+    """A driver is nudged along its lane."""
+    assert spot.line is not None
+    assert actor.nudge is not None
+    nudge = actor.nudge
+    s = spot.s + nudge.ahead
+    if not 0.0 <= s <= spot.line.length:
+        text = f"moves it to {s:.1f} m, but its lane runs from 0 to {spot.line.length:.1f} m"
+        raise Misfit((*path, "nudge"), text)
+    return Spot(spot.line.pose(s, actor.offset + nudge.left), spot.line, s)
 
 
 def _motion(
@@ -163,6 +185,7 @@ def _walk_path(
         (*path, "path"),
         start=spot.pose,
         rounded=actor.kind_name != "pedestrian",
+        moved=nudge_vector(spot.pose, actor.nudge),
     )
 
 

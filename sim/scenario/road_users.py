@@ -11,7 +11,17 @@ from msgspec import Meta
 from drivelab.sim.scenario.acts import Act, AnyAct, FreePath, as_list
 from drivelab.sim.scenario.part import Part
 from drivelab.sim.scenario.places import Place
-from drivelab.sim.scenario.units import Length, Name, Pair, Seconds, Speed, about, unit
+from drivelab.sim.scenario.units import (
+    Degrees,
+    Length,
+    Metres,
+    Name,
+    Pair,
+    Seconds,
+    Speed,
+    about,
+    unit,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +85,7 @@ KindName = Literal[
 
 
 class Route(Part, frozen=True, kw_only=True):
-    """Where to go, one of: `turn`, `goal`, `lanes`."""
+    """Where to go, one of: `turn`, `goal`, `lanes`, `recorded`."""
 
     turn: Annotated[
         str | None, about("at the next junction: left, straight, right, u_turn, or as the map says")
@@ -86,6 +96,9 @@ class Route(Part, frozen=True, kw_only=True):
     lanes: Annotated[
         tuple[int | str, ...] | None, about("lanes one after another: lane chains or lane ids")
     ] = None
+    recorded: Annotated[bool, about("where the log's ego went; for the ego on maps of logs")] = (
+        False
+    )
 
 
 class Driver(Part, frozen=True, kw_only=True):
@@ -151,6 +164,17 @@ AnyMotion = ParkedMotion | DriveMotion | WalkMotion | ReplayMotion | PolicyMotio
 MotionName = Literal["parked", "drive", "walk", "policy"]
 
 
+class Nudge(Part, frozen=True, kw_only=True):
+    """Moves an actor with its free paths; what `vary` needs to jitter a whole motion."""
+
+    ahead: Annotated[Metres, about("in the direction of `along_deg`")] = 0.0
+    left: Annotated[Metres, about("to the left of it")] = 0.0
+    heading_deg: Annotated[Degrees, about("turned to the left, on the spot")] = 0.0
+    along_deg: Annotated[
+        Degrees | None, about("direction in the map frame; the actor's own heading if left out")
+    ] = None
+
+
 class Actor(Place, frozen=True, kw_only=True):
     """One road user or obstacle."""
 
@@ -159,6 +183,7 @@ class Actor(Place, frozen=True, kw_only=True):
     model: Annotated[ModelName | None, about("says kind and size")] = None
     size: Annotated[Pair | None, about("[length, width]; by `model` if left out"), unit("m")] = None
     speed: Annotated[Speed, about("at the start")] = 0.0
+    nudge: Annotated[Nudge | None, about("moves it and its paths from where they are said")] = None
     motion: Annotated[
         MotionName | AnyMotion | None,
         about("drive for vehicles and bicycles on lanes, walk with a path, else parked"),
@@ -192,6 +217,9 @@ class Actor(Place, frozen=True, kw_only=True):
 
 
 class Ego(Place, frozen=True, kw_only=True):
-    """The vehicle under test; its place is the centre of its rear axle."""
+    """The vehicle under test; its place is the centre of its rear axle.
 
-    speed: Annotated[Speed, about("at the start")] = 0.0
+    On the map of a log, what is left out is as it was recorded.
+    """
+
+    speed: Annotated[Speed | None, about("at the start; 0 if left out")] = None

@@ -45,8 +45,8 @@ _LONGEST_GREEN = 600.0  # [s]
 def rule_faults(scenario: Scenario) -> list[Fault]:
     """All faults that can be seen without the map."""
     return [
-        *_place_faults(scenario.ego, ("ego",), ego=True),
-        *_route_faults(scenario.route, ("route",)),
+        *_place_faults(scenario.ego, ("ego",), ego=True, log=isinstance(scenario.map, LogMap)),
+        *_route_faults(scenario.route, ("route",), log=isinstance(scenario.map, LogMap)),
         *_actors_faults(scenario),
         *_time_faults(scenario),
     ]
@@ -79,7 +79,7 @@ def _actors_faults(scenario: Scenario) -> Iterator[Fault]:
 
 
 def _place_faults(
-    place: Place, path: Path, *, ego: bool = False, replay: bool = False
+    place: Place, path: Path, *, ego: bool = False, replay: bool = False, log: bool = False
 ) -> Iterator[Fault]:
     ways = [name for name in ("lane", "pose", "ahead") if getattr(place, name) is not None]
     if len(ways) > 1:
@@ -88,7 +88,7 @@ def _place_faults(
         if ways:
             yield Fault((*path, ways[0]), "a replayed track says itself where it is; leave it out")
         return
-    if not ways:
+    if not ways and not log:
         offers = "`lane` and `s`, or `pose`" + ("" if ego else ", or `ahead` and `left`")
         yield Fault(path, f"no place is given: write {offers}")
     if ego and place.ahead is not None:
@@ -102,12 +102,16 @@ def _place_faults(
         yield Fault((*path, key), "goes with a lane; a pose holds [x, y, yaw in degrees]")
 
 
-def _route_faults(route: Route | None, path: Path) -> Iterator[Fault]:
+def _route_faults(route: Route | None, path: Path, *, log: bool = False) -> Iterator[Fault]:
     if route is None:
         return
-    said = [name for name in ("turn", "goal", "lanes") if getattr(route, name) is not None]
+    keys = ("turn", "goal", "lanes", "recorded")
+    said = [name for name in keys if getattr(route, name) not in (None, False)]
     if len(said) != 1:
-        yield Fault(path, f"expected one of turn, goal, lanes; got {' and '.join(said) or 'none'}")
+        got = " and ".join(said) or "none"
+        yield Fault(path, f"expected one of {', '.join(keys)}; got {got}")
+    if route.recorded and not log:
+        yield Fault((*path, "recorded"), "only the ego on the map of a log has a recorded route")
     if route.goal is not None:
         yield from _place_faults(route.goal, (*path, "goal"))
 

@@ -14,6 +14,7 @@ from drivelab.sim.scenario.acts import PathPoint
 from drivelab.sim.scenario.lane_line import LaneLine
 from drivelab.sim.scenario.places import Place
 from drivelab.sim.scenario.problems import Misfit, Path
+from drivelab.sim.scenario.road_users import Nudge
 from drivelab.sim.scenario.site import Site
 
 PATH_STEP = 1.0  # vertices of free paths are at most so far apart [m]
@@ -56,6 +57,24 @@ def find_spot(site: Site, place: Place, ego: Float[np.ndarray, "3"] | None, path
     return Spot(compose(ego, np.array([place.ahead, place.left, turned])))
 
 
+def nudged(spot: Spot, nudge: Nudge | None) -> Spot:
+    """A spot moved by a nudge; a place beside its lane keeps the lane."""
+    if nudge is None:
+        return spot
+    x, y = nudge_vector(spot.pose, nudge)
+    moved = spot.pose + np.array([x, y, 0.0])
+    return Spot(_turned(moved, np.radians(nudge.heading_deg)), spot.line, spot.s)
+
+
+def nudge_vector(pose: Float[np.ndarray, "3"], nudge: Nudge | None) -> Float[np.ndarray, "2"]:
+    """How far a nudge moves an actor that stands at a pose, in the map frame [m]."""
+    if nudge is None:
+        return np.zeros(2)
+    along = float(pose[2]) if nudge.along_deg is None else np.radians(nudge.along_deg)
+    cos, sin = np.cos(along), np.sin(along)
+    return np.array([nudge.ahead * cos - nudge.left * sin, nudge.ahead * sin + nudge.left * cos])
+
+
 def find_path(
     site: Site,
     points: Sequence[PathPoint],
@@ -64,6 +83,7 @@ def find_path(
     *,
     start: Float[np.ndarray, "3"] | None = None,
     rounded: bool = False,
+    moved: Float[np.ndarray, "2"] | None = None,
 ) -> Float[np.ndarray, "n 3"]:
     """A free path through points, from `start` on where one is given, at most 1 m apart.
 
@@ -74,13 +94,15 @@ def find_path(
         path: of the points in the text.
         start: where the actor stands.
         rounded: cut the corners, for what cannot turn on the spot.
+        moved: added to all points but the start.
     """
     rows = [] if start is None else [start[:2]]
+    shift = np.zeros(2) if moved is None else moved
     for index, point in enumerate(points):
         if isinstance(point, Place):
-            rows.append(find_spot(site, point, ego, (*path, index)).pose[:2])
+            rows.append(find_spot(site, point, ego, (*path, index)).pose[:2] + shift)
         else:
-            rows.append(np.array(point, float))
+            rows.append(np.array(point, float) + shift)
     return free_path(np.array(rows), path, rounded=rounded)
 
 

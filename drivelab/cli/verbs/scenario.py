@@ -1,0 +1,90 @@
+"""`drivelab scenario`: check, show, run and make scenarios in YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from drivelab.errors import ConfigError, nearest_name
+
+USAGE = """usage: drivelab scenario check FILE|NAME...            every fault with its line
+       drivelab scenario show FILE|NAME [seed=0] [out=FILE.png|.svg]
+       drivelab scenario run FILE|NAME [agent=pdm_closed] [seed=0 | seeds=10] [controller=lqr]
+                             [video=FILE.mp4|false] [metric=NAME,...] [run.dir=DIR]
+       drivelab scenario sample FILE|NAME [n=5] [seed=0] [out=DIR]      concrete YAML files
+       drivelab scenario from-log SOURCE [ID] [out=FILE] [at=0] [duration=8]
+                             [traffic=replay|scripted]
+       drivelab scenario import hugsim|neuroncap FILE [out=FILE] [map=NAME]
+       drivelab scenario schema [out=FILE]                  JSON Schema for editors
+       drivelab scenario list [FAMILY]                      the library
+
+A NAME is one of the library (`scenario list`). `run` drives the scenario in closed loop, writes the
+rollout, a video and result.json, prints scores and expectations, and exits with 1 when an
+expectation is not met. `check` without a file checks the whole library. docs/scenarios.md says
+what a scenario may hold."""
+
+
+def run(words: Sequence[str]) -> int:
+    """Run the verb."""
+    actions: dict[str, Callable[[Sequence[str]], int]] = {
+        "check": _check,
+        "show": _show,
+        "run": _run,
+        "sample": _sample,
+        "from-log": _from_log,
+        "import": _import,
+        "schema": _schema,
+        "list": _list,
+    }
+    action = words[0] if words else ""
+    if action not in actions:
+        hint = nearest_name(action, actions)
+        raise ConfigError(f"scenario {action}: expected one of {', '.join(actions)}{hint}")
+    return actions[action](words[1:])
+
+
+def _check(words: Sequence[str]) -> int:
+    from drivelab.cli.scenario_texts import check
+
+    return check(words)
+
+
+def _show(words: Sequence[str]) -> int:
+    from drivelab.cli.scenario_texts import show
+
+    return show(words)
+
+
+def _run(words: Sequence[str]) -> int:
+    from drivelab.cli.scenario_run import drive_words
+
+    return drive_words(words)
+
+
+def _sample(words: Sequence[str]) -> int:
+    from drivelab.cli.scenario_texts import sample
+
+    return sample(words)
+
+
+def _from_log(words: Sequence[str]) -> int:
+    from drivelab.cli.scenario_import import from_log
+
+    return from_log(words)
+
+
+def _import(words: Sequence[str]) -> int:
+    from drivelab.cli.scenario_import import import_file
+
+    return import_file(words)
+
+
+def _schema(words: Sequence[str]) -> int:
+    from drivelab.cli.scenario_texts import schema
+
+    return schema(words)
+
+
+def _list(words: Sequence[str]) -> int:
+    from drivelab.cli.scenario_texts import list_library
+
+    return list_library(words)

@@ -1,0 +1,77 @@
+"""One scenario in closed loop: drive a seed, score it, hold it to what the scenario expects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from drivelab.errors import DataError
+from drivelab.evaluation.closed_loop import drive
+from drivelab.evaluation.metric_names import find_metric
+from drivelab.sim.scenario.expect import Verdict, judge
+from drivelab.sim.scenario.files import ScenarioFile
+from drivelab.sim.world.episode import Episode
+from drivelab.sim.world.view import base_scene
+from drivelab.types import Agent, Rollout
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScenarioDrive:
+    """One seed of a scenario, driven and judged."""
+
+    seed: int
+    episode: Episode
+    rollout: Rollout
+    scores: Mapping[str, float]
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every expectation is met."""
+        return all(verdict.passed for verdict in self.verdicts)
+
+
+def drive_scenario(
+    source: ScenarioFile,
+    agent: Agent,
+    seed: int = 0,
+    *,
+    metrics: Sequence[str] = (),
+    controller: str = "lqr",
+) -> ScenarioDrive:
+    """Drive one seed of a scenario and judge it.
+
+    Args:
+        source: the scenario.
+        agent: who drives.
+        seed: of the scenario, and of the agent's reset.
+        metrics: names of rollout metrics; those that `min_score` names are added.
+        controller: see `drivelab.evaluation.closed_loop.drive`.
+    """
+    episode = source.episode(seed)
+    rollout = drive(episode, agent, controller=controller, seed=seed)
+    expect = source.scenario.expect
+    names = dict.fromkeys((*metrics, *expect.min_score))
+    scores = rollout_scores(episode, rollout, tuple(names))
+    verdicts = judge(expect, rollout, episode.vehicle, scores)
+    return ScenarioDrive(seed, episode, rollout, scores, verdicts)
+
+
+def rollout_scores(episode: Episode, rollout: Rollout, names: Sequence[str]) -> dict[str, float]:
+    """Scores by metric; metrics that need what this rollout does not hold are left out."""
+    scene = base_scene(episode)
+    scores = {}
+    for name in names:
+        metric = find_metric(name)
+        if any(not _holds(rollout, key) for key in getattr(metric, "inputs", ())):
+            continue
+        try:
+            scores[name] = float(metric.score(scene, rollout).score)
+        except DataError:  # no such score for this episode, as NeuroNCAP without its reference
+            continue
+    return scores
+
+
+def _holds(rollout: Rollout, key: str) -> bool:
+    """Whether a rollout has what a metric asks for."""
+    return getattr(rollout, key, None) is not None or rollout.info.get(key) is not None
