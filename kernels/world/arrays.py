@@ -88,7 +88,7 @@ class RoadsFields(NamedTuple):
     predecessor_first: Int[np.ndarray, " L+1"]
     predecessor: Int[np.ndarray, " s"]
     # where the strip of a connector meets another one's: [conflict_in, conflict_out] is the piece
-    # of mine [m], [other_in, other_out] of the other's; rank > 0: I have to wait, 0: first come
+    # of mine [m], [other_in, other_out] of the other's; rank 1: I wait, -1: it waits, 0: first come
     conflict_first: Int[np.ndarray, " L+1"]
     conflict_lane: Int[np.ndarray, " c"]
     conflict_in: Float[np.ndarray, " c"]

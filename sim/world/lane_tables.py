@@ -139,7 +139,7 @@ def conflict_ranks(
     control: Int[np.ndarray, " L"],
     signalled: np.ndarray,
 ) -> Int[np.ndarray, " c"]:
-    """1 where the lane has to wait for the other one, 0 where who comes first goes first.
+    """1 where the lane waits for the other one, -1 the other way round, 0 where none has priority.
 
     In this order: who comes from a stop or yield sign waits for who does not; left turns and
     U-turns wait for oncoming traffic; without signs and signals the one from the right goes first.
@@ -155,14 +155,15 @@ def conflict_ranks(
     minor_mine, minor_other = control[mine] > 0, control[other] > 0
     oncoming = np.abs(across) > ONCOMING
     left_mine, left_other = turn[mine] > STRAIGHT_ON, turn[other] > STRAIGHT_ON
-    from_right = (across > SIDE) & ~oncoming
+    from_right, from_left = (across > SIDE) & ~oncoming, (across < -SIDE) & ~oncoming
     waits = np.zeros(len(other), np.int8)
     settled = minor_mine != minor_other
-    waits[settled & minor_mine] = 1
+    waits[settled] = np.where(minor_mine, 1, -1)[settled]
     turning = ~settled & oncoming & (left_mine != left_other)
-    waits[turning & left_mine] = 1
+    waits[turning] = np.where(left_mine, 1, -1)[turning]
     free = ~settled & ~turning & ~minor_mine & ~signalled[mine] & ~signalled[other]
     waits[free & from_right] = 1
+    waits[free & from_left] = -1
     return waits
 
 
