@@ -313,7 +313,8 @@ def test_real_maps_agree_with_shapely_and_with_plain_numpy() -> None:
     if not root:
         pytest.skip("DRIVELAB_DATA is not set")
     source = RealLogsSource(Path(root) / "real_logs")
-    for scene_id in sorted({scene.split(":")[0]: scene for scene in source.scene_ids()}.values()):
+    logs = sorted({name.rsplit("-", 1)[0]: name for name in source.scene_ids()}.values())
+    for scene_id in (logs[0], logs[len(logs) // 2], logs[-1]):
         scene = source.load(scene_id)
         lane_map = crop_map(scene.map, scene.ego.poses, 60.0)
         tables = road_tables(lane_map)
