@@ -68,6 +68,8 @@ def _run(words: list[str]) -> int:
             print(verb.USAGE)
             return 0
         code: int = verb.run(words[1:])
+    except BrokenPipeError:
+        raise
     except DrivelabError as error:
         print(f"drivelab: {error}", file=sys.stderr)
         return 2

@@ -12,9 +12,11 @@ import numpy as np
 from jaxtyping import Float
 
 from drivelab.geometry.boxes import ego_boxes
+from drivelab.geometry.polyline import with_headings
 from drivelab.sim.scenario.behaviours import Stage
 from drivelab.sim.scenario.cast import build_actor
 from drivelab.sim.scenario.crowd import draw_crowd
+from drivelab.sim.scenario.lane_search import straight_on
 from drivelab.sim.scenario.lights import light_faults, plan_lights
 from drivelab.sim.scenario.logs import LogPart, log_part, recorded_line
 from drivelab.sim.scenario.map_choice import LogMap
@@ -25,13 +27,14 @@ from drivelab.sim.scenario.rules import rule_faults
 from drivelab.sim.scenario.sampler import draws, plain, sample, stream
 from drivelab.sim.scenario.schema import Scenario, Terminate
 from drivelab.sim.scenario.site import Site, cropped, load_site
-from drivelab.sim.scenario.spot import Spot, find_spot
+from drivelab.sim.scenario.spot import Spot, find_spot, straight_path
 from drivelab.sim.scenario.start_check import start_faults
 from drivelab.sim.world.episode import ActorSpec, Episode, Termination
 from drivelab.sim.world.start import DT
 from drivelab.types import PACIFICA
 
 BEYOND = 60.0  # of a route without a goal, beyond what can be driven [m]
+UNKNOWN_BEYOND = 20.0  # of a recorded way that ends on no lane [m]
 SHORTEST_ROUTE = 5.0  # [m]
 GOAL_REACH = 1.0  # the route's line ends so near to its goal [m]
 
@@ -131,7 +134,7 @@ def _route(
 ) -> tuple[Way, Float[np.ndarray, "m 3"]]:
     if route is not None and route.recorded:
         assert log is not None
-        return Way((), 0.0), recorded_line(log.expert, ego.pose)
+        return _recorded(site, ego, log, length)
     path: Path = ("route",) if route is not None else ("ego",)
     way = find_way(site, ego, route, path, length=length, beside=ego)
     line = way_line(site.map, way)
@@ -144,6 +147,24 @@ def _route_length(site: Site, scenario: Scenario) -> float:
     limits = {lane.speed_limit for lane in site.map.lanes.values() if lane.speed_limit}
     fastest = max([scenario.ego.speed or 0.0, *limits, 14.0])
     return 1.2 * fastest * scenario.duration + BEYOND
+
+
+def _recorded(
+    site: Site, ego: Spot, log: LogPart, length: float
+) -> tuple[Way, Float[np.ndarray, "m 3"]]:
+    """The recorded ego's way, and on along the lanes beyond it; it has no lanes of its own."""
+    points = recorded_line(log.expert, ego.pose)
+    end = log.expert.poses[-1]
+    found = site.lane_at(end)
+    if found is None:
+        beyond = straight_path(end, UNKNOWN_BEYOND)
+    else:
+        lanes = straight_on(site.map, found[0], length + found[1])
+        beyond = way_line(site.map, Way(lanes, found[1]))
+    ahead = (beyond[:, :2] - points[-1]) @ np.array([np.cos(end[2]), np.sin(end[2])])
+    return Way((), 0.0), with_headings(
+        np.vstack([points, beyond[int(np.argmax(ahead > 1.0)) :, :2]])
+    )
 
 
 def _check_route(

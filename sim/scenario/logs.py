@@ -12,7 +12,6 @@ from jaxtyping import Float
 
 from drivelab.data.source import SceneSource
 from drivelab.errors import ConfigError, nearest_name
-from drivelab.geometry.polyline import with_headings
 from drivelab.sim.scenario.problems import Misfit
 from drivelab.sim.world.episode import LightLog
 from drivelab.sim.world.start import DT
@@ -21,7 +20,7 @@ from drivelab.types import EgoTrajectory, Scene, Tracks
 SOURCES = ("reallogs", "labmini")
 REALLOGS_VARIABLE = "DRIVELAB_REALLOGS_ROOT"
 DATA_VARIABLE = "DRIVELAB_DATA"
-SHORTEST_LINE = 20.0  # [m]
+RECORD_STEP = 0.5  # of points on a recorded way [m]
 _OPEN = 8  # scenes that are kept
 
 
@@ -88,20 +87,14 @@ def log_part(scene: Scene, at: float, duration: float) -> LogPart:
     )
 
 
-def recorded_line(expert: EgoTrajectory, start: Float[np.ndarray, "3"]) -> Float[np.ndarray, "m 3"]:
-    """The way of the recorded ego from a pose near its start on, at least 20 m long."""
-    points = expert.poses[:, :2]
+def recorded_line(expert: EgoTrajectory, start: Float[np.ndarray, "3"]) -> Float[np.ndarray, "k 2"]:
+    """Points of the recorded way from a pose near its start on, half a metre apart or more."""
     kept = [start[:2]]
-    for point in points:
+    for point in expert.poses[:, :2]:
         ahead = np.cos(start[2]) * (point[0] - start[0]) + np.sin(start[2]) * (point[1] - start[1])
-        if np.hypot(*(point - kept[-1])) >= 0.5 and (len(kept) > 1 or ahead > 0):
+        if np.hypot(*(point - kept[-1])) >= RECORD_STEP and (len(kept) > 1 or ahead > 0):
             kept.append(point)
-    line = np.array(kept)
-    length = float(np.hypot(*np.diff(line, axis=0).T).sum()) if len(line) > 1 else 0.0
-    yaw = float(expert.poses[-1, 2])
-    rest = max(SHORTEST_LINE - length, 1.0)
-    end = line[-1] + rest * np.array([np.cos(yaw), np.sin(yaw)])
-    return with_headings(np.vstack([line, end]))
+    return np.array(kept)
 
 
 def _tracks(

@@ -44,7 +44,7 @@ def sample(scenario: Scenario, seed: int) -> Scenario:
 
 def plain(scenario: Scenario) -> dict[str, Any]:
     """The scenario as mappings and lists; defaults are left out."""
-    data: dict[str, Any] = _lists(msgspec.to_builtins(scenario))
+    data: dict[str, Any] = _builtins(scenario)
     return data
 
 
@@ -162,10 +162,24 @@ def _index(here: list[Any], part: str, place: str) -> int:
     raise LookupError(f"`{place}` has no `{part}`{did_you_mean(part, [n for n in names if n])}")
 
 
-def _lists(value: Any) -> Any:
+def _builtins(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        config, out = value.__struct_config__, dict[str, Any]()
+        if config.tag_field is not None:
+            out[config.tag_field] = config.tag
+        for field in msgspec.structs.fields(value):
+            entry = getattr(value, field.name)
+            if field.required or (entry != field.default and not _is_empty(entry, field)):
+                out[field.encode_name] = _builtins(entry)
+        return out
     if isinstance(value, dict):
-        return {key: _lists(entry) for key, entry in value.items()}
-    return [_lists(entry) for entry in value] if isinstance(value, list | tuple) else value
+        return {key: _builtins(entry) for key, entry in value.items()}
+    return [_builtins(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def _is_empty(entry: Any, field: msgspec.structs.FieldInfo) -> bool:
+    """Whether a collection is as empty as the factory of its default makes it."""
+    return field.default_factory is not msgspec.NODEFAULT and not entry
 
 
 def _range_fault(variation: AnyVariation) -> str:

@@ -13,6 +13,7 @@ from drivelab.sim.scenario.shape import untagged
 
 _FIRST = ("type", "id", "kind", "model", "lane", "s", "offset")  # where they occur
 WIDTH = 100
+SHORT = 88  # letters of a mapping or list that stands on one line
 
 
 class _Dumper(yaml.SafeDumper):
@@ -21,6 +22,16 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         """Write everything out."""
         return True
+
+    def represent_mapping(self, tag: str, mapping: Any, flow_style: Any = None) -> yaml.MappingNode:
+        """What is short stands on one line."""
+        return super().represent_mapping(tag, mapping, flow_style=_is_short(dict(mapping)))
+
+    def represent_sequence(
+        self, tag: str, sequence: Any, flow_style: Any = None
+    ) -> yaml.SequenceNode:
+        """What is short stands on one line; longer lists have a line for each entry."""
+        return super().represent_sequence(tag, sequence, flow_style=_is_short(list(sequence)))
 
 
 def _both_resolvers() -> dict[str, list[Any]]:
@@ -45,12 +56,18 @@ def scenario_yaml(scenario: Scenario, *, header: str = "") -> str:
         data,
         Dumper=_Dumper,
         sort_keys=False,
-        default_flow_style=None,
+        default_flow_style=False,
         allow_unicode=True,
         width=WIDTH,
     )
     comment = "".join(f"# {line}\n" for line in header.splitlines())
     return comment + text
+
+
+def _is_short(value: Any) -> bool:
+    texts = value.values() if isinstance(value, dict) else value
+    sentence = any(isinstance(text, str) and " " in text for text in texts)
+    return not sentence and len(str(value)) <= SHORT
 
 
 def _ordered(value: Any) -> Any:

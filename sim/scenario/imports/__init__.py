@@ -1,0 +1,1 @@
+"""Scenarios of other simulators -> ours; what has no meaning here ends up in `notes`."""
