@@ -2,7 +2,8 @@
 
 A point stands for the lanes whose centreline is nearest to it; where several lie equally near, as
 in junctions, the way decides between them. Dijkstra's algorithm on lanes: driving a lane costs its
-length, changing to a neighbour costs `CHANGE_COST`, more where the lane is too short for it.
+length, changing to a neighbour costs `CHANGE_COST`, more where the lane is too short for it. A few
+links in CARLA's towns lead to a lane some metres aside; they cost as if that were a long way.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ SHORT_CHANGE = 2.0  # cost of each metre that a change has to be shorter [m]
 AMBIGUOUS = 0.75  # lanes this much farther than the nearest one may be meant instead [m]
 WIDE = 4.0  # the same, where no way leads through the nearest lanes [m]
 OFF_COST = 10.0  # of each metre that a lane lies farther than the nearest
+JUMP_COST = 50.0  # of each metre between a lane's end and the start of the next
+JUMP = 0.5  # gaps up to this are none [m]
 BEHIND = 2.0  # a point this far behind the one before, on one lane, is still ahead of it [m]
 LEVEL = 3.0  # lanes that differ more in height are on different levels [m]
 _KEY = "lane_graph"
@@ -39,7 +42,7 @@ class LaneGraph:
     lanes: tuple[Lane, ...]
     number: dict[str, int]
     length: list[float]
-    following: list[tuple[int, ...]]
+    following: list[tuple[tuple[int, float], ...]]  # with the cost of the gap between
     beside: list[tuple[int, ...]]
     tree: Any  # shapely.STRtree of centrelines
     lines: np.ndarray
@@ -84,13 +87,19 @@ def _build(lane_map: LaneMap) -> LaneGraph:
     number = {lane.id: k for k, lane in enumerate(lanes)}
     following, beside = [], []
     for lane in lanes:
-        following.append(tuple(number[name] for name in lane.successors if name in number))
+        after = [number[name] for name in lane.successors if name in number]
+        following.append(tuple((k, _jump(lane, lanes[k])) for k in after))
         sides = ((lane.left, lane.change_left), (lane.right, lane.change_right))
         open_sides = () if lane.connector else sides
         beside.append(tuple(number[name] for name, may in open_sides if may and name in number))
     lines = np.array([shapely.LineString(lane.centreline[:, :2]) for lane in lanes], object)
     length = [float(arc_lengths(lane.centreline)[-1]) for lane in lanes]
     return LaneGraph(lanes, number, length, following, beside, shapely.STRtree(lines), lines)
+
+
+def _jump(lane: Lane, other: Lane) -> float:
+    gap = float(np.hypot(*(other.centreline[0, :2] - lane.centreline[-1, :2])))
+    return JUMP_COST * gap if gap > JUMP else 0.0
 
 
 def places_near(
@@ -214,9 +223,10 @@ class _Search:
             self.begin[node], self.origin[node], self.parent[node] = begin, origin, parent
             yield cost, node
             rest = graph.length[lane] - begin
-            for follower in graph.following[lane]:
+            for follower, jump in graph.following[lane]:
                 if (follower, 0) not in self.begin:
-                    heapq.heappush(self.queue, (cost + rest, follower, 0, 0.0, origin, node))
+                    price = cost + rest + jump
+                    heapq.heappush(self.queue, (price, follower, 0, 0.0, origin, node))
             price = cost + CHANGE_COST + SHORT_CHANGE * max(0.0, CHANGE_LENGTH - rest)
             for other in graph.beside[lane]:
                 if (other, how) not in self.begin:
@@ -230,7 +240,7 @@ class _Search:
         at: tuple[int, int] | None = node
         while at is not None:
             lane, before = self.graph.lanes[at[0]], self.parent[at]
-            changed = before is not None and at[0] not in self.graph.following[before[0]]
+            changed = before is not None and at[0] in self.graph.beside[before[0]]
             begin = self.begin[at]
             steps.append(Step(lane.id, begin, max(leave, begin), changed))
             if before is not None:

@@ -162,16 +162,18 @@ def _row_line(
     along = (share - first) * lengths[0]
     points = sample(lanes[0].centreline, share * lengths[0])[:, :2]
     options = np.full(count, int(turn))
-    window = min(CHANGE_LENGTH, way / max(len(lanes) - 1, 1))
+    end = 0.0
     for k in range(1, len(lanes)):
-        done = np.clip((along - (k - 1) * window) / max(window, 1e-9), 0.0, 1.0)
+        begin = max(end, (row[k].start / max(lengths[k], 1e-9) - first) * lengths[0])
+        window = min(CHANGE_LENGTH, max(way - begin, 0.0) / (len(lanes) - k))
+        end = begin + window
+        done = np.clip((along - begin) / max(window, 1e-9), 0.0, 1.0)
         weight = (done * done * (3.0 - 2.0 * done))[:, None]
         beside = sample(lanes[k].centreline, share * lengths[k])[:, :2]
         points = (1.0 - weight) * points + weight * beside
         to_left = lanes[k - 1].left == lanes[k].id
         option = RoadOption.CHANGELANELEFT if to_left else RoadOption.CHANGELANERIGHT
-        begun = along >= (k - 1) * window - 1e-9
-        options[begun & (along <= k * window + 1e-9)] = option
+        options[(along >= begin - 1e-9) & (along <= end + 1e-9)] = option
     return points, options
 
 

@@ -63,6 +63,7 @@ def pack_map(found: OpenDriveMap) -> Arrays:
     }
     arrays = {"header": np.frombuffer(msgspec.msgpack.encode(header), np.uint8)}
     arrays |= {name: getattr(network, name) for name in _NUMBERS}
+    arrays["rows"] = np.array([found.rows[lane.id] for lane in lanes], np.int64)
     for name in _RECORDS:
         records: Records = getattr(network, name)
         arrays[f"{name}/owner"], arrays[f"{name}/s"] = records.owner, records.s
@@ -101,7 +102,9 @@ def unpack_map(arrays: Mapping[str, np.ndarray]) -> OpenDriveMap:
         tuple(header["yield_signs"]),
     )
     return OpenDriveMap(
-        LaneMap(header["name"], lanes, blocks, areas, control=control), _network(header, arrays)
+        LaneMap(header["name"], lanes, blocks, areas, control=control),
+        _network(header, arrays),
+        dict(zip(lanes, arrays["rows"].tolist(), strict=True)),
     )
 
 

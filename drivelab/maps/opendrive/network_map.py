@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ class OpenDriveMap:
 
     lane_map: LaneMap
     network: RoadNetwork
+    rows: Mapping[str, int]  # of the map's lanes in the network's lane table
 
     def pose(self, road: str, lane: int, s: float) -> Float[np.ndarray, "3"] | None:
         """Pose (x [m], y [m], heading [rad]) in the middle of a lane, headed as its traffic.
@@ -48,14 +50,7 @@ class OpenDriveMap:
         poses[exist] = poses_at(network, row[exist], s[exist])
         return poses, exist
 
-    def row(self, lane: str) -> int:
-        """Row of a lane of the map in the network's lane table."""
-        road, section, number = lane.rsplit("/", 2)
-        first = np.searchsorted(self.network.sections.owner, self.network.road_ids.index(road))
-        found = self.network.lane_row(np.array([first + int(section)]), np.array([int(number)]))
-        return int(found[0])
-
     def s_range(self, lane: str) -> tuple[float, float]:
         """Where along its road a lane begins and ends [m], whichever way its traffic drives."""
-        section = self.network.lane_section[self.row(lane)]
+        section = self.network.lane_section[self.rows[lane]]
         return float(self.network.sections.s[section]), float(self.network.section_end[section])

@@ -73,7 +73,8 @@ def parse_opendrive(content: bytes, name: str, *, file: str = "") -> OpenDriveMa
         {row: lane_name(network, row) for row in rows.tolist()},
         {row: place for place, row in enumerate(rows.tolist())},
     )
-    return OpenDriveMap(_lane_map(draft, stations, name), network)
+    rows_of = {draft.names[row]: row for row in rows.tolist()}
+    return OpenDriveMap(_lane_map(draft, stations, name), network, rows_of)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,6 +13,8 @@ from drivelab.maps.opendrive.lane_poses import beside, centre_poses, lane_edges
 from drivelab.maps.opendrive.stations import Stations
 from drivelab.maps.opendrive.tables import RoadNetwork
 
+_HAIR = 1e-3  # half the width that lanes without width are given [m]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LaneShapes:
@@ -65,7 +67,7 @@ def strip_polygons(
     """Polygons from the left edge of one lane to the right edge of another of the same section.
 
     Arguments are places in `shapes`. Strips that cross themselves, as inside tight bends, are
-    repaired and their largest part is kept; strips without area keep their outline.
+    repaired and their largest part is kept; strips without area become a hair of 2 mm.
     """
     count = (shapes.edge_start[1:] - shapes.edge_start[:-1])[leftmost]
     size = 2 * count + 1
@@ -86,7 +88,7 @@ def strip_polygons(
 
 
 def repaired(polygons: np.ndarray) -> np.ndarray:
-    """The largest valid part of each polygon that crosses itself; polygons without area stay."""
+    """The largest valid part of each polygon that crosses itself, its outline if it has no area."""
     broken = np.flatnonzero(~shapely.is_valid(polygons))
     for i in broken.tolist():
         parts = shapely.get_parts(shapely.make_valid(polygons[i]))
@@ -94,9 +96,11 @@ def repaired(polygons: np.ndarray) -> np.ndarray:
         flat = [part for part in parts if part.geom_type == "Polygon" and part.area > 0.0]
         if flat:
             polygons[i] = max(flat, key=lambda part: float(part.area))
+        else:
+            polygons[i] = shapely.buffer(polygons[i].exterior, _HAIR)
     return polygons
 
 
-def with_area(polygons: np.ndarray, least: float = 1e-4) -> Bool[np.ndarray, " n"]:
+def with_area(polygons: np.ndarray, least: float = 0.1) -> Bool[np.ndarray, " n"]:
     """Which polygons cover more than `least` [m^2]."""
     return np.asarray(shapely.area(polygons) > least)

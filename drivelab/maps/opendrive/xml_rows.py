@@ -111,7 +111,9 @@ class XmlRows:
         if name == "paramPoly3":
             self.geometry[-1].append(float(a.get("pRange", "normalized") == "arcLength"))
 
-    def _cubic(self, rows: list[tuple[int | float, ...]], owner: int, s: float, a: Attributes) -> None:
+    def _cubic(
+        self, rows: list[tuple[int | float, ...]], owner: int, s: float, a: Attributes
+    ) -> None:
         rows.append((owner, s, float(a["a"]), float(a["b"]), float(a["c"]), float(a["d"])))
 
     def _offset(self, a: Attributes) -> None:
