@@ -126,7 +126,7 @@ def goes_first(
 
 
 @inner
-def must_wait(
+def room_to_wait(
     graph: Graph,
     course: Course,
     rules: Rules,
@@ -135,19 +135,37 @@ def must_wait(
     n: int,
     lane: int,
     away: float,
-) -> bool:
-    """Whether driver n, its front `away` [m] before connector `lane`, has to let somebody pass."""
+    entered: bool,
+) -> float:
+    """How far driver n may drive to let somebody pass; infinity where it need not wait [m].
+
+    Args:
+        graph: of the lanes.
+        course: of the lanes.
+        rules: of the junctions.
+        traffic: of this step.
+        e: environment.
+        n: driver.
+        lane: connector.
+        away: from the driver's front to the start of the connector [m].
+        entered: the driver is on the connector: it stops only before a place where it would meet
+            somebody who has entered the junction too; otherwise it stops before the connector.
+    """
     body, mark, bucket, entry = traffic.body, traffic.mark, traffic.bucket, traffic.entry
     mask = bucket.shape[1] - 2
     b = body[e, n]
     speed, waited, length = b[SPEED], b[WAITED], 2.0 * b[HALF_LENGTH]
     top = max(course.speed[course.first[lane]] * b[PACE], SLOWEST_TOP)
     on_duty = mark[e, n, OBEYS] & EMERGENCY
-    exit_lane = -1
+    exit_lane, room = -1, inf
     if graph.after_first[lane] < graph.after_first[lane + 1]:
         exit_lane = graph.after[graph.after_first[lane]]
     for k in range(rules.conflict_first[lane], rules.conflict_first[lane + 1]):
-        other_lane = rules.conflict_lane[k]
+        other_lane, to_zone = rules.conflict_lane[k], away + rules.conflict_in[k]
+        if entered:  # too late to stop, or another place to stop at comes first
+            too_late = speed * speed > 2.0 * FIRM_BRAKING * max(to_zone, 0.0)
+            if to_zone <= 0.0 or to_zone >= room or too_late:
+                continue
         enter, leave, keep = -1.0, 0.0, BEFORE
         for coming in range(2):  # those on the other connector, then those that come to it
             key = 2 * other_lane + coming
@@ -163,18 +181,22 @@ def must_wait(
                 if to_out <= 0.0:
                     continue
                 to_in, to_line = rules.other_in[k] - here - half, -here - half
+                reach = other_speed * other_speed / (2.0 * FIRM_BRAKING)
                 inside = to_line < -INSIDE
-                firm = other_speed * other_speed > 2.0 * FIRM_BRAKING * max(to_line, 0.01)
+                firm = inside or reach > max(to_line, 0.01)
                 other_obeys = mark[e, o, OBEYS]
                 group = rules.group[other_lane]
-                if not inside and not firm and group >= 0 and rules.light[e, group] != GREEN:
-                    # It will stop, unless it is a driver that takes no notice.
-                    if mark[e, o, MODE] != DRIVE:
+                if not firm:
+                    if entered:
                         continue
-                    if other_obeys & LIGHTS and not other_obeys & EMERGENCY:
-                        continue
+                    if group >= 0 and rules.light[e, group] != GREEN:
+                        # It will stop, unless it is a driver that takes no notice.
+                        if mark[e, o, MODE] != DRIVE:
+                            continue
+                        if other_obeys & LIGHTS and not other_obeys & EMERGENCY:
+                            continue
                 if enter < 0.0:  # my own passage: only now that somebody is there
-                    enter = travel_time(away + rules.conflict_in[k], speed, top, RESTART)
+                    enter = travel_time(to_zone, speed, top, RESTART)
                     leave = travel_time(away + rules.conflict_out[k] + length, speed, top, RESTART)
                     for j in range(
                         graph.after_first[other_lane], graph.after_first[other_lane + 1]
@@ -186,25 +208,32 @@ def must_wait(
                 last = travel_time(to_out, other_speed, other_top, LATE)
                 if first - keep >= leave or enter - AFTER >= last:
                     continue
-                if inside or firm:
-                    stuck = to_in > INSIDE and other_speed < STOPPED and waited > PATIENCE
-                    if stuck:
-                        continue
-                    return True
-                if on_duty:
-                    continue
-                if other_obeys & EMERGENCY:
-                    return True
-                # Both are before their lines: the same sums on both sides decide.
-                arrival = travel_time(away + rules.conflict_in[k], speed, inf, RESTART)
-                other_arrival = travel_time(to_in, other_speed, inf, RESTART)
                 slow = speed < SLOW and other_speed < SLOW
-                other_waited = body[e, o, WAITED]
-                if not goes_first(
-                    rules.rank[k], n, o, waited, other_waited, arrival, other_arrival, slow
-                ):
-                    return True
-    return False
+                rank = rules.rank[k]
+                if entered:
+                    waits = to_in <= 0.0 or reach > to_in
+                    rank = 0
+                elif firm:
+                    waits = to_in <= INSIDE or other_speed > STOPPED or waited <= PATIENCE
+                else:
+                    waits = not on_duty and other_obeys & EMERGENCY != 0
+                if not waits and (entered or not (firm or on_duty)):
+                    # The same sums on both sides decide.
+                    waits = not goes_first(
+                        rank,
+                        n,
+                        o,
+                        waited,
+                        body[e, o, WAITED],
+                        travel_time(to_zone, speed, inf, RESTART),
+                        travel_time(to_in, other_speed, inf, RESTART),
+                        slow,
+                    )
+                if waits:
+                    if not entered:
+                        return away
+                    room = to_zone
+    return room
 
 
 @inner
@@ -236,7 +265,7 @@ def why_stop(
     queues = speed < STOPPED and b[GAP] < away  # who stands in a queue need not look across
     if why != 0 or not crosses or queues or not obeys & YIELDS:
         return why
-    if must_wait(graph, course, rules, traffic, e, n, lane, away):
+    if room_to_wait(graph, course, rules, traffic, e, n, lane, away, False) < inf:
         return BY_OTHERS
     if b[LEAD_SPEED] <= CREEP and b[GAP] > away:
         # Would it come to stand where others cross?
@@ -267,6 +296,16 @@ def find_stops(graph: Graph, course: Course, rules: Rules, traffic: Traffic) -> 
                 lane = traffic.ahead[e, n, count - 1]
                 b[ROOM] = traffic.ahead_from[e, n, count - 1] + graph.length[lane] - half
                 m[WHY] = BY_END
+            lane = traffic.ahead[e, n, 0]
+            if (
+                graph.connector[lane]
+                and rules.conflict_first[lane] < rules.conflict_first[lane + 1]
+            ):
+                if m[OBEYS] & YIELDS:
+                    away = traffic.ahead_from[e, n, 0] - half
+                    room = room_to_wait(graph, course, rules, traffic, e, n, lane, away, True)
+                    if room < b[ROOM]:
+                        b[ROOM], m[WHY] = room, BY_OTHERS
             if line == 0 or m[JOINS]:
                 continue
             away = traffic.ahead_from[e, n, line] - half

@@ -52,6 +52,7 @@ INTEREST = 60.0  # a leader farther away is no reason to change [m]
 POLITENESS, THRESHOLD, SAFE_BRAKING = 0.3, 0.2, 2.0
 MIN_GAP, HEADWAY = 6.0, 0.5  # to both new neighbours [m], [s]
 NEEDED_GAP, NEEDED_HEADWAY, NEEDED_BRAKING = 2.5, 0.3, 3.5  # the same when the change must be made
+OUT_ROOM, OUT_SPEED = 7.0, 1.0  # room to swing out behind a leader, unless it is faster [m], [m/s]
 SAME_PLACE = 30.0  # two drivers do not enter one lane in the same step so near each other [m]
 
 
@@ -203,6 +204,8 @@ def gains(
     s = b[PLACE] * graph.length[lane] / graph.length[old]
     if not needed and not leads_on(graph, plans, e, n, m[AT], lane, graph.length[lane] - s):
         return False
+    if b[GAP] < OUT_ROOM and b[LEAD_SPEED] < speed + OUT_SPEED:
+        return False  # no room to swing out behind the leader
     ahead, lead_speed, behind, back_speed, follower = neighbours(
         graph, plans, traffic, e, n, lane, s
     )

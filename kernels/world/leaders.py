@@ -25,6 +25,7 @@ from drivelab.kernels.world.traffic import (
     LOOK_TIME,
     MODE,
     OBEYS,
+    OTHER,
     SHIFT,
     SHIFT_TO,
     SIN,
@@ -217,6 +218,31 @@ def find_leaders(graph: Graph, course: Course, traffic: Traffic) -> None:
                 )
                 if gap < best:
                     best, lead_speed, leader = gap, r[SPEED] * (r[COS] * tx + r[SIN] * ty), o
+            if m[OTHER] >= 0:  # those on the lane that I am leaving
+                key = 2 * m[OTHER]
+                i = bucket[e, key & mask]
+                while i >= 0:
+                    o = entry[e, i, 1]
+                    if entry[e, i, 0] == key and o != n and mark[e, o, MODE] == DRIVE:
+                        r = body[e, o]
+                        gap, tx, ty = gap_to_box(
+                            course,
+                            lanes,
+                            froms,
+                            count,
+                            b,
+                            min(reach, best + front),
+                            r[X],
+                            r[Y],
+                            r[COS],
+                            r[SIN],
+                            r[HALF_LENGTH],
+                            r[HALF_WIDTH],
+                        )
+                        if gap < best:
+                            along = r[COS] * tx + r[SIN] * ty
+                            best, lead_speed, leader = gap, r[SPEED] * along, o
+                    i = entry[e, i, 2]
             for k in range(count):
                 # Other branches of the fork that I have just taken, and of the one I come to.
                 if k != 0 and k != line:
