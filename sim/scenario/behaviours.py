@@ -20,6 +20,7 @@ from drivelab.sim.scenario.acts import (
 from drivelab.sim.scenario.places import Place
 from drivelab.sim.scenario.problems import Misfit, Path
 from drivelab.sim.scenario.road_users import Actor
+from drivelab.sim.scenario.rules import motion_name
 from drivelab.sim.scenario.site import Site
 from drivelab.sim.scenario.spot import (
     Spot,
@@ -162,7 +163,7 @@ def _path(
         return straight_path(spot.pose, act.distance)
     if isinstance(act, FollowPath | Jaywalk) and act.path is not None:
         turns_on_the_spot = actor.kind_name == "pedestrian"
-        starts_here = turns_on_the_spot or len(act.path) < 2
+        starts_here = motion_name(actor) == "parked" or act.when == When() or len(act.path) < 2
         return find_path(
             stage.site,
             act.path,

@@ -155,11 +155,13 @@ def _recorded(
     """The recorded ego's way, and on along the lanes beyond it; it has no lanes of its own."""
     points = recorded_line(log.expert, ego.pose)
     end = log.expert.poses[-1]
-    found = site.lane_at(end)
+    blocks = (site.map.blocks[name] for name in log.history.route if name in site.map.blocks)
+    routed = {lane for block in blocks for lane in block.lanes}
+    found = site.lane_at(end, routed)
     if found is None:
         beyond = straight_path(end, UNKNOWN_BEYOND)
     else:
-        lanes = straight_on(site.map, found[0], length + found[1])
+        lanes = straight_on(site.map, found[0], length + found[1], routed)
         beyond = way_line(site.map, Way(lanes, found[1]))
     ahead = (beyond[:, :2] - points[-1]) @ np.array([np.cos(end[2]), np.sin(end[2])])
     return Way((), 0.0), with_headings(

@@ -62,7 +62,6 @@ def scenario_from_log(
     length = round(0.1 * (len(part.expert) - 1), 1)
     if length < 0.5:
         raise ConfigError(f"at={at:g}: only {length:g} s of the log are left")
-    x, y, yaw = part.expert.poses[0]
     return Scenario(
         id=_identifier(scene.id),
         purpose=f"What happened in {scene.log} of {scene.source}, for another driver.",
@@ -70,7 +69,7 @@ def scenario_from_log(
         map=LogMap(log=scene.id, source=source, at=at),
         duration=length,
         ego=Ego(
-            pose=[round(float(x), 3), round(float(y), 3), round(float(np.degrees(yaw)), 2)],
+            pose=_pose(part.expert.poses[0]),
             speed=round(max(float(part.expert.velocities[0, 0]), 0.0), 2),
         ),
         route=Route(recorded=True),
@@ -114,13 +113,12 @@ def _actor(tracks: Tracks, k: int, name: str, traffic: Traffic) -> Actor | None:
         return None
     there = tracks.valid[:, k]
     poses = tracks.poses[there, k]
-    x, y, yaw = poses[0]
     motion, speed = _scripted(poses, kind)
     return Actor(
         id=name,
         kind=kind,
         size=[length, width],
-        pose=[round(float(x), 3), round(float(y), 3), round(float(np.degrees(yaw)), 2)],
+        pose=_pose(poses[0]),
         speed=speed,
         motion=motion,
     )
@@ -136,6 +134,11 @@ def _scripted(poses: Float[np.ndarray, "t 3"], kind: str) -> tuple[AnyMotion, fl
     simple = np.asarray(shapely.LineString(poses[:, :2]).simplify(SIMPLE).coords)
     path = tuple([round(float(x), 2), round(float(y), 2)] for x, y in simple[1:])
     return WalkMotion(path=path, speed=speed, keeps_gap=kind != "pedestrian"), speed
+
+
+def _pose(pose: Float[np.ndarray, "3"]) -> list[float]:
+    x, y, yaw = (float(value) for value in pose)
+    return [round(x, 3), round(y, 3), round(float(np.degrees(yaw)), 2)]
 
 
 def _identifier(text: str) -> str:

@@ -33,15 +33,21 @@ def lane_way(lane_map: LaneMap, start: str, goals: Collection[str]) -> tuple[str
     return None
 
 
-def straight_on(lane_map: LaneMap, lane: str, length: float) -> tuple[str, ...]:
-    """The lane and what follows it, the least bend at every fork, for at least `length` [m]."""
+def straight_on(
+    lane_map: LaneMap, lane: str, length: float, prefer: Collection[str] = ()
+) -> tuple[str, ...]:
+    """The lane and what follows it, the least bend at every fork, for at least `length` [m].
+
+    At a fork a lane of `prefer` is taken, where there is one.
+    """
     way, total = [lane], _length(lane_map, lane)
     while total < length:
         after = [name for name in lane_map.lanes[way[-1]].successors if name in lane_map.lanes]
         after = [name for name in after if name not in way]
         if not after:
             break
-        way.append(min(after, key=lambda name: abs(turn_angle(lane_map, name))))
+        wanted = [name for name in after if name in prefer] or after
+        way.append(min(wanted, key=lambda name: abs(turn_angle(lane_map, name))))
         total += _length(lane_map, way[-1])
     return tuple(way)
 

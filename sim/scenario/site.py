@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path as FilePath
 
 import numpy as np
@@ -56,8 +57,13 @@ class Site:
         hint = did_you_mean(name, known if len(known) <= _SHOWN else known[:_SHOWN])
         raise Misfit(path, f"the map {self.name} has no lane `{name}`{hint}")
 
-    def lane_at(self, pose: Float[np.ndarray, "3"]) -> tuple[str, float] | None:
-        """The lane under a pose and the distance along it; None where no lane runs its way."""
+    def lane_at(
+        self, pose: Float[np.ndarray, "3"], prefer: Collection[str] = ()
+    ) -> tuple[str, float] | None:
+        """The lane under a pose and the distance along it; None where no lane runs its way.
+
+        Lanes of `prefer` win where they are there at all.
+        """
         best: tuple[float, str, float] | None = None
         for layer in (Layer.LANE, Layer.LANE_CONNECTOR):
             for name in objects_near(self.map, layer, pose[:2], LANE_REACH):
@@ -66,6 +72,7 @@ class Site:
                 turned = abs(float(wrap_angle(line.pose(s)[2] - pose[2])))
                 if gap < LANE_REACH and turned < LANE_ANGLE:
                     cost = gap + 2.0 * turned + (0.5 if layer is Layer.LANE_CONNECTOR else 0.0)
+                    cost -= 10.0 if name in prefer else 0.0
                     if best is None or cost < best[0]:
                         best = (cost, name, s)
         return None if best is None else (best[1], best[2])
@@ -100,10 +107,31 @@ def cropped(site: Site, ego: Float[np.ndarray, "3"]) -> Site:
     """A town as far as it is kept about the ego; other maps as they are."""
     if site.town is None:
         return site
+    kept = _town_piece(site.town.town, site.town.radius, round(ego[0]), round(ego[1]))
+    return replace(_of_control(kept, site.name), town=site.town)
+
+
+@lru_cache(maxsize=4)
+def _town_map(name: str) -> LaneMap:
+    from drivelab.maps.towns import read_town
+
+    return read_town(name).lane_map
+
+
+@lru_cache(maxsize=16)
+def _town_piece(name: str, radius: float, x: int, y: int) -> LaneMap:
+    """Pieces are kept: the world's tables of their roads hang on them."""
     from drivelab.maps.crop import crop_map
 
-    kept = crop_map(site.map, ego[None, :2], site.town.radius)
-    return replace(_of_control(kept, site.name), town=site.town)
+    return crop_map(_town_map(name), np.array([[x, y]], float), radius)
+
+
+@lru_cache(maxsize=4)
+def _file_map(file: FilePath, changed: int) -> LaneMap:
+    """The map of a file as it was at a time of change."""
+    from drivelab.maps.opendrive.reader import read_opendrive
+
+    return read_opendrive(file).lane_map
 
 
 def _of_template(road: RoadTemplate) -> Site:
@@ -123,21 +151,17 @@ def _of_template(road: RoadTemplate) -> Site:
 
 
 def _of_file(name: str, folder: FilePath | None) -> Site:
-    from drivelab.maps.opendrive.reader import read_opendrive
-
     root = (folder or FilePath()).resolve()
     file = (root / name).resolve()
     if not file.is_relative_to(root):
         raise Misfit(("map", "opendrive"), f"`{name}` leads out of the scenario's folder")
     if not file.is_file():
         raise Misfit(("map", "opendrive"), f"there is no file `{name}` in the scenario's folder")
-    return _of_control(read_opendrive(file).lane_map, file.stem)
+    return _of_control(_file_map(file, file.stat().st_mtime_ns), file.stem)
 
 
 def _of_town(choice: TownMap) -> Site:
-    from drivelab.maps.towns import read_town
-
-    return replace(_of_control(read_town(choice.town).lane_map, choice.town), town=choice)
+    return replace(_of_control(_town_map(choice.town), choice.town), town=choice)
 
 
 def _of_log(choice: LogMap) -> Site:

@@ -108,14 +108,8 @@ def _actor(
             where=where,
         )
     right, forward, _, yaw, speed = number_list(row[:5], file, where, 5)
-    controller = str(row[6])
+    controller = _controller(row[6], file, where)
     options = row[7] if len(row) >= _ROW and isinstance(row[7], Mapping) else {}
-    if controller not in CONTROLLERS:
-        raise DataError(
-            f"unknown controller {controller!r}; expected one of {', '.join(CONTROLLERS)}",
-            file=file,
-            where=where,
-        )
     pose = relative(start, np.array([forward, -right, -yaw]))
     # Their ego is the middle of its box, ours the rear axle.
     ahead, left = pose[0] + PACIFICA.rear_axle_to_center, pose[1]
@@ -133,6 +127,16 @@ def _actor(
         motion=motion,
         behavior=acts,
     )
+
+
+def _controller(name: Any, file: str, where: str) -> str:
+    if name not in CONTROLLERS:
+        raise DataError(
+            f"unknown controller {name!r}; expected one of {', '.join(CONTROLLERS)}",
+            file=file,
+            where=where,
+        )
+    return str(name)
 
 
 def _controlled(

@@ -60,23 +60,14 @@ def import_neuroncap(file: Path, *, root: str | None = None, scene: str = "") ->
     log = scene or _log_name(file)
     start = FRAME * general.number("start-frame", 0.0)
     window, at = _window(log, start, root)
-    duration = general.number("duration", 20.0)
-    notes: list[str] = [
-        "positions, times and jitter as in NeuroNCAP; other traffic of the log is left out"
-    ]
+    notes = ["positions, times and jitter as in NeuroNCAP; other traffic of the log is left out"]
     vary: dict[str, AnyVariation] = {}
-    frames = int(general.number("start-jitter", 0.0))
-    if frames:
-        steps = range(-frames, frames + 1)
-        vary["map.at"] = Choice(choice=[round(at + FRAME * k, 2) for k in steps])
-        notes.append("start-jitter moves the ego's start; the actors keep their own clock of it")
+    _start_jitter(general, at, vary, notes)
     rows = fields.get("actors")
     if not isinstance(rows, list) or not rows:
         raise DataError("expected a list of actors", file=file, where="actors")
-    actors = []
-    for k, row in enumerate(rows):
-        inner = Fields(row, str(file), f"actors[{k}]")
-        actors.append(_actor(inner, k, start, window, vary, notes))
+    inner = [Fields(row, str(file), f"actors[{k}]") for k, row in enumerate(rows)]
+    actors = [_actor(row, k, start, window, vary, notes) for k, row in enumerate(inner)]
     _note_general(general, fields, notes)
     family = file.parent.name if file.parent.name in ("stationary", "frontal", "side") else ""
     return Scenario(
@@ -84,7 +75,7 @@ def import_neuroncap(file: Path, *, root: str | None = None, scene: str = "") ->
         purpose=f"NeuroNCAP's {family or 'own'} scenario on {log}.",
         family="neuroncap",
         map=LogMap(log=window.id, source="reallogs", at=at),
-        duration=duration,
+        duration=general.number("duration", 20.0),
         ego=Ego(),
         route=Route(recorded=True),
         actors=tuple(actors),
@@ -92,6 +83,16 @@ def import_neuroncap(file: Path, *, root: str | None = None, scene: str = "") ->
         expect=Expect(no_collision=True),
         notes=tuple(notes),
     )
+
+
+def _start_jitter(
+    general: Fields, at: float, vary: dict[str, AnyVariation], notes: list[str]
+) -> None:
+    frames = int(general.number("start-jitter", 0.0))
+    if frames:
+        steps = range(-frames, frames + 1)
+        vary["map.at"] = Choice(choice=[round(at + FRAME * k, 2) for k in steps])
+        notes.append("start-jitter moves the ego's start; the actors keep their own clock of it")
 
 
 def _log_name(file: Path) -> str:
