@@ -52,7 +52,7 @@ class Bodies(NamedTuple):
     half_width: Float[np.ndarray, " N"]
     lane: Int[np.ndarray, " N"]
     lane_s: Float[np.ndarray, " N"]
-    count: int
+    actors: int
 
 
 @njit(cache=True, inline="always")
@@ -165,7 +165,7 @@ def nobody_comes(
             known += 1
         ahead += SPACING
     time = ahead / max(walking, WALKING) + MARGIN
-    for j in range(bodies.count):
+    for j in range(bodies.actors):
         mode, speed = bodies.mode[j], abs(bodies.speed[j])
         if j == n or mode in (ABSENT, PARKED) or bodies.kind[j] == PEDESTRIAN:
             continue

@@ -27,7 +27,8 @@ TURN_SLACK = 2.0  # the lane back lies within the circle's diameter and so much 
 TURN_ANGLE = 0.8  # ... and its heading within this of the circle's end [rad]
 MERGE_SHORTEST, MERGE_SLOPE = 8.0, 3.0  # a lateral move is so long [m], and so many times its width
 PULL_REACH, PULL_ANGLE = 6.0, 1.0  # a parked car joins a lane no farther [m] and no more aslant
-PULL_SHORTEST = 12.0  # [m]
+PULL_SHORTEST, PULL_SLOPE, PULL_VERTICES = 12.0, 4.0, 32  # its way there, as for a lateral move
+AHEAD_VERTICES, TURN_VERTICES = 12, 28  # of a turn: before the half circle, and on it
 MARGIN = 0.1  # to the end of the map [m]
 
 
@@ -121,8 +122,8 @@ def write_pull_away(
     if lane < 0:
         return 0, -1
     shift = place_on_lane(lanes, lane, x, y)[1]
-    length = max(PULL_SHORTEST, 4.0 * abs(shift))
-    count, end = write_merge(lanes, way, first, 32, lane, x, y, length)
+    length = max(PULL_SHORTEST, PULL_SLOPE * abs(shift))
+    count, end = write_merge(lanes, way, first, PULL_VERTICES, lane, x, y, length)
     return (finish_way(way, first, count), end) if count else (0, -1)
 
 
@@ -152,18 +153,17 @@ def write_u_turn(
     if back < 0:
         return 0, -1
     row = first
-    ahead, turn = 12, 28
-    for i in range(ahead):
-        px, py, heading, _, _ = pose_ahead(lanes, route, at, lane, s, braking * i / ahead)
+    for i in range(AHEAD_VERTICES):
+        px, py, heading, _, _ = pose_ahead(lanes, route, at, lane, s, braking * i / AHEAD_VERTICES)
         put_vertex(way, row, px, py, heading, shift)
         row += 1
-    for i in range(turn):
-        angle = yaw - 0.5 * pi + pi * i / (turn - 1)
+    for i in range(TURN_VERTICES):
+        angle = yaw - 0.5 * pi + pi * i / (TURN_VERTICES - 1)
         way[row, 0], way[row, 1] = centre_x + radius * cos(angle), centre_y + radius * sin(angle)
         row += 1
     shift = place_on_lane(lanes, back, end_x, end_y)[1]
     length = max(MERGE_SHORTEST, MERGE_SLOPE * abs(shift))
-    rest = WAY_ROOM - ahead - turn
+    rest = WAY_ROOM - AHEAD_VERTICES - TURN_VERTICES
     count, end = write_merge(lanes, way, row, rest, back, end_x, end_y, length)
     if count == 0:
         return 0, -1

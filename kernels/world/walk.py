@@ -46,7 +46,7 @@ def move_walkers(roads: Roads, state: State) -> None:
     for e in range(state.step.shape[0]):
         bodies = bodies_of(state, e)
         number, way = state.map[e], state.way[e]
-        for n in range(1, bodies.count):
+        for n in range(1, bodies.actors):
             first, count = state.way_first[e, n], state.way_count[e, n]
             if bodies.mode[n] != WALK or count < 2:
                 continue
@@ -95,7 +95,7 @@ def move_walkers(roads: Roads, state: State) -> None:
             if room < inf:
                 change = min(change, (speed_to_stop(max(room, 0.0), speed, softly) - speed) / DT)
             state.acceleration[e, n] = max(change, -speed / DT)
-        for n in range(1, bodies.count):
+        for n in range(1, bodies.actors):
             first, count = state.way_first[e, n], state.way_count[e, n]
             if bodies.mode[n] != WALK or count < 2:
                 continue
@@ -145,7 +145,7 @@ def box_ahead(
     """
     best, lead = inf, 0.0
     x, y, length = bodies.x[n], bodies.y[n], bodies.half_length[n]
-    for j in range(bodies.count):
+    for j in range(bodies.actors):
         if j == n or bodies.mode[j] == ABSENT:
             continue
         dx, dy = bodies.x[j] - x, bodies.y[j] - y

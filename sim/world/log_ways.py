@@ -64,7 +64,8 @@ def _beside(lane_map: LaneMap, lane: str) -> set[str]:
     for side in ("left", "right"):
         key: str | None = lane
         for _ in range(NEIGHBOURS):
-            key = getattr(lane_map.lanes[key], side) if key in lane_map.lanes else None
+            here = lane_map.lanes.get(key or "")
+            key = None if here is None else here.left if side == "left" else here.right
             if key is None:
                 break
             found.add(key)
