@@ -47,9 +47,11 @@ def segments_near_cells(
 
     Returns the rows, the segments and their distances [m], segment by segment.
     """
-    capacity = 1024
-    rows, items = np.empty(capacity, np.int32), np.empty(capacity, np.int32)
-    away = np.empty(capacity)
+    room = 0  # cells in the boxes about all segments
+    for i in range(ends.shape[0]):
+        wide = (abs(ends[i, 2] - ends[i, 0]) + 2.0 * reach[i]) / CELL + 2.0
+        room += int(wide * ((abs(ends[i, 3] - ends[i, 1]) + 2.0 * reach[i]) / CELL + 2.0))
+    rows, items, away = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room)
     count = 0
     for i in range(ends.shape[0]):
         ax, ay = ends[i, 0] - origin[0], ends[i, 1] - origin[1]
@@ -67,11 +69,6 @@ def segments_near_cells(
                 gap = point_segment_distance((ix + 0.5) * CELL, (iy + 0.5) * CELL, ax, ay, bx, by)
                 if gap > far:
                     continue
-                if count == capacity:
-                    capacity *= 2
-                    rows = np.append(rows, np.empty(count, np.int32))
-                    items = np.append(items, np.empty(count, np.int32))
-                    away = np.append(away, np.empty(count))
                 rows[count], items[count], away[count] = r, i, gap
                 count += 1
     return rows[:count], items[:count], away[:count]

@@ -35,7 +35,7 @@ def lane_steps(
             length[lane] += hypot(points[i + 1, 0] - points[i, 0], points[i + 1, 1] - points[i, 1])
         n = max(1, ceil(length[lane] / WIDEST_STEP))
         for _ in range(HALVINGS):
-            if _chord_error(points[a:b], length[lane], n) <= SAGITTA:
+            if _chord_error(points, a, b, length[lane], n) <= SAGITTA:
                 break
             n *= 2
         pieces[lane] = n
@@ -44,17 +44,19 @@ def lane_steps(
 
 
 @njit(cache=True)
-def _chord_error(line: Float[np.ndarray, "n 3"], length: float, pieces: int) -> float:
-    """How far vertices lie off the chords between points at equal distances along the line [m]."""
+def _chord_error(
+    line: Float[np.ndarray, "q 3"], first: int, stop: int, length: float, pieces: int
+) -> float:
+    """How far vertices lie off the chords between points at equal distances along a line [m]."""
     worst = 0.0
     step = length / pieces
     at, k = 0.0, 1
-    ax, ay = line[0, 0], line[0, 1]
-    begin = 0
-    for i in range(line.shape[0] - 1):
+    ax, ay = line[first, 0], line[first, 1]
+    begin = first
+    for i in range(first, stop - 1):
         x, y = line[i, 0], line[i, 1]
         gap = hypot(line[i + 1, 0] - x, line[i + 1, 1] - y)
-        last = i == line.shape[0] - 2
+        last = i == stop - 2
         while k <= pieces and (k * step <= at + gap or (last and k == pieces)):
             t = min((k * step - at) / gap, 1.0) if gap > 0.0 else 0.0
             bx, by = x + t * (line[i + 1, 0] - x), y + t * (line[i + 1, 1] - y)
@@ -169,33 +171,6 @@ def lane_speeds(
 
 
 @njit(cache=True)
-def overlapping_pairs(
-    bounds: Float[np.ndarray, "k 4"], order: Int[np.ndarray, " k"]
-) -> Int[np.ndarray, "p 2"]:
-    """Pairs (i, j), i < j, of boxes (min x, min y, max x, max y) that meet.
-
-    `order` sorts the boxes by their first column: the search sweeps along x.
-    """
-    pairs = np.empty((64, 2), np.int64)
-    count = 0
-    for a in range(order.shape[0]):
-        i = order[a]
-        for b in range(a + 1, order.shape[0]):
-            j = order[b]
-            if bounds[j, 0] > bounds[i, 2]:
-                break
-            if bounds[j, 1] > bounds[i, 3] or bounds[j, 3] < bounds[i, 1]:
-                continue
-            if count == pairs.shape[0]:
-                grown = np.empty((2 * count, 2), np.int64)
-                grown[:count] = pairs
-                pairs = grown
-            pairs[count, 0], pairs[count, 1] = min(i, j), max(i, j)
-            count += 1
-    return pairs[:count]
-
-
-@njit(cache=True)
 def conflict_pieces(
     pairs: Int[np.ndarray, "p 2"],
     start: Int[np.ndarray, " L+1"],
@@ -262,7 +237,7 @@ def view_segments(
         stride = max(1, int(longest / step[lane]))
         for v in range(start[lane], start[lane + 1] - 1, stride):
             w = min(v + stride, start[lane + 1] - 1)
-            _fill(out[row], x[v], y[v], x[w], y[w], width[lane], 2.0 if connector[lane] else 0.0)
+            _fill(out, row, x[v], y[v], x[w], y[w], width[lane], 2.0 if connector[lane] else 0.0)
             row += 1
     for b in range(borders.shape[0]):
         ax, ay = borders[b, 0], borders[b, 1]
@@ -270,16 +245,23 @@ def view_segments(
         n = max(1, ceil(hypot(dx, dy) / longest))
         for k in range(n):
             low, high = k / n, (k + 1) / n
-            _fill(out[row], ax + low * dx, ay + low * dy, ax + high * dx, ay + high * dy, 0.0, 1.0)
+            _fill(out, row, ax + low * dx, ay + low * dy, ax + high * dx, ay + high * dy, 0.0, 1.0)
             row += 1
     return out
 
 
 @njit(cache=True)
 def _fill(
-    row: np.ndarray, ax: float, ay: float, bx: float, by: float, width: float, kind: float
+    out: np.ndarray,
+    row: int,
+    ax: float,
+    ay: float,
+    bx: float,
+    by: float,
+    width: float,
+    kind: float,
 ) -> None:
     length = hypot(bx - ax, by - ay)
-    row[0], row[1], row[2] = (ax + bx) / 2, (ay + by) / 2, length / 2
-    row[3], row[4] = (bx - ax) / max(length, 1e-9), (by - ay) / max(length, 1e-9)
-    row[5], row[6] = width, kind
+    out[row, 0], out[row, 1], out[row, 2] = (ax + bx) / 2, (ay + by) / 2, length / 2
+    out[row, 3], out[row, 4] = (bx - ax) / max(length, 1e-9), (by - ay) / max(length, 1e-9)
+    out[row, 5], out[row, 6] = width, kind

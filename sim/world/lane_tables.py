@@ -13,7 +13,6 @@ from drivelab.kernels.world.lanes import (
     lane_speeds,
     lane_steps,
     lane_vertices,
-    overlapping_pairs,
 )
 from drivelab.types import Lane, LaneMap
 
@@ -84,18 +83,7 @@ def conflict_arrays(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     members = _candidates(arrays)
     start = arrays["lane_first"]
     half = arrays["lane_width"] / 2
-    bounds = np.array(
-        [
-            [
-                arrays["x"][start[k] : start[k + 1]].min() - half[k],
-                arrays["y"][start[k] : start[k + 1]].min() - half[k],
-                arrays["x"][start[k] : start[k + 1]].max() + half[k],
-                arrays["y"][start[k] : start[k + 1]].max() + half[k],
-            ]
-            for k in members
-        ]
-    ).reshape(-1, 4)
-    pairs = members[overlapping_pairs(bounds, np.argsort(bounds[:, 0]))].reshape(-1, 2)
+    pairs = members[_meeting(arrays, members)].reshape(-1, 2)
     pairs = pairs[[_may_conflict(arrays, int(a), int(b)) for a, b in pairs]].reshape(-1, 2)
     apart = half[pairs[:, 0]] + half[pairs[:, 1]] - CLEARANCE
     pieces = conflict_pieces(pairs, start, arrays["lane_step"], arrays["x"], arrays["y"], apart)
@@ -114,6 +102,24 @@ def conflict_arrays(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         "conflict_other_in": np.ascontiguousarray(spans[:, 2]),
         "conflict_other_out": np.ascontiguousarray(spans[:, 3]),
     }
+
+
+def _meeting(
+    arrays: Mapping[str, np.ndarray], members: Int[np.ndarray, " k"]
+) -> Int[np.ndarray, "p 2"]:
+    """Pairs of places in `members` of lanes whose bounding boxes, widened by the lanes, meet."""
+    if not len(members):
+        return np.zeros((0, 2), int)
+    start, half = arrays["lane_first"][:-1], arrays["lane_width"][members] / 2
+    x, y = arrays["x"], arrays["y"]
+    boxes = shapely.box(
+        np.minimum.reduceat(x, start)[members] - half,
+        np.minimum.reduceat(y, start)[members] - half,
+        np.maximum.reduceat(x, start)[members] + half,
+        np.maximum.reduceat(y, start)[members] + half,
+    )
+    pairs = shapely.STRtree(boxes).query(boxes, predicate="intersects").T
+    return pairs[pairs[:, 0] < pairs[:, 1]]
 
 
 def _candidates(arrays: Mapping[str, np.ndarray]) -> Int[np.ndarray, " k"]:
