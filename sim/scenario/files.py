@@ -64,14 +64,15 @@ def check_scenario(source: ScenarioFile, seeds: int = CHECKED_SEEDS) -> list[str
     What a seed draws is named once, with the first seed that fails.
     """
     scenario, document = source.scenario, source.document
-    found: dict[tuple[object, ...], str] = {}
+    found: dict[tuple[object, ...], tuple[int, str]] = {}
     numbers = range(-1, seeds) if scenario.vary or scenario.traffic else range(-1, 0)
     for seed in numbers:
         for fault in try_build(scenario, seed, folder=source.folder)[1]:
             drawn = "" if seed < 0 else f" (seed {seed})"
             told = document.told(Fault(fault.path, fault.text + drawn, fault.line))
-            found.setdefault((fault.path, _plain(fault.text)), told)
-    return list(found.values())
+            line = fault.line or document.line(fault.path)
+            found.setdefault((fault.path, _plain(fault.text)), (line, told))
+    return [told for _, told in sorted(found.values(), key=lambda entry: entry[0])]
 
 
 def find_file(name: str | FilePath) -> FilePath:

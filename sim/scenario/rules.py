@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from drivelab.metrics.registry import ROLLOUT_METRICS
+from drivelab.registry import METRICS, find_plugs
 from drivelab.sim.scenario.acts import (
     Act,
     CutIn,
@@ -212,6 +214,10 @@ def _time_faults(scenario: Scenario) -> Iterator[Fault]:
     if expect.max_time is not None and expect.max_time > duration:
         text = f"is {expect.max_time:g} s, but the scenario ends at {duration:g} s"
         yield Fault(("expect", "max_time"), text)
+    for name in expect.min_score:
+        if ":" not in name and name not in {**ROLLOUT_METRICS, **find_plugs(METRICS).plugs}:
+            hint = did_you_mean(name, list(ROLLOUT_METRICS))
+            yield Fault(("expect", "min_score", name), f"there is no score `{name}`{hint}")
     faults = () if scenario.sensors is None else scenario.sensors.faults
     for index, fault in enumerate(faults):
         if fault.stop is not None and fault.stop <= fault.start:

@@ -122,7 +122,11 @@ def _check_union(
     fitting = [(member, own) for member, own in members if _speaks_of(value, member)]
     if not fitting:
         names = dict.fromkeys(_expected(m, own) for m, own in members if not _is_none(m))
-        faults.append(Fault(path, f"expected {' or '.join(names)}, got {_told(value)}"))
+        numeric = isinstance(value, str) and any(
+            isinstance(member, ms.FloatType | ms.IntType) for member, _ in members
+        )
+        hint = _number_hint(value, next((own for _, own in members if own), "")) if numeric else ""
+        faults.append(Fault(path, f"expected {' or '.join(names)}, got {_told(value)}{hint}"))
         return
     trials: list[list[Fault]] = []
     for member, own in fitting:
