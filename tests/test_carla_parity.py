@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,10 @@ from drivelab.maps.towns import TOWNS, read_xodr, town_file
 from drivelab.sim.generator.families import FAMILIES
 from drivelab.types import AreaKind
 
-pytestmark = pytest.mark.carla
+pytestmark = [
+    pytest.mark.carla,
+    pytest.mark.skipif(find_spec("carla") is None, reason="pip install 'drivelab[carla]'"),
+]
 
 DRAWS = 2000
 POSITION = 0.05  # [m]

@@ -156,7 +156,7 @@ def test_town05_routes_are_connected(
 
 @pytest.mark.data
 def test_town05_long_routes_follow_their_points() -> None:
-    """330 points on lanes: the routes take no detours and are aside of them only in lane changes."""
+    """330 points on lanes: routes take no detours and are aside of them only in lane changes."""
     file = data_root() / "routes" / "leaderboard_1.0" / "routes_town05_long.xml"
     for route in read_routes(file):
         plan = check_plan(town05(), route)

@@ -43,6 +43,8 @@ _NUMBERS = (
     "lane_id",
     "lane_rank",
     "lane_border",
+    "lane_road",
+    "forward",
 )
 _RECORDS = ("geometry", "offset", "elevation", "sections", "width")
 
@@ -138,7 +140,8 @@ def _network(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Roa
     fields |= {name: arrays[name] for name in _NUMBERS}
     for name in _RECORDS:
         owner, s, values = (arrays[f"{name}/{part}"] for part in ("owner", "s", "values"))
-        fields[name] = Records(owner, s, values, float(arrays[f"{name}/span"]))
+        span = float(arrays[f"{name}/span"])
+        fields[name] = Records(owner, s, values, span, owner * span + s)
     return RoadNetwork(**fields)
 
 

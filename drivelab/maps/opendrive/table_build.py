@@ -150,13 +150,15 @@ def _network(
     lane_section = section_order[np.array([lane[0] for lane in lanes], np.int64)]
     lane_id = np.array([lane[1] for lane in lanes], np.int64)
     with_width = {int(row[0]) for row in rows.widths}
+    left_hand = np.array([road[3] for road in rows.roads])
+    lane_road = sections.owner[lane_section]
     border = {int(lane_of_row[int(r[0])]) for r in rows.borders if int(r[0]) not in with_width}
     cubics = rows.widths + [row for row in rows.borders if int(row[0]) not in with_width]
     return RoadNetwork(
         road_ids=tuple(road[0] for road in rows.roads),
         junctions=tuple(road[1] for road in rows.roads),
         length=length,
-        left_hand=np.array([road[3] for road in rows.roads]),
+        left_hand=left_hand,
         geometry=Records.build([_piece(piece) for piece in rows.geometry], PARAMETERS),
         offset=Records.build(rows.offsets, 4),
         elevation=Records.build(rows.elevations, 4),
@@ -169,6 +171,8 @@ def _network(
         lane_type=tuple(lane[2] for lane in lanes),
         lane_border=np.isin(np.arange(len(lanes)), list(border)),
         width=Records.build(_renumber(cubics, lane_of_row), 4),
+        lane_road=lane_road,
+        forward=(lane_id < 0) ^ left_hand[lane_road],
     )
 
 
@@ -238,7 +242,7 @@ def _furniture(
         road_speed=Records.build(rows.road_speeds, 1),
         connections=tuple(_connection(found) for found in rows.connections),
         signals=tuple(_signal(rows, found) for found in rows.signals),
-        objects=tuple(_object(rows, found) for found in rows.objects),
+        objects=tuple(_object(rows, found) for found in rows.objects if _is_used(found)),
         controllers={name: tuple(dict.fromkeys(ids)) for name, ids in rows.controllers.items()},
         junction_controllers={name: tuple(ids) for name, ids in rows.junctions.items()},
     )
@@ -284,6 +288,12 @@ def _signal(rows: XmlRows, found: dict[str, Any]) -> Signal:
         heading=_number(rows, found, "hOffset"),
         width=_number(rows, found, "width"),
     )
+
+
+def _is_used(found: dict[str, Any]) -> bool:
+    """Whether the lane map needs an object: towns have tens of thousands of parking spaces."""
+    name, kind = found.get("name", "").lower(), found.get("type", "").lower()
+    return kind in ("crosswalk", "stopline") or name.startswith(("stopline", "sp"))
 
 
 def _object(rows: XmlRows, found: dict[str, Any]) -> RoadObject:

@@ -32,7 +32,8 @@ class Records:
     owner: Int[np.ndarray, " n"]
     s: Float[np.ndarray, " n"]
     values: Float[np.ndarray, "n k"]
-    span: float  # more than any s: owner * span + s is a sort key
+    span: float  # more than any s
+    key: Float[np.ndarray, " n"]  # owner * span + s, rising
 
     @classmethod
     def build(cls, rows: list[tuple[int | float, ...]], columns: int) -> Records:
@@ -41,7 +42,9 @@ class Records:
         owner = table[:, 0].astype(np.int64)
         order = np.lexsort((table[:, 1], owner))
         largest = float(np.abs(table[:, 1]).max(initial=0.0))
-        return cls(owner[order], table[order, 1], table[order, 2:], 2.0 * largest + 1e4)
+        span = 2.0 * largest + 1e4
+        owner, s = owner[order], table[order, 1]
+        return cls(owner, s, table[order, 2:], span, owner * span + s)
 
     def find(
         self, owner: Int[np.ndarray, " m"], s: Float[np.ndarray, " m"]
@@ -52,8 +55,7 @@ class Records:
         """
         if not len(self.owner):
             return np.full(len(owner), -1)
-        key = self.owner * self.span + self.s
-        row = np.searchsorted(key, owner * self.span + s, side="right") - 1
+        row = np.searchsorted(self.key, owner * self.span + s, side="right") - 1
         first = np.searchsorted(self.owner, owner)
         row = np.maximum(row, first)
         safe = np.minimum(row, len(self.owner) - 1)
@@ -98,16 +100,8 @@ class RoadNetwork:
     lane_type: tuple[str, ...]
     lane_border: Bool[np.ndarray, " n"]  # its cubics give the outer border instead of the width
     width: Records  # of lanes, s counted from the road's start
-
-    @property
-    def lane_road(self) -> Int[np.ndarray, " n"]:
-        """Row of the road of each lane."""
-        return self.sections.owner[self.lane_section]
-
-    @property
-    def forward(self) -> Bool[np.ndarray, " n"]:
-        """Whether traffic on each lane follows the reference line."""
-        return (self.lane_id < 0) ^ self.left_hand[self.lane_road]
+    lane_road: Int[np.ndarray, " n"]  # row of the road of each lane
+    forward: Bool[np.ndarray, " n"]  # traffic follows the reference line
 
     def lane_row(
         self, section: Int[np.ndarray, " m"], lane: Int[np.ndarray, " m"]
