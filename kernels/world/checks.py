@@ -177,7 +177,7 @@ def _border(
     return bits, -depth
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def is_inside(
     grid: Grid,
     cell_row: np.ndarray,
@@ -303,7 +303,7 @@ def _segment_box(
     return best
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def _point_gap(
     grid: Grid,
     cell_row: np.ndarray,
