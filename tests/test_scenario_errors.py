@@ -71,8 +71,8 @@ SHAPE = [
     ("{uniform: [8.0, 12.0]}", "{unifrm: [8.0, 12.0]}", 13, "$.vary.actors.car_a.speed: expected "
      "one of the keys uniform, normal, choice, grid; did you mean `uniform`?"),
     ("[8.0, 12.0]", "[8.0]", 13, "$.vary.actors.car_a.speed.uniform: expected 2 entries, got 1"),
-    ("duration: 12.0            # [s]\n", "", 1, "$: the key `duration` is missing (it ends at this "
-     "time at the latest [s])"),
+    ("duration: 12.0            # [s]\n", "", 1, "$: the key `duration` is missing (it ends at "
+     "this time at the latest [s])"),
 ]  # fmt: skip
 
 RULES = [
@@ -197,5 +197,5 @@ def test_what_only_some_seeds_draw_is_told_with_the_seed() -> None:
 def test_names_that_are_nowhere_are_answered_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match="there is no scenario `no_such_thing` in the library"):
         load_scenario("no_such_thing")
-    with pytest.raises(ConfigError, match="there is no scenario file missing.yaml"):
+    with pytest.raises(ConfigError, match=r"there is no scenario file missing\.yaml"):
         load_scenario("missing.yaml")

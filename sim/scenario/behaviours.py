@@ -26,7 +26,6 @@ from drivelab.sim.scenario.spot import (
     Spot,
     find_path,
     find_spot,
-    nudge_vector,
     straight_path,
 )
 from drivelab.sim.world.episode import BEHAVIOURS, Behaviour, Trigger
@@ -171,6 +170,6 @@ def _path(
             (*path, "path"),
             start=spot.pose if starts_here else None,
             rounded=not turns_on_the_spot,
-            moved=nudge_vector(spot.pose, actor.nudge),
+            shift=spot.shift,
         )
     return None

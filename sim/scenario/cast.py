@@ -27,7 +27,6 @@ from drivelab.sim.scenario.spot import (
     Spot,
     find_path,
     find_spot,
-    nudge_vector,
     nudged,
     straight_path,
 )
@@ -185,7 +184,7 @@ def _walk_path(
         (*path, "path"),
         start=spot.pose,
         rounded=actor.kind_name != "pedestrian",
-        moved=nudge_vector(spot.pose, actor.nudge),
+        shift=spot.shift,
     )
 
 

@@ -30,6 +30,7 @@ CLEAR = 1.0  # around everybody [m]
 CYCLIST_ASIDE = 0.9  # cyclists ride so far inside the right edge [m]
 ROAD_AHEAD = 400.0  # lanes listed for drivers [m]
 TRIES = 40
+SPARSEST = 1e5  # [m]
 
 
 @dataclass(slots=True)
@@ -105,7 +106,7 @@ def _drivers(crowd: Crowd, lanes: Sequence[str], density: float, near: shapely.P
 
 def _places(random: np.random.Generator, length: float, density: float) -> Iterator[float]:
     """Distances along a lane: a jittered comb whose mean spacing is that of the density."""
-    mean = 1000.0 / density
+    mean = min(1000.0 / density, SPARSEST)
     s = float(random.uniform(0.0, mean))
     while s < length - END_ROOM:
         yield s

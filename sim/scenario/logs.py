@@ -36,28 +36,39 @@ class LogPart:
 
 
 def log_source(name: str, root: str | None = None) -> SceneSource:
-    """Where the scenes of a source lie.
+    """Where the scenes of a source lie; the index of its logs is kept.
 
     Raises:
         ConfigError: no such source, or its folder is not named.
     """
+    if name not in SOURCES:
+        raise ConfigError(
+            f"source={name}: scenarios read logs of {', '.join(SOURCES)}"
+            f"{nearest_name(name, SOURCES)}"
+        )
+    return _source(name, "" if name == "labmini" else root or _reallogs_root())
+
+
+def log_scene(source: str, scene_id: str) -> Scene:
+    """One scene of a log; the last few stay open."""
+    root = "" if source == "labmini" else _reallogs_root()
+    return _scene(source, scene_id, root)
+
+
+@lru_cache(maxsize=4)
+def _source(name: str, root: str) -> SceneSource:
     if name == "labmini":
         from drivelab.data.labmini import LabminiSource
 
         return LabminiSource()
-    if name == "reallogs":
-        from drivelab.data.reallogs import RealLogsSource
+    from drivelab.data.reallogs import RealLogsSource
 
-        return RealLogsSource(root or _reallogs_root())
-    raise ConfigError(
-        f"source={name}: scenarios read logs of {', '.join(SOURCES)}{nearest_name(name, SOURCES)}"
-    )
+    return RealLogsSource(root)
 
 
 @lru_cache(maxsize=_OPEN)
-def log_scene(source: str, scene_id: str, root: str | None = None) -> Scene:
-    """One scene of a log; the last few stay open."""
-    return log_source(source, root).load(scene_id)
+def _scene(name: str, scene_id: str, root: str) -> Scene:
+    return _source(name, root).load(scene_id)
 
 
 def log_part(scene: Scene, at: float, duration: float) -> LogPart:

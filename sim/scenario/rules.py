@@ -47,7 +47,7 @@ _LONGEST_GREEN = 600.0  # [s]
 def rule_faults(scenario: Scenario) -> list[Fault]:
     """All faults that can be seen without the map."""
     return [
-        *_place_faults(scenario.ego, ("ego",), ego=True, log=isinstance(scenario.map, LogMap)),
+        *_place_faults(scenario.ego, ("ego",), ego=True, free=isinstance(scenario.map, LogMap)),
         *_route_faults(scenario.route, ("route",), log=isinstance(scenario.map, LogMap)),
         *_actors_faults(scenario),
         *_time_faults(scenario),
@@ -74,14 +74,16 @@ def _actors_faults(scenario: Scenario) -> Iterator[Fault]:
             owner = "the ego's name" if actor.id == "ego" else f"also actor {seen[actor.id]}'s"
             yield Fault((*path, "id"), f"`{actor.id}` is {owner}; names must differ")
         seen[actor.id] = index
-        yield from _place_faults(actor, path, replay=motion_name(actor) == "replay")
+        crossing = isinstance(actor.motion, WalkMotion) and actor.motion.crossing is not None
+        replay = motion_name(actor) == "replay"
+        yield from _place_faults(actor, path, replay=replay, free=crossing)
         yield from _size_faults(actor, path)
         yield from _motion_faults(actor, path, scenario)
         yield from _acts_faults(actor, path, scenario)
 
 
 def _place_faults(
-    place: Place, path: Path, *, ego: bool = False, replay: bool = False, log: bool = False
+    place: Place, path: Path, *, ego: bool = False, replay: bool = False, free: bool = False
 ) -> Iterator[Fault]:
     ways = [name for name in ("lane", "pose", "ahead") if getattr(place, name) is not None]
     if len(ways) > 1:
@@ -90,7 +92,7 @@ def _place_faults(
         if ways:
             yield Fault((*path, ways[0]), "a replayed track says itself where it is; leave it out")
         return
-    if not ways and not log:
+    if not ways and not free:
         offers = "`lane` and `s`, or `pose`" + ("" if ego else ", or `ahead` and `left`")
         yield Fault(path, f"no place is given: write {offers}")
     if ego and place.ahead is not None:

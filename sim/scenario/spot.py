@@ -28,6 +28,7 @@ class Spot:
     pose: Float[np.ndarray, "3"]
     line: LaneLine | None = None
     s: float = 0.0  # along the line [m]
+    shift: tuple[float, float] = (0.0, 0.0)  # by a nudge, for the actor's paths too [m]
 
 
 def find_spot(site: Site, place: Place, ego: Float[np.ndarray, "3"] | None, path: Path) -> Spot:
@@ -61,18 +62,12 @@ def nudged(spot: Spot, nudge: Nudge | None) -> Spot:
     """A spot moved by a nudge; a place beside its lane keeps the lane."""
     if nudge is None:
         return spot
-    x, y = nudge_vector(spot.pose, nudge)
-    moved = spot.pose + np.array([x, y, 0.0])
-    return Spot(_turned(moved, np.radians(nudge.heading_deg)), spot.line, spot.s)
-
-
-def nudge_vector(pose: Float[np.ndarray, "3"], nudge: Nudge | None) -> Float[np.ndarray, "2"]:
-    """How far a nudge moves an actor that stands at a pose, in the map frame [m]."""
-    if nudge is None:
-        return np.zeros(2)
-    along = float(pose[2]) if nudge.along_deg is None else np.radians(nudge.along_deg)
+    along = float(spot.pose[2]) if nudge.along_deg is None else np.radians(nudge.along_deg)
     cos, sin = np.cos(along), np.sin(along)
-    return np.array([nudge.ahead * cos - nudge.left * sin, nudge.ahead * sin + nudge.left * cos])
+    x = float(nudge.ahead * cos - nudge.left * sin)
+    y = float(nudge.ahead * sin + nudge.left * cos)
+    moved = _turned(spot.pose + np.array([x, y, 0.0]), np.radians(nudge.heading_deg))
+    return Spot(moved, spot.line, spot.s, (x, y))
 
 
 def find_path(
@@ -83,7 +78,7 @@ def find_path(
     *,
     start: Float[np.ndarray, "3"] | None = None,
     rounded: bool = False,
-    moved: Float[np.ndarray, "2"] | None = None,
+    shift: tuple[float, float] = (0.0, 0.0),
 ) -> Float[np.ndarray, "n 3"]:
     """A free path through points, from `start` on where one is given, at most 1 m apart.
 
@@ -94,15 +89,14 @@ def find_path(
         path: of the points in the text.
         start: where the actor stands.
         rounded: cut the corners, for what cannot turn on the spot.
-        moved: added to all points but the start.
+        shift: added to all points but the start [m].
     """
     rows = [] if start is None else [start[:2]]
-    shift = np.zeros(2) if moved is None else moved
     for index, point in enumerate(points):
         if isinstance(point, Place):
-            rows.append(find_spot(site, point, ego, (*path, index)).pose[:2] + shift)
+            rows.append(find_spot(site, point, ego, (*path, index)).pose[:2] + np.array(shift))
         else:
-            rows.append(np.array(point, float) + shift)
+            rows.append(np.array(point, float) + np.array(shift))
     return free_path(np.array(rows), path, rounded=rounded)
 
 
