@@ -1,3 +1,4 @@
+import gzip
 import os
 from functools import cache
 from itertools import pairwise
@@ -7,8 +8,10 @@ import numpy as np
 import pytest
 
 from drivelab.data.carla_routes import CarlaRoute, read_routes
+from drivelab.data.carla_triggers import read_triggers
 from drivelab.errors import DataError
 from drivelab.geometry.polyline import arc_lengths
+from drivelab.maps.opendrive import parse_opendrive
 from drivelab.maps.road_options import (
     SPACING_1,
     SPACING_2,
@@ -17,7 +20,7 @@ from drivelab.maps.road_options import (
     downsample_route,
     plan_route,
 )
-from drivelab.maps.towns import read_town
+from drivelab.maps.towns import read_xodr, town_file
 from drivelab.types import LaneMap
 
 OLD = """<routes><route id="3" town="Town05">
@@ -92,6 +95,39 @@ def test_bad_route_files_are_refused_with_their_place(
     assert problem in str(caught.value)
 
 
+TRIGGERS = """{"available_scenarios": [{"Town01": [{"scenario_type": "Scenario4",
+"available_event_configurations": [
+{"transform": {"x": "1.5", "y": "-2.0", "z": "1", "yaw": "180", "pitch": "0"}},
+{"transform": {"x": 3, "y": 4, "z": 0, "yaw": 90}, "other_actors": {"left": [
+{"x": "7", "y": "8", "z": "9", "yaw": "0"}]}}]}]}]}"""
+
+
+def test_triggers_of_old_routes_are_read_by_town(tmp_path: Path) -> None:
+    file = tmp_path / "triggers.json.gz"
+    file.write_bytes(gzip.compress(TRIGGERS.encode()))
+    first, second = read_triggers(file)["Town01"]
+    assert (first.name, second.name, first.type) == ("Scenario4_0", "Scenario4_1", "Scenario4")
+    np.testing.assert_allclose(np.abs(first.trigger), [1.5, 2.0, 1.0, np.pi])
+    np.testing.assert_allclose(second.trigger, [3, -4, 0, -np.pi / 2])
+    np.testing.assert_allclose(second.places["left.0"], [7, -8, 9, 0])
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (TRIGGERS[:-5], "cannot be read as JSON"),
+        (TRIGGERS.replace('"yaw": 90', '"pitch": 90'), "'yaw'"),
+        (TRIGGERS.replace("1.5", "NaN"), "not finite"),
+        ("[1]", "not a file of the leaderboard"),
+    ],
+)
+def test_bad_trigger_files_are_refused(text: str, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text(text)
+    with pytest.raises(DataError, match=r"t\.json") as caught:
+        read_triggers(tmp_path / "t.json")
+    assert problem in str(caught.value)
+
+
 def data_root() -> Path:
     root = os.environ.get("DRIVELAB_DATA")
     if not root:
@@ -101,9 +137,8 @@ def data_root() -> Path:
 
 @cache
 def town05() -> LaneMap:
-    from tempfile import mkdtemp
-
-    return read_town("Town05", data_root(), cache=Path(mkdtemp())).lane_map
+    file = town_file("Town05", data_root())
+    return parse_opendrive(read_xodr(file), "Town05").lane_map
 
 
 @pytest.mark.data
@@ -119,6 +154,15 @@ def test_every_route_file_of_the_leaderboard_is_read() -> None:
     assert (counts["routes_training.xml"], counts["routes_validation.xml"]) == (90, 20)
     assert (counts["routes_town05_short.xml"], counts["routes_town05_long.xml"]) == (32, 10)
     assert scenarios == 4629 + 1786 + 119
+    triggers = read_triggers(files[0].parent / "all_towns_traffic_scenarios_public.json.gz")
+    assert {town: len(found) for town, found in triggers.items()} == {
+        "Town01": 93,
+        "Town02": 45,
+        "Town03": 339,
+        "Town04": 397,
+        "Town05": 706,
+        "Town06": 861,
+    }
 
 
 def check_plan(lane_map: LaneMap, route: CarlaRoute) -> RoutePlan:

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from drivelab.maps.opendrive.areas import object_corners
 from drivelab.maps.opendrive.geometry import reference_poses
 from drivelab.maps.opendrive.lane_poses import beside, lane_edges
+from drivelab.maps.opendrive.links import reversed_links
 from drivelab.maps.opendrive.tables import Furniture, RoadNetwork, Signal
 from drivelab.types.lane_map import Area, AreaKind
 
@@ -42,10 +43,7 @@ def governed_lanes(
 ) -> Governed:
     """Sort lights into groups that are green together, and find lanes behind signs."""
     meant = {signal.id: signal for signal in furniture.signals if not signal.reference}
-    predecessors: dict[int, list[int]] = defaultdict(list)
-    for row, followers in successors.items():
-        for follower in followers:
-            predecessors[follower].append(row)
+    predecessors = reversed_links(successors)
     lanes: dict[str, list[int]] = defaultdict(list)
     for signal in furniture.signals:
         found = meant.get(signal.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -26,6 +27,15 @@ def lane_successors(
         DataError: a link or connection names a road, junction or lane that is not in the file.
     """
     return _Linker(network, furniture, file).all()
+
+
+def reversed_links(successors: Mapping[int, Sequence[int]]) -> dict[int, list[int]]:
+    """What each lane is entered from; lanes that nothing leads to have an empty list."""
+    found: dict[int, list[int]] = defaultdict(list)
+    for row, followers in successors.items():
+        for follower in followers:
+            found[follower].append(row)
+    return found
 
 
 class _Linker:

@@ -7,7 +7,6 @@ Lanes of one direction of a lane section are a block; lanes of roads in a juncti
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from drivelab.maps.opendrive.areas import crosswalk_areas, junction_areas, lane_
 from drivelab.maps.opendrive.control import Governed, StopPlaces, governed_lanes, stop_places
 from drivelab.maps.opendrive.lane_groups import Beside, LaneGroup, lane_groups, neighbours
 from drivelab.maps.opendrive.limits import speed_limits
-from drivelab.maps.opendrive.links import CYCLED, lane_successors
+from drivelab.maps.opendrive.links import CYCLED, lane_successors, reversed_links
 from drivelab.maps.opendrive.network_map import OpenDriveMap
 from drivelab.maps.opendrive.shapes import LaneShapes, lane_shapes, strip_polygons
 from drivelab.maps.opendrive.stations import Stations, place_stations
@@ -124,12 +123,8 @@ def _lanes(draft: _Draft, governed: Governed, stops: StopPlaces) -> dict[str, La
     places = np.arange(len(rows))
     polygons = strip_polygons(shapes, places, places)
     lit = {row for members in governed.groups.values() for row in members}
-    predecessors: dict[int, list[int]] = defaultdict(list)
-    for row, followers in draft.successors.items():
-        for follower in followers:
-            predecessors[follower].append(row)
-    lengths = _lengths(shapes)
-    limits = speed_limits(network, draft.furniture, draft.successors, lengths)
+    predecessors = reversed_links(draft.successors)
+    limits = speed_limits(network, draft.furniture, draft.successors, _lengths(shapes))
     block_of = {row: (g.id, k) for g in draft.groups for k, row in enumerate(g.rows)}
     lanes = {}
     for place, row in enumerate(rows):

@@ -45,7 +45,7 @@ def build_tables(rows: XmlRows) -> tuple[RoadNetwork, Furniture]:
     section_order, sections = _section_table(rows)
     lane_rows, lane_of_row = _lane_order(rows, section_order)
     network = _network(rows, sections, lane_rows, lane_of_row, section_order)
-    return network, _furniture(rows, lane_rows, lane_of_row, section_order, len(sections.s))
+    return network, _furniture(rows, lane_rows, lane_of_row)
 
 
 def _check(rows: XmlRows) -> None:
@@ -209,18 +209,11 @@ def _furniture(
     rows: XmlRows,
     lanes: list[list[Any]],
     row_of: Int[np.ndarray, " l"],
-    section_order: Int[np.ndarray, " c"],
-    sections: int,
 ) -> Furniture:
     up, down, kerb = (np.zeros(len(lanes), bool) for _ in range(3))
-    centre_up, centre_down = np.zeros(sections, bool), np.zeros(sections, bool)
     for lane, place, to_up, to_down, is_kerb in rows.marks:
         row = row_of[lane]
-        if row < 0:
-            section = section_order[rows.lanes[lane][0]]
-            centre_up[section] |= to_up
-            centre_down[section] |= to_down
-        else:
+        if row >= 0:
             up[row] |= to_up
             down[row] |= to_down
             kerb[row] |= is_kerb and place == 0.0
@@ -235,8 +228,6 @@ def _furniture(
         lane_successor=np.array([lane[4] for lane in lanes], np.int64),
         change_up=up,
         change_down=down,
-        centre_up=centre_up,
-        centre_down=centre_down,
         curb=kerb,
         lane_speed=Records.build(_renumber(rows.lane_speeds, row_of), 1),
         road_speed=Records.build(rows.road_speeds, 1),

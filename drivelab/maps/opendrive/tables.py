@@ -184,8 +184,6 @@ class Furniture:
     lane_successor: Int[np.ndarray, " n"]
     change_up: Bool[np.ndarray, " n"]  # the outer mark may be crossed towards higher lane ids
     change_down: Bool[np.ndarray, " n"]
-    centre_up: Bool[np.ndarray, " c"]  # the same for the centre mark of each section
-    centre_down: Bool[np.ndarray, " c"]
     curb: Bool[np.ndarray, " n"]  # the outer mark is a kerb
     lane_speed: Records  # of lanes, s from the road's start: [m/s]
     road_speed: Records  # of roads: [m/s]
