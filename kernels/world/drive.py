@@ -329,4 +329,5 @@ def move_drivers(roads: Roads, state: State) -> None:
 def leave(state: State, e: int, n: int) -> None:
     """Take an actor out of the world."""
     state.mode[e, n], state.lane[e, n], state.other_lane[e, n] = ABSENT, -1, -1
+    state.lane_s[e, n], state.lane_d[e, n] = 0.0, 0.0
     state.speed[e, n], state.acceleration[e, n], state.yaw_rate[e, n] = 0.0, 0.0, 0.0

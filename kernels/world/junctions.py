@@ -52,6 +52,7 @@ from drivelab.kernels.world.traffic import (
     Graph,
     Traffic,
     inner,
+    spliced,
 )
 
 DT = 0.1  # [s]
@@ -125,7 +126,7 @@ def goes_first(
     return arrival < other_arrival or (arrival == other_arrival and me < other)
 
 
-@inner
+@spliced
 def room_to_wait(
     graph: Graph,
     course: Course,
@@ -236,7 +237,7 @@ def room_to_wait(
     return room
 
 
-@inner
+@spliced
 def why_stop(
     graph: Graph,
     course: Course,
@@ -297,15 +298,11 @@ def find_stops(graph: Graph, course: Course, rules: Rules, traffic: Traffic) -> 
                 b[ROOM] = traffic.ahead_from[e, n, count - 1] + graph.length[lane] - half
                 m[WHY] = BY_END
             lane = traffic.ahead[e, n, 0]
-            if (
-                graph.connector[lane]
-                and rules.conflict_first[lane] < rules.conflict_first[lane + 1]
-            ):
-                if m[OBEYS] & YIELDS:
-                    away = traffic.ahead_from[e, n, 0] - half
-                    room = room_to_wait(graph, course, rules, traffic, e, n, lane, away, True)
-                    if room < b[ROOM]:
-                        b[ROOM], m[WHY] = room, BY_OTHERS
+            if graph.connector[lane] and m[OBEYS] & YIELDS:
+                away = traffic.ahead_from[e, n, 0] - half
+                room = room_to_wait(graph, course, rules, traffic, e, n, lane, away, True)
+                if room < b[ROOM]:
+                    b[ROOM], m[WHY] = room, BY_OTHERS
             if line == 0 or m[JOINS]:
                 continue
             away = traffic.ahead_from[e, n, line] - half

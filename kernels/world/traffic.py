@@ -15,9 +15,11 @@ from numba import njit
 
 from drivelab.kernels.world.arrays import ABSENT, DRIVE, PARKED, Roads, State
 
-# Compiled without a way in from Python: half of what the compiler does for such functions
+# Compiled without a way in from Python, which is half of the compiler's work
 _WITHOUT_WRAPPERS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 inner = njit(cache=True, **_WITHOUT_WRAPPERS)
+# ... and put into the place of the call: handing over arrays costs more than these do
+spliced = njit(cache=True, forceinline=True, **_WITHOUT_WRAPPERS)
 
 AHEAD = 10  # lanes looked ahead at most
 LOOK_BASE, LOOK_TIME = 25.0, 4.0  # so far, and so many seconds at the present speed [m], [s]
@@ -120,7 +122,7 @@ def draw(seed: int, slot: int, count: int) -> int:
     return int(np.int64((z ^ (z >> np.uint64(31))) >> np.uint64(33)))
 
 
-@njit(cache=True)
+@spliced
 def side_of(lane: int, goal: int, left: Int[np.ndarray, " L"], right: Int[np.ndarray, " L"]) -> int:
     """1 where `goal` lies to the left of `lane`, -1 to the right, 0 not beside it."""
     here = lane
@@ -140,7 +142,7 @@ def side_of(lane: int, goal: int, left: Int[np.ndarray, " L"], right: Int[np.nda
     return 0
 
 
-@njit(cache=True)
+@spliced
 def next_lane(
     graph: Graph,
     route: Int[np.ndarray, "E N R"],
@@ -272,8 +274,11 @@ def copy_actors(roads: Roads, state: State, traffic: Traffic) -> None:
     shift, shift_to, over = state.shift, state.shift_to, state.shift_over
     pace, waited, count, width = state.pace, state.waited, state.count, roads.lane_width
     for e in range(mode.shape[0]):
-        obstacles = 0
+        obstacles, used = 0, 0
         for n in range(count[e]):
+            if mode[e, n] == DRIVE:  # where nobody drives there is nothing to know
+                used = count[e]
+        for n in range(used):
             m, b = mark[e, n], body[e, n]
             m[MODE], m[KIND], m[LANE], m[OTHER] = mode[e, n], kind[e, n], lane[e, n], other[e, n]
             m[AT], m[OBEYS], m[STOPPED_AT] = at[e, n], obeys[e, n], stopped_at[e, n]
@@ -295,8 +300,9 @@ def copy_actors(roads: Roads, state: State, traffic: Traffic) -> None:
             if not drives:
                 obstacle[e, obstacles] = n
                 obstacles += 1
-        for n in range(count[e], mode.shape[1]):
-            mark[e, n, MODE] = ABSENT
+        for n in range(count[e], mode.shape[1]):  # slots that this environment does not use
+            mark[e, n, :] = 0
+            mark[e, n, MODE], mark[e, n, LANE], mark[e, n, OTHER] = ABSENT, -1, -1
         obstacle[e, mode.shape[1]] = obstacles
 
 
