@@ -83,6 +83,7 @@ class RoadsFields(NamedTuple):
     lane_group: Int[np.ndarray, " L"]  # int32 number of the signal group within its map, -1 = none
     lane_control: Int[np.ndarray, " L"]  # int8: sign at the END of this lane
     lane_map: Int[np.ndarray, " L"]  # int32 map it belongs to
+    map_lane: Int[np.ndarray, " M+1"]  # lanes of map m are map_lane[m]:map_lane[m + 1]
     successor_first: Int[np.ndarray, " L+1"]
     successor: Int[np.ndarray, " s"]
     predecessor_first: Int[np.ndarray, " L+1"]

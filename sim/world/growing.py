@@ -27,6 +27,7 @@ NUMBERS = {
 STARTS = {
     "lane_first": "x",
     "map_border": "border",
+    "map_lane": "lane_step",
     "successor_first": "successor",
     "predecessor_first": "predecessor",
     "conflict_first": "conflict_lane",

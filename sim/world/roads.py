@@ -109,6 +109,7 @@ def _geometry(lane_map: LaneMap) -> RoadTables:
         lane_group=np.full(count, -1, np.int32),
         lane_control=np.full(count, NO_SIGN, np.int8),
         lane_map=np.zeros(count, np.int32),
+        map_lane=np.array([0, count], np.int32),
         conflict_rank=np.zeros(len(arrays["conflict_lane"]), np.int8),
         border=borders,
         map_border=np.array([0, len(borders)], np.int32),
