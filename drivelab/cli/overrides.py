@@ -15,7 +15,13 @@ from typing import Any
 from drivelab.cli.choices import CUSTOM, Choice, group_choices
 from drivelab.errors import ConfigError, nearest_name
 
-SHORT = {"data": "bench.data", "data.root": "bench.root", "split": "bench.split"}
+SHORT = {
+    "data": "bench.data",
+    "data.root": "bench.root",
+    "data.carla_root": "bench.carla_root",
+    "split": "bench.split",
+    "traffic": "bench.traffic",
+}
 # Values that are texts of the user's own: quoted for Hydra, so that any character may stand in.
 TEXTS = {"run.dir", "run.root", "proposals", "out", "scene", "bench.root", "bench.split"}
 TEXTS |= {"bench.openscene_root", "bench.maps_root"}

@@ -20,5 +20,6 @@ ROLLOUT_METRICS = {
     "hugsim_hd_v1": "drivelab.metrics.closed_loop.hugsim:published",
     "hugsim_hd_corrected_v1": "drivelab.metrics.closed_loop.hugsim:corrected",
     "neuroncap_v1": "drivelab.metrics.closed_loop.neuroncap:NeuroNcap",
+    "scenario_pass_v1": "drivelab.sim.scenario.score:ScenarioPass",
     "alpasim_v1": "drivelab.metrics.closed_loop.alpasim:AlpaSim",
 }

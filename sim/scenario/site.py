@@ -108,7 +108,7 @@ def cropped(site: Site, ego: Float[np.ndarray, "3"]) -> Site:
     if site.town is None:
         return site
     kept = _town_piece(site.town.town, site.town.radius, round(ego[0]), round(ego[1]))
-    return replace(_of_control(kept, site.name), town=site.town)
+    return replace(site_of_map(kept, site.name), town=site.town)
 
 
 @lru_cache(maxsize=4)
@@ -157,21 +157,21 @@ def _of_file(name: str, folder: FilePath | None) -> Site:
         raise Misfit(("map", "opendrive"), f"`{name}` leads out of the scenario's folder")
     if not file.is_file():
         raise Misfit(("map", "opendrive"), f"there is no file `{name}` in the scenario's folder")
-    return _of_control(_file_map(file, file.stat().st_mtime_ns), file.stem)
+    return site_of_map(_file_map(file, file.stat().st_mtime_ns), file.stem)
 
 
 def _of_town(choice: TownMap) -> Site:
-    return replace(_of_control(_town_map(choice.town), choice.town), town=choice)
+    return replace(site_of_map(_town_map(choice.town), choice.town), town=choice)
 
 
 def _of_log(choice: LogMap) -> Site:
     from drivelab.sim.scenario.logs import log_scene
 
     scene = log_scene(choice.source, choice.log)
-    return replace(_of_control(scene.map, choice.log), log=scene)
+    return replace(site_of_map(scene.map, choice.log), log=scene)
 
 
-def _of_control(lane_map: LaneMap, name: str) -> Site:
+def site_of_map(lane_map: LaneMap, name: str) -> Site:
     """A map whose own traffic control says who waits."""
     control = lane_map.control
 

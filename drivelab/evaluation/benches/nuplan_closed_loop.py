@@ -71,7 +71,7 @@ class NuplanClosedLoopBench:
 
 
 def real_windows(root: str, duration: float, *, every: int = 20) -> SceneSource:
-    """Windows of real logs at 10 Hz: 2 s of history, then `duration` [s]; `every` so many frames."""
+    """Windows of real logs at 10 Hz: 2 s before, `duration` [s] after; `every` counts frames."""
     from drivelab.data.reallogs import RealLogsSource
     from drivelab.data.recording import WindowShape
 
