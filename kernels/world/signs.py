@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from math import cos, sin
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Int
 from numba import njit
 
 from drivelab.kernels.world.arrays import (
@@ -16,11 +18,23 @@ from drivelab.kernels.world.arrays import (
     Roads,
     State,
 )
-from drivelab.kernels.world.traffic import Course, Plans, goes_into
+from drivelab.kernels.world.traffic import Course, Plans, goes_into, inner
 
 SIGN_ROOM = 4.0  # a stop counts from so near before the line [m]
 STOPPED = 0.1  # slower than this is a full stop [m/s]
 LINE_SLACK = 0.5  # a line reaches so far beyond its lane's edges [m]
+
+
+class Lines(NamedTuple):
+    """What stands at the ends of lanes; fields of `Roads` and `State`."""
+
+    after_first: Int[np.ndarray, " L+1"]
+    after: Int[np.ndarray, " s"]
+    group: Int[np.ndarray, " L"]
+    control: Int[np.ndarray, " L"]
+    width: Float[np.ndarray, " L"]
+    yaw: Float[np.ndarray, " P"]
+    light: Int[np.ndarray, "E G"]
 
 
 @njit(cache=True)
@@ -34,77 +48,116 @@ def check_signs(roads: Roads, state: State) -> None:
 
     Lines are those at the end of the lane the actor is on, and at the start of its connector.
     """
-    for e in range(state.mode.shape[0]):
-        for n in range(state.count[e]):
-            if state.mode[e, n] != POLICY:
+    course = Course(roads.lane_first, roads.lane_step, roads.x, roads.y, roads.speed)
+    plans = Plans(
+        state.route, state.seed, state.way, state.way_first, state.way_count, state.way_at
+    )
+    lines = Lines(
+        roads.successor_first,
+        roads.successor,
+        roads.lane_group,
+        roads.lane_control,
+        roads.lane_width,
+        roads.yaw,
+        state.light,
+    )
+    mode, count, lanes, stopped_at = state.mode, state.count, state.lane, state.stopped_at
+    before_first, before = roads.predecessor_first, roads.predecessor
+    for e in range(mode.shape[0]):
+        for n in range(count[e]):
+            if mode[e, n] != POLICY:
                 continue
             flags = np.int64(state.flags[e, n]) & ~(RED_LIGHT | STOP_SIGN)
             reach = state.half_length[e, n]
             x = state.x[e, n] + reach * state.cos[e, n]
             y = state.y[e, n] + reach * state.sin[e, n]
-            lane = state.lane[e, n]
+            lane, stands = lanes[e, n], abs(state.speed[e, n]) < STOPPED
             if lane >= 0:
+                first, last = 0, 1
                 if roads.lane_connector[lane]:
-                    for k in range(
-                        roads.predecessor_first[lane], roads.predecessor_first[lane + 1]
-                    ):
-                        flags |= line_flags(roads, state, e, n, roads.predecessor[k], x, y)
-                else:
-                    flags |= line_flags(roads, state, e, n, lane, x, y)
+                    first, last = before_first[lane], before_first[lane + 1]
+                for k in range(first, last):
+                    line = before[k] if roads.lane_connector[lane] else lane
+                    stopped = stopped_at[e, n] == line
+                    found, stopped = line_flags(
+                        course,
+                        plans,
+                        lines,
+                        e,
+                        n,
+                        line,
+                        (state.front_x[e, n], state.front_y[e, n], x, y),
+                        stands,
+                        stopped,
+                    )
+                    flags |= found
+                    if stopped:
+                        stopped_at[e, n] = line
+                    elif stopped_at[e, n] == line:
+                        stopped_at[e, n] = -1
             state.front_x[e, n], state.front_y[e, n] = x, y
             state.flags[e, n] = flags
 
 
-@njit(cache=True)
-def line_flags(roads: Roads, state: State, e: int, n: int, lane: int, x: float, y: float) -> int:
-    """What an actor does whose front has come to (x, y) [m], at the line that ends `lane`.
+@inner
+def line_flags(
+    course: Course,
+    plans: Plans,
+    lines: Lines,
+    e: int,
+    n: int,
+    lane: int,
+    front: tuple[float, float, float, float],
+    stands: bool,
+    stopped: bool,
+) -> tuple[int, bool]:
+    """What an actor does at the line that ends `lane`.
 
-    Notes a stop before a sign in `stopped_at`, and forgets it when the line is passed.
+    Args:
+        course: of the lanes.
+        plans: of the actors.
+        lines: of the lanes.
+        e: environment.
+        n: actor slot.
+        lane: whose end is looked at.
+        front: middle of its front before and after the step: x, y, x, y [m].
+        stands: it stands still.
+        stopped: it has stood still before this line's sign.
+
+    Returns:
+        Flags, and whether it has stood still before the sign and not passed it yet.
     """
-    if roads.successor_first[lane] == roads.successor_first[lane + 1]:
-        return 0
-    signed = roads.lane_control[lane] == STOP_SIGN_AHEAD
-    lit = False
-    for k in range(roads.successor_first[lane], roads.successor_first[lane + 1]):
-        lit = lit or roads.lane_group[roads.successor[k]] >= 0
-    if not lit and not signed:
-        return 0
-    v = roads.lane_first[lane + 1] - 1
-    c, s = cos(roads.yaw[v]), sin(roads.yaw[v])
-    dx, dy = x - roads.x[v], y - roads.y[v]
-    beyond, aside = dx * c + dy * s, dy * c - dx * s
-    half = 0.5 * roads.lane_width[lane] + LINE_SLACK
+    signed, lit = lines.control[lane] == STOP_SIGN_AHEAD, False
+    begin, end = lines.after_first[lane], lines.after_first[lane + 1]
+    for k in range(begin, end):
+        lit = lit or lines.group[lines.after[k]] >= 0
+    if begin == end or not (lit or signed):
+        return 0, stopped
+    v = course.first[lane + 1] - 1
+    c, s = cos(lines.yaw[v]), sin(lines.yaw[v])
+    ox, oy = front[0] - course.x[v], front[1] - course.y[v]
+    dx, dy = front[2] - course.x[v], front[3] - course.y[v]
+    before, beyond, aside = ox * c + oy * s, dx * c + dy * s, dy * c - dx * s
+    half = 0.5 * lines.width[lane] + LINE_SLACK
     if abs(aside) > half:
-        return 0
-    if signed and -SIGN_ROOM < beyond <= 0.0 and abs(state.speed[e, n]) < STOPPED:
-        state.stopped_at[e, n] = lane
-    ox, oy = state.front_x[e, n] - roads.x[v], state.front_y[e, n] - roads.y[v]
-    before = ox * c + oy * s
-    if not (before <= 0.0 < beyond) or abs(oy * c - ox * s) > half + abs(beyond - before):
-        return 0
-    flags = 0
-    if signed:
-        if state.stopped_at[e, n] != lane:
-            flags |= STOP_SIGN
-        state.stopped_at[e, n] = -1
-    course = Course(roads.lane_first, roads.lane_step, roads.x, roads.y, roads.speed)
-    plans = Plans(
-        state.route, state.seed, state.way, state.way_first, state.way_count, state.way_at
-    )
+        return 0, stopped
+    stopped = stopped or (signed and stands and -SIGN_ROOM < beyond <= 0.0)
+    if not (before <= 0.0 < beyond) or abs(oy * c - ox * s) > half + beyond - before:
+        return 0, stopped
+    flags = STOP_SIGN if signed and not stopped else 0
     reds, others, all_reds, all_others = 0, 0, 0, 0
-    for k in range(roads.successor_first[lane], roads.successor_first[lane + 1]):
-        following = roads.successor[k]
-        group = roads.lane_group[following]
-        red = group >= 0 and state.light[e, group] == RED
-        taken = goes_into(course, plans, e, n, following)
-        if red:
+    for k in range(begin, end):
+        following = lines.after[k]
+        group = lines.group[following]
+        taken = 1 if goes_into(course, plans, e, n, following) else 0
+        if group >= 0 and lines.light[e, group] == RED:
             all_reds += 1
-            reds += 1 if taken else 0
+            reds += taken
         else:
             all_others += 1
-            others += 1 if taken else 0
+            others += taken
     if reds + others == 0:  # it goes none of the ways its own way would take
         reds, others = all_reds, all_others
     if reds > 0 and others == 0:
         flags |= RED_LIGHT
-    return flags
+    return flags, False
