@@ -159,9 +159,9 @@ def test_long_and_odd_scene_ids_find_their_rollouts(tmp_path: Path) -> None:
         content = {"states": np.full((41, 11), value), "plan": np.zeros((8, 3))}
         np.savez(folder / "rollouts" / f"{name}.npz", **content)
     record = read_run(folder)
-    assert record.rollout(odd).states[0, 0] == 1.0
-    assert record.rollout(long).states[0, 0] == 2.0
-    assert record.rollout("other") is None
+    assert record.plan(odd).states[0, 0] == 1.0
+    assert record.plan(long).states[0, 0] == 2.0
+    assert record.plan("other") is None
 
 
 @pytest.mark.parametrize("name", ["summary.json", "env.json", "rows.parquet"])

@@ -17,6 +17,7 @@ from drivelab.types import Scene
 
 def make_report(folder: Path, bench: Any) -> Path:
     """Write the report; without its data it has no pictures, and says nothing false."""
+    from drivelab.evaluation.benches.scenes import load_scene
     from drivelab.reports.report import write_report
 
     try:
@@ -26,7 +27,7 @@ def make_report(folder: Path, bench: Any) -> Path:
 
     def load(scene: str) -> Scene | None:
         try:
-            return source.load(scene)
+            return load_scene(source, scene)
         except DrivelabError:
             return None
 

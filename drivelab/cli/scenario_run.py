@@ -113,7 +113,7 @@ def _print_drive(done: ScenarioDrive) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from drivelab.reports.drive_video import QUIET, event_line
+    from drivelab.reports.event_words import QUIET, event_line
 
     console = Console(highlight=False)
     progress = float(max(done.rollout.info.get("progress", [0.0])))

@@ -18,8 +18,9 @@ from PIL import Image
 from drivelab.errors import ConfigError
 from drivelab.reports.actor_layers import actor_layers, ego_layers, ego_trail
 from drivelab.reports.encoder import write_video
+from drivelab.reports.event_words import QUIET, event_line
 from drivelab.reports.map_layers import light_layers, map_layers
-from drivelab.reports.overlays import EVENT_WORDS, plan_layers, scale_bar
+from drivelab.reports.overlays import plan_layers, scale_bar
 from drivelab.reports.palette import Theme
 from drivelab.reports.raster import paint, paint_over, smooth, stack
 from drivelab.reports.shapes import SIDE, Dot, Label, Picture, Shape
@@ -32,20 +33,6 @@ TILE = 230.0  # side of the painted piece of map [m]
 SHOWN = 2.5  # how long an event stays on screen [s]
 _SMOOTHING = 2
 _STRIP = 64.0  # height of the text below the picture [picture units]
-QUIET = ("min_speed", "terminated", "behaviour_started")  # events that are no news of their own
-WORDS = {
-    **EVENT_WORDS,
-    "kerb": "across the kerb",
-    "stop_sign": "ran a stop sign",
-    "route_done": "route done",
-    "route_deviation": "left the route",
-    "heading_deviation": "turned off the expert's path",
-    "blocked": "stood for too long",
-    "timeout": "out of time",
-    "emergency_yield": "did not yield to an emergency vehicle",
-    "behaviour_impossible": "could not",
-    "door_opened": "a door opens",
-}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -215,19 +202,6 @@ def _status(rollout: Rollout, step: int, title: str) -> Picture:
     if recent:
         shapes.append(Label("page_alert", event_line(recent[0])[:76], 18.0, 44.0, 13.0, "start"))
     return Picture(SIDE, _STRIP, tuple(shapes), "page")
-
-
-def event_line(event: Any) -> str:
-    """An event of a rollout in words: what, with whom, how hard, when."""
-    kind = str(event["kind"])
-    parts = [WORDS.get(kind, kind.replace("_", " "))]
-    if event.get("actor"):
-        parts.append(f"with {event['actor']}" if kind == "collision" else f"({event['actor']})")
-    if event.get("behaviour"):
-        parts.append(str(event["behaviour"]).replace("_", " "))
-    if "impact_speed" in event:
-        parts.append(f"at {event['impact_speed']:.1f} m/s")
-    return f"{event['time']:.1f} s: {' '.join(parts)}"
 
 
 def _pixels(size_px: int) -> int:

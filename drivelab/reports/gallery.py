@@ -9,16 +9,28 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from drivelab.errors import DrivelabError
+from drivelab.metrics.metric import Event
 from drivelab.reports.bev import Overlay, scene_picture
+from drivelab.reports.drive_events import DriveEvent, first_infraction, told_events
+from drivelab.reports.drive_picture import drive_picture, step_of
+from drivelab.reports.event_words import event_text
 from drivelab.reports.meanings import meaning_of
-from drivelab.reports.overlays import event_text
 from drivelab.reports.run_record import Row, RunRecord, first_event, is_number
 from drivelab.reports.svg import inline_svg
-from drivelab.types import Scene
+from drivelab.reports.timeline import draw_timeline
+from drivelab.types import Rollout, Scene
 
 LoadScene = Callable[[str], Scene | None]
 _LETTERING = 1.6  # cards are about half as wide as a picture of its own
 _COUNTS = {"worst": 6, "median": 3, "best": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A sub-score on a card, e.g. "NC 0.00"; a loss is worse than the best there is."""
+
+    text: str
+    loss: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +41,13 @@ class Card:
     family: str
     score: float
     reason: str
-    losses: tuple[str, ...]  # sub-scores below 1, e.g. "NC 0.0"
+    facts: tuple[Fact, ...]  # losses, and values on scales that have no end
     picture: Markup | None
     note: str = ""  # why there is no picture
     video: str = ""
+    ended: str = ""  # of a drive: how it ended
+    timeline: Markup | None = None
+    events: tuple[DriveEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,57 +88,81 @@ def pick_scenes(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return {"worst": worst, "median": rest[start : start + _COUNTS["median"]], "best": best}
 
 
-def reason_of(row: Row, subscores: Sequence[str]) -> str:
+def reason_of(row: Row, subscores: Sequence[str], metric: str = "") -> str:
     """Why a scene has its score: the first infraction, if one has a moment."""
     event = first_event(row)
     if event is not None:
         return event_text(event)
-    return "no infraction with a moment" if _losses(row, subscores) else "no infraction"
+    lost = any(fact.loss for fact in facts_of(row, subscores, metric))
+    return "no infraction with a moment" if lost else "no infraction"
 
 
-def _losses(row: Row, subscores: Sequence[str]) -> tuple[str, ...]:
-    values = ((name, row.get(name)) for name in subscores)
-    return tuple(
-        f"{meaning_of(name).short} {value:.2f}"
-        for name, value in values
-        if is_number(value) and value is not None and value < 1.0
-    )
+def facts_of(row: Row, subscores: Sequence[str], metric: str = "") -> tuple[Fact, ...]:
+    """What a row lost, and its values on scales without an end; counts only where there are any."""
+    facts = []
+    for name in subscores:
+        value = row.get(name)
+        if not is_number(value) or value is None:
+            continue
+        meaning = meaning_of(name, metric)
+        loss, open_end = meaning.scale.is_loss(value), meaning.scale.top is None
+        if loss or (open_end and value != 0.0):
+            facts.append(Fact(f"{meaning.short} {meaning.scale.text(value)}", loss))
+    return tuple(facts)
 
 
 def _card(record: RunRecord, row: Row, load_scene: LoadScene | None) -> Card:
-    scene_id = str(row["scene"])
-    picture, note = _picture(record, row, load_scene)
+    scene_id, event = str(row["scene"]), first_event(row)
+    picture, note, timeline = None, "", None
+    events: tuple[DriveEvent, ...] = ()
+    try:
+        drive = record.drive(scene_id)
+        if drive is not None:
+            events = told_events(drive, event)
+            timeline = draw_timeline(drive, events)
+            event = event or first_infraction(events)
+        picture = _picture(record, scene_id, event, drive, load_scene)
+    except DrivelabError as error:
+        note = f"Not drawn: {error}"
+    if load_scene is None:
+        note = "Not drawn: the report was written without the scenes."
+    elif picture is None:
+        note = note or "Not drawn: the scene is not among the bench's scenes here."
     return Card(
         scene=scene_id,
         family=str(row.get("family") or ""),
         score=float(row["score"]),
-        reason=reason_of(row, record.subscores),
-        losses=_losses(row, record.subscores),
+        reason=reason_of(row, record.subscores, record.metric),
+        facts=facts_of(row, record.subscores, record.metric),
         picture=picture,
         note=note,
         video=record.video(scene_id),
+        ended=str(row.get("ended") or ""),
+        timeline=timeline,
+        events=events,
     )
 
 
 def _picture(
-    record: RunRecord, row: Row, load_scene: LoadScene | None
-) -> tuple[Markup | None, str]:
-    """The drawing, or the reason why there is none: a report is written in any case."""
-    if load_scene is None:
-        return None, "Not drawn: the report was written without the scenes."
-    scene_id = str(row["scene"])
-    try:
-        scene = load_scene(scene_id)
-        if scene is None:
-            return None, "Not drawn: the scene is not among the bench's scenes here."
-        kept = record.rollout(scene_id)
-        event = first_event(row)
-        overlay = Overlay(
-            kept.plan if kept else None,
-            kept.states if kept else None,
-            events=(event,) if event else (),
-            lettering=_LETTERING,
-        )
-        return Markup(inline_svg(scene_picture(scene, overlay))), ""
-    except DrivelabError as error:
-        return None, f"Not drawn: {error}"
+    record: RunRecord,
+    scene_id: str,
+    event: Event | None,
+    drive: Rollout | None,
+    load_scene: LoadScene | None,
+) -> Markup | None:
+    """The drawing; None where the scene is not there. A report is written in any case."""
+    scene = load_scene(scene_id) if load_scene is not None else None
+    if scene is None:
+        return None
+    if drive is not None:
+        step = step_of(drive, event)
+        drawn = drive_picture(scene, drive, step, event=event, lettering=_LETTERING)
+        return Markup(inline_svg(drawn))
+    kept = record.plan(scene_id)
+    overlay = Overlay(
+        kept.plan if kept else None,
+        kept.states if kept else None,
+        events=(event,) if event else (),
+        lettering=_LETTERING,
+    )
+    return Markup(inline_svg(scene_picture(scene, overlay)))

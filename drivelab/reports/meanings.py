@@ -1,18 +1,14 @@
-"""What each sub-score measures, in a sentence; shown beside its mean."""
+"""What each sub-score of a plan's metrics measures, in a sentence; shown beside its mean.
+
+Those of driven episodes stand in `closed_loop_meanings`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """Abbreviation, spelled-out name and explanation of a sub-score."""
-
-    short: str
-    name: str
-    text: str
-
+from drivelab.reports.closed_loop_meanings import CLOSED_LOOP
+from drivelab.reports.scale import Meaning, Scale
 
 _MEANINGS = {
     "no_at_fault_collisions": Meaning(
@@ -71,7 +67,29 @@ _MEANINGS = {
 }
 
 
-def meaning_of(subscore: str) -> Meaning:
-    """Meaning of a sub-score; a metric of somebody else's goes by its own name."""
+# Scores that are not shares of 1, by the start of the metric's name.
+_SCORES: Mapping[str, Scale] = {
+    "carla_ds": Scale("%", 100.0),
+    "bench2drive": Scale("%", 100.0),
+    "neuroncap": Scale("stars", 5.0),
+}
+
+
+def meaning_of(subscore: str, metric: str = "") -> Meaning:
+    """Meaning of a sub-score; one of somebody else's goes by its own name.
+
+    Args:
+        subscore: name of the column.
+        metric: name of the metric, since several use the same words for different things.
+    """
+    for family, meanings in CLOSED_LOOP.items():
+        if metric.startswith(family) and subscore in meanings:
+            return meanings[subscore]
     words = subscore.replace("_", " ")
     return _MEANINGS.get(subscore, Meaning(words, words.capitalize(), ""))
+
+
+def scale_of(metric: str) -> Scale:
+    """The scale of a metric's score; more is better for all of them."""
+    found = (scale for family, scale in _SCORES.items() if metric.startswith(family))
+    return next(found, Scale())

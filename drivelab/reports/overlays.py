@@ -12,6 +12,7 @@ from jaxtyping import Float
 from drivelab.geometry.boxes import box_corners
 from drivelab.metrics.metric import Event
 from drivelab.reports.actor_layers import ego_layers
+from drivelab.reports.event_words import CALL_OUT
 from drivelab.reports.motion import STATE_DT, tracks_at
 from drivelab.reports.palette import RAMP_STEPS, ramp_role
 from drivelab.reports.shapes import SIDE, Dot, Label, Path, Shape, line_path, polygon_path
@@ -20,35 +21,6 @@ from drivelab.types import Scene, StateColumn
 
 ColourBy = Literal["time", "speed"]
 _GHOST_SPACING = 10  # states between outlines of the simulated ego
-EVENT_WORDS = {
-    "collision": "collision",
-    "ttc": "time to collision too short",
-    "off_road": "off the drivable area",
-    "wrong_way": "against the driving direction",
-    "red_light": "ran a red light",
-    "lane_keeping": "left the lane",
-    "comfort": "uncomfortable",
-}
-
-# Short enough to fit beside any point of the picture.
-_CALL_OUT = {**EVENT_WORDS, "ttc": "TTC", "off_road": "off road", "wrong_way": "wrong way"} | {
-    "red_light": "red light",
-    "lane_keeping": "off lane",
-    "comfort": "comfort",
-}
-
-
-def event_text(event: Event) -> str:
-    """One line: what, when, who, by how much."""
-    words = EVENT_WORDS.get(event.kind, event.kind.replace("_", " "))
-    parts = [f"{words} at {event.step * STATE_DT:.1f} s"]
-    if event.actor:
-        other_road_user = event.kind in ("collision", "ttc")
-        parts.append(f"{'with' if other_road_user else 'on'} {event.actor}")
-    if event.detail:
-        parts.append(f"({event.detail.replace('_', ' ')})")
-    margin = f", margin {event.margin:.2f} m" if np.isfinite(event.margin) else ""
-    return " ".join(parts) + margin
 
 
 def plan_layers(view: View, plan: Float[np.ndarray, "t 3"]) -> list[Shape]:
@@ -113,14 +85,14 @@ def event_layers(
     else:
         where = states[min(max(step, 0), len(states) - 1), :3]
         shapes += ego_layers(view, scene, where, "event_actor")
-    shapes += _actor_at(view, scene, event)
+    shapes += actor_outline(view, scene, event.actor, event.step * STATE_DT)
     x, y = (float(v) for v in np.clip(view.points(where[:2]), 16.0, SIDE - 16.0))
-    return [*shapes, Dot("event", x, y, 11.0), *_call_out(event, x, y, lettering)]
+    return [*shapes, Dot("event", x, y, 11.0), *call_out(event, x, y, lettering)]
 
 
-def _call_out(event: Event, x: float, y: float, lettering: float) -> list[Shape]:
-    """Two lines of text on the side with more room, tied to the ring by a leader."""
-    words = _CALL_OUT.get(event.kind, event.kind.replace("_", " "))
+def call_out(event: Event, x: float, y: float, lettering: float) -> list[Shape]:
+    """Two or three lines of text on the side with more room, tied to the ring by a leader."""
+    words = CALL_OUT.get(event.kind, event.kind.replace("_", " "))
     lines = [f"{words} at {event.step * STATE_DT:.1f} s"]
     margin = f"margin {event.margin:.2f} m" if np.isfinite(event.margin) else ""
     lines += [text for text in (_shortened(event.actor), margin) if text]
@@ -143,15 +115,16 @@ def _shortened(name: str) -> str:
     return name if len(name) <= 18 else f"{name[:8]}…{name[-8:]}"
 
 
-def _actor_at(view: View, scene: Scene, event: Event) -> list[Shape]:
-    if event.actor not in scene.tracks.ids:
+def actor_outline(view: View, scene: Scene, actor: str, seconds: float) -> list[Shape]:
+    """The box of the other one in an event, at a time [s from the current moment]."""
+    if actor not in scene.tracks.ids:
         return []
-    index = scene.tracks.ids.index(event.actor)
-    poses, present = tracks_at(scene, event.step * STATE_DT)
+    index = scene.tracks.ids.index(actor)
+    poses, present = tracks_at(scene, seconds)
     if not present[index]:
         return []
     ring = view.points(box_corners(np.concatenate([poses[index], scene.tracks.sizes[index]])))
-    box = polygon_path("event_actor", shapely.Polygon(ring), f"{event.actor} at the infraction")
+    box = polygon_path("event_actor", shapely.Polygon(ring), f"{actor} at the infraction")
     return [box] if box is not None else []
 
 

@@ -17,11 +17,13 @@ import numpy as np
 from markupsafe import Markup
 
 from drivelab.reports.charts import family_bars, histogram, spark_histogram
+from drivelab.reports.drive_events import event_lines
+from drivelab.reports.event_words import words_of
 from drivelab.reports.gallery import LoadScene, Shelf, build_gallery
-from drivelab.reports.meanings import Meaning, meaning_of
-from drivelab.reports.overlays import EVENT_WORDS
+from drivelab.reports.meanings import meaning_of, scale_of
 from drivelab.reports.palette import Theme, style_sheet
 from drivelab.reports.run_record import Row, RunRecord, is_number, read_run
+from drivelab.reports.scale import Meaning, Scale
 from drivelab.reports.scene_table import table_data
 
 _MOST_FAILED = 100  # failed scenes listed with their errors
@@ -30,6 +32,21 @@ _SEES = {
     "state": "also map and boxes",
     "future": "also the recorded future",
     "unknown": "unknown: plans from a file",
+}
+# Words of the drawings' legend: role, what it is.
+PLAN_LEGEND = {
+    "plan": "plan",
+    "recorded": "recorded ego",
+    "vehicle_future": "recorded future",
+    "red_light": "red light",
+}
+DRIVE_LEGEND = {
+    "plan": "plan of the moment",
+    "ego_way": "route",
+    "recorded": "recorded ego",
+    "ghost": "ego afterwards",
+    "vehicle_future": "others, next 3 s",
+    "red_light": "red light",
 }
 _TIMING = {"time_load": "load a scene", "time_act": "agent", "time_score": "score"}
 
@@ -41,8 +58,9 @@ class SubscoreLine:
     key: str
     meaning: Meaning
     mean: float | None
-    below: int  # scenes with less than 1
-    chart: Markup
+    losses: int | None  # scenes with less than the best; None on a scale without an end
+    chart: Markup | None  # None where there is nothing but zeros
+    most: float  # right end of the chart
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +127,7 @@ def report_context(record: RunRecord, gallery: Sequence[Shelf]) -> dict[str, Any
     anchors = {card.scene: f"scene-{index}" for index, card in enumerate(cards)}
     data, left_out = table_data(record, anchors)
     scores = [float(row["score"]) for row in record.done]
+    scale = scale_of(record.metric)
     return {
         **page_parts(with_script=True),
         "summary": record.summary,
@@ -117,10 +136,19 @@ def report_context(record: RunRecord, gallery: Sequence[Shelf]) -> dict[str, Any
         "licence": _data_of(record.environment).get("licence", ""),
         "missing": missing_scenes(record.summary),
         "subscores": [_subscore_line(record, name) for name in record.subscores],
-        "score_chart": histogram(scores, name="scores") if scores else None,
-        "family_chart": _families(record.done),
+        "score_unit": scale.unit,
+        "score_digits": 3 if (scale.top or 1.0) <= 1.0 else 1,
+        "score_most": scale.top,
+        "score_chart": histogram(scores, name="scores", most=_most(scale, scores))
+        if scores
+        else None,
+        "family_chart": _families(record.done, _most(scale, scores)),
         "infractions": _infractions(record.done),
+        "endings": Counter(str(row["ended"]) for row in record.done if row.get("ended")),
         "gallery": gallery,
+        "closed_loop": record.closed_loop,
+        "legend": DRIVE_LEGEND if record.closed_loop else PLAN_LEGEND,
+        "event_lines": event_lines,
         "anchors": anchors,
         "table": data,
         "left_out": left_out,
@@ -163,20 +191,29 @@ def missing_scenes(summary: Mapping[str, Any]) -> int:
 def _subscore_line(record: RunRecord, name: str) -> SubscoreLine:
     values = [float(row[name]) for row in record.done if is_number(row.get(name))]
     mean = record.summary["subscores"].get(name)
+    meaning = meaning_of(name, record.metric)
+    most = _most(meaning.scale, values)
+    shown = meaning.scale.top is not None or any(values)
     return SubscoreLine(
         name,
-        meaning_of(name),
+        meaning,
         float(mean) if is_number(mean) else None,
-        sum(value < 1.0 for value in values),
-        spark_histogram(values, name=meaning_of(name).name),
+        None if meaning.scale.top is None else sum(map(meaning.scale.is_loss, values)),
+        spark_histogram(values, name=meaning.name, most=most) if shown else None,
+        most,
     )
 
 
-def _families(rows: Sequence[Row]) -> Markup | None:
+def _most(scale: Scale, values: Sequence[float]) -> float:
+    """Right end of a chart: the scale's, or the largest value."""
+    return scale.top or max((value for value in values if value > 0.0), default=1.0)
+
+
+def _families(rows: Sequence[Row], most: float) -> Markup | None:
     groups: dict[str, list[float]] = {}
     for row in rows:
         groups.setdefault(str(row.get("family") or "none"), []).append(float(row["score"]))
-    return family_bars(groups) if len(groups) > 1 else None
+    return family_bars(groups, most=most) if len(groups) > 1 else None
 
 
 def _infractions(rows: Sequence[Row]) -> list[tuple[str, int, float]]:
@@ -186,7 +223,7 @@ def _infractions(rows: Sequence[Row]) -> list[tuple[str, int, float]]:
     for kind, count in kinds.most_common():
         times = [row.get("first_time") for row in rows if row.get("first_kind") == kind]
         known = [float(time) for time in times if time is not None]
-        lines.append((EVENT_WORDS.get(kind, kind), count, float(np.median(known or [0.0]))))
+        lines.append((words_of(kind), count, float(np.median(known or [0.0]))))
     return lines
 
 

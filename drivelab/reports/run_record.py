@@ -14,8 +14,10 @@ from urllib.parse import quote, unquote
 import numpy as np
 from jaxtyping import Float
 
+from drivelab.data.rollout_log import load_rollout
 from drivelab.errors import RunError
 from drivelab.metrics.metric import Event
+from drivelab.types import Rollout
 
 SCHEMA = 1
 _NEEDED = (
@@ -28,8 +30,8 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rollout:
-    """What a run kept of one scene: simulated states (map frame) and the plan (ego frame)."""
+class ScoredPlan:
+    """What an open-loop run kept of a scene: simulated states (map frame), plan (ego frame)."""
 
     states: Float[np.ndarray, "t 11"]
     plan: Float[np.ndarray, "p 3"]
@@ -37,7 +39,11 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunRecord:
-    """A run folder in memory; rollouts and videos are read when asked for."""
+    """A run folder in memory; rollouts and videos are read when asked for.
+
+    Runs on a closed-loop bench keep whole rollouts (`drive`), the others the plan that was scored
+    (`plan`).
+    """
 
     folder: Path
     summary: Mapping[str, Any]
@@ -53,6 +59,16 @@ class RunRecord:
         return tuple(self.summary.get("subscores", {}))
 
     @property
+    def metric(self) -> str:
+        """Name of the metric, with its version."""
+        return str(self.summary["metric"])
+
+    @property
+    def closed_loop(self) -> bool:
+        """Whether scenes were driven to an end, which their rows tell."""
+        return any(row.get("ended") is not None for row in self.rows)
+
+    @property
     def done(self) -> tuple[Row, ...]:
         """Rows with a score."""
         return tuple(row for row in self.rows if is_number(row.get("score")))
@@ -62,19 +78,28 @@ class RunRecord:
         """Rows of scenes that gave no score."""
         return tuple(row for row in self.rows if row.get("status") == "failed")
 
-    def rollout(self, scene: str) -> Rollout | None:
+    def plan(self, scene: str) -> ScoredPlan | None:
         """States and plan of a scene; None when the run kept none."""
         path = _file_of(self.rollout_files, scene)
         if path is None:
             return None
         try:
             with np.load(path, allow_pickle=False) as stored:
-                return Rollout(stored["states"], stored["plan"])
+                return ScoredPlan(stored["states"], stored["plan"])
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise RunError(
                 f"{path}: not a whole rollout ({error}); expected the arrays states and plan; "
                 "run the same `drivelab eval` again to make it"
             ) from error
+
+    def drive(self, scene: str) -> Rollout | None:
+        """What was driven in a scene; None when the run scored plans or kept nothing of it.
+
+        Raises:
+            DataError: the file is damaged.
+        """
+        path = _file_of(self.rollout_files, scene) if self.closed_loop else None
+        return None if path is None else load_rollout(path)
 
     def video(self, scene: str) -> str:
         """Relative link to the scene's video, or the empty string."""

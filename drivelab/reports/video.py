@@ -14,9 +14,10 @@ from drivelab.metrics.metric import Event
 from drivelab.reports.actor_layers import actor_layers, ego_layers
 from drivelab.reports.bev import Overlay, check_overlay, path_layers, scene_view
 from drivelab.reports.encoder import write_video
+from drivelab.reports.event_words import event_text
 from drivelab.reports.map_layers import map_layers
 from drivelab.reports.motion import STATE_DT, states_at
-from drivelab.reports.overlays import event_layers, event_text, plan_layers, scale_bar
+from drivelab.reports.overlays import event_layers, plan_layers, scale_bar
 from drivelab.reports.palette import Theme
 from drivelab.reports.raster import paint, paint_over, smooth, stack
 from drivelab.reports.shapes import SIDE, Label, Picture, Shape

@@ -1,4 +1,4 @@
-"""`drivelab render`: film a scored plan of a run."""
+"""`drivelab render`: film a scored plan, or a drive, of a run."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from drivelab.errors import ConfigError, RunError, nearest_name
 
 USAGE = """usage: drivelab render run=RUN [scene=ID] [out=FILE.mp4]
 
-Films the simulated plan of one scene (the worst one, if none is named). A run on a bench of your
-own needs bench=package.module:Class again."""
+Films one scene (the worst one, if none is named): the simulated plan, or in a closed loop the whole
+drive with a camera that follows the ego. A run on a bench of your own needs
+bench=package.module:Class again."""
 
 
 def run(words: Sequence[str]) -> int:
@@ -21,22 +22,14 @@ def run(words: Sequence[str]) -> int:
     if "run" not in found:
         raise ConfigError("render needs a run folder: drivelab render run=runs/RUN scene=ID")
     folder = Path(found["run"])
+    from drivelab.cli.film import film_scene
     from drivelab.cli.report_file import stored_bench
-    from drivelab.evaluation.run_folder import file_name, load_rollout
     from drivelab.registry import build
-    from drivelab.reports.run_record import first_event
-    from drivelab.reports.video import render_rollout
 
     bench = build(stored_bench(folder, found.get("bench")))
     row = _choose_row(folder, found.get("scene"))
-    name = file_name(row["scene"])
-    stored = load_rollout(folder / "rollouts" / f"{name}.npz")
-    out = Path(found.get("out", folder / "video" / f"{name}.mp4"))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    event = first_event(row)
-    scene = bench.source().load(row["scene"])
-    events = [event] if event else []
-    print(render_rollout(scene, stored["states"], out, plan=stored["plan"], events=events))
+    out = Path(found["out"]) if "out" in found else None
+    print(film_scene(folder, bench.source(), row, out))
     return 0
 
 
@@ -49,6 +42,9 @@ def _choose_row(folder: Path, scene: str | None) -> Mapping[str, Any]:
     rows = {row["scene"]: row for row in read_table(file)}
     if scene is not None and scene not in rows:
         raise ConfigError(f"scene={scene}: not in {folder}{nearest_name(scene, rows)}")
+    if scene is not None and rows[scene]["score"] is None:
+        reason = rows[scene].get("error") or rows[scene]["status"]
+        raise RunError(f"scene={scene}: there is nothing to film, it has no score: {reason}")
     scored = [row for row in rows.values() if row["score"] is not None]
     if scene is not None:
         return rows[scene]

@@ -36,8 +36,10 @@
     const value = data.rows[index][column];
     const element = document.createElement("td");
     if (data.columns[column].kind === "number") {
-      element.className = value === 0 ? "num zero" : "num";
-      element.textContent = value === null ? "–" : value.toFixed(column === SCORE ? 3 : 2);
+      const worst = value !== null && value === data.columns[column].worst;
+      element.className = worst ? "num worst" : "num";
+      const digits = column === SCORE && data.columns[SCORE].top <= 1 ? 3 : 2;
+      element.textContent = value === null ? "–" : value.toFixed(digits);
     } else if (column === SCENE) {
       element.className = "name";
       const anchor = data.links[index];
