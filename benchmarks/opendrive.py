@@ -1,9 +1,9 @@
 """Time and memory to read CARLA's towns, cold and from the cache, one thread.
 
 Run: `DRIVELAB_DATA=... python benchmarks/opendrive.py [TOWN ...]` (or with CARLA_ROOT). Limits:
-Town05 1.5 s, Town12 and Town13 25 s, unpacking and writing the cache included; on a busy machine the
-processor time is the fair figure. Beside it, the time of `carla.Map` on the
-same text where the wheel is installed. Each row is a process of its own.
+Town05 1.5 s, Town12 and Town13 25 s, unpacking and writing the cache included; on a busy machine
+the processor time is the fair figure. Beside it, the time of `carla.Map` on the same text where the
+wheel is installed. Each row is a process of its own.
 """
 
 from __future__ import annotations
