@@ -7,7 +7,10 @@ below, which depend on an episode's rules.
 from __future__ import annotations
 
 from math import isnan
+from typing import NamedTuple
 
+import numpy as np
+from jaxtyping import Bool, Float, Int
 from numba import njit
 
 from drivelab.kernels.world.arrays import (
@@ -102,45 +105,50 @@ def _ends(events, rules):  # type: ignore[no-untyped-def]
     return stop != 0
 
 
+class Verdict(NamedTuple):
+    """What judging reads and writes; E environments, A policies of each."""
+
+    rules: Float[np.ndarray, "E rules"]
+    weights: Float[np.ndarray, " terms"]
+    memory: Float[np.ndarray, "E A 4"]  # of the step before; brought up to date
+    terms: Float[np.ndarray, "E A terms"]  # values before weights
+    rewards: Float[np.ndarray, "E A"]  # weighted sums
+    events: Int[np.ndarray, "E A"]  # bits of this step
+    ended: Int[np.ndarray, "E A"]  # 1 where the rules end the episode, 2 where time does, else 0
+    over: Bool[np.ndarray, "E A"]  # ended now or before, or never there
+    faults: Int[np.ndarray, "E A"]  # fault bits since the start
+    returns: Float[np.ndarray, "E A"]  # sum of rewards since the start
+
+
 @njit(cache=True)
-def judge_step(  # type: ignore[no-untyped-def]
-    lane_limit, state, policies, rules, weights, memory, over, terms, rewards, events, ended
-):
-    """Judge the step just made, of every policy that is not over.
+def judge_step(lane_limit, state, policies, verdict):  # type: ignore[no-untyped-def]
+    """Judge the step just made, of every policy that was not over; the others get zeros.
 
     Args:
         lane_limit: of every lane [m/s].
         state: after the step.
         policies: (E, A) slots, -1 = none.
-        rules: (E, len(RULES)).
-        weights: of every term.
-        memory: (E, A, 4) of the step before; brought up to date.
-        over: (E, A) policies that had ended before; their rows are zero.
-        terms: (E, A, len(TERMS)) values before weights, filled.
-        rewards: (E, A) weighted sums, filled.
-        events: (E, A) event bits of this step, filled.
-        ended: (E, A) filled with 1 where the rules end the episode, 2 where time does, else 0.
+        verdict: filled.
     """
-    rewards[:] = 0.0
-    events[:] = 0
-    ended[:] = 0
-    terms[:] = 0.0
+    rewards, events, ended = verdict.rewards, verdict.events, verdict.ended
+    memory, weights = verdict.memory, verdict.weights
     for e in range(policies.shape[0]):
+        rules = verdict.rules[e]
         for a in range(policies.shape[1]):
-            slot = policies[e, a]
-            if slot < 0 or over[e, a]:
+            slot, row = policies[e, a], verdict.terms[e, a]
+            row[:] = 0.0
+            rewards[e, a], events[e, a], ended[e, a] = 0.0, 0, 0
+            if slot < 0 or verdict.over[e, a]:
                 continue
-            speed = state.speed[e, slot]
+            speed, acceleration = state.speed[e, slot], state.acceleration[e, slot]
             off, turned = abs(state.way_off[e, slot]), abs(state.way_heading[e, slot])
             standing = memory[e, a, STANDING_STEPS] + 1.0 if abs(speed) < STANDING else 0.0
-            happened = _happened(state.flags[e, slot], off, turned, standing, rules[e])
+            happened = _happened(state.flags[e, slot], off, turned, standing, rules)
             fresh = happened & ~int(memory[e, a, EVENTS])
-            row = terms[e, a]
             row[0] = state.way_at[e, slot] - memory[e, a, WAY_AT]
             row[1] = 1.0 if fresh & ROUTE_DONE else 0.0
             for k in range(len(EVENT_TERMS)):
                 row[_EVENTS_FROM + k] = 1.0 if fresh & EVENT_TERMS[k] else 0.0
-            acceleration = state.acceleration[e, slot]
             row[11] = (
                 _squared(acceleration, LONGITUDINAL)
                 + _squared(speed * state.yaw_rate[e, slot], LATERAL)
@@ -152,15 +160,18 @@ def judge_step(  # type: ignore[no-untyped-def]
             row[13] = _squared(off, HALF_LANE)
             row[14] = _squared(turned, HALF_RADIAN)
             row[15] = 1.0
+            total = 0.0
             for k in range(TERM_COUNT):
-                rewards[e, a] += weights[k] * row[k]
-            if _ends(happened, rules[e]):
+                total += weights[k] * row[k]
+            rewards[e, a] = total
+            if _ends(happened, rules):
                 ended[e, a] = 1
-            elif state.step[e] >= rules[e, _STEPS]:
+            elif state.step[e] >= rules[_STEPS]:
                 ended[e, a] = 2
                 happened |= TIMEOUT
             events[e, a] = happened
-            memory[e, a, WAY_AT] = state.way_at[e, slot]
-            memory[e, a, ACCELERATION] = acceleration
-            memory[e, a, STANDING_STEPS] = standing
-            memory[e, a, EVENTS] = happened
+            memory[e, a, WAY_AT], memory[e, a, ACCELERATION] = state.way_at[e, slot], acceleration
+            memory[e, a, STANDING_STEPS], memory[e, a, EVENTS] = standing, happened
+            verdict.faults[e, a] |= happened & FAULTS
+            verdict.returns[e, a] += total
+            verdict.over[e, a] = ended[e, a] > 0

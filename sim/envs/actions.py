@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import pi
 from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from drivelab.errors import ConfigError, nearest_name
 from drivelab.kernels.world.arrays import State
+from drivelab.kernels.world.bodies import POSES
+from drivelab.kernels.world.env_step import command_pedals
 from drivelab.sim.envs.rad_anchors import BINS, nearest_valid, rad_anchors
-from drivelab.sim.world.native import NativeWorld
+from drivelab.sim.world.control import track_plans
 
-DT = 0.1  # one step of the world [s]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Commands:
+    """What the world's step is told: controls, or poses where `how` is `bodies.POSES`."""
+
+    controls: Float[np.ndarray, "E A 2"]  # acceleration [m/s^2], steering rate [rad/s]
+    poses: Float[
+        np.ndarray, "E A 3"
+    ]  # rear axles after the step, in the frame of their map's tables
+    policies: Int[np.ndarray, "E A"]  # slots, -1 = none
+    over: Bool[np.ndarray, "E A"]  # who has ended: these come to a stop, whatever their action
 
 
 class ActionKind(Protocol):
@@ -30,8 +42,15 @@ class ActionKind(Protocol):
     def idle(self) -> np.ndarray:
         """The action of a policy that has ended: come to a stop."""
 
-    def step(self, world: NativeWorld, actions: np.ndarray) -> None:
-        """Step the world; actions (E, A, ...) have been checked."""
+    def command(self, state: State, actions: Any, commands: Commands, how: int) -> int:
+        """Fill the commands from the actions of all policies, (E, A, ...) in any shape.
+
+        Returns:
+            How the vehicles are moved: `how` as given, or `bodies.POSES`.
+
+        Raises:
+            ConfigError: an action that the space does not hold.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +76,19 @@ class ControlActions:
         """Full braking, straight on."""
         return np.array([-1.0, 0.0], np.float32)
 
-    def step(self, world: NativeWorld, actions: Float[np.ndarray, "E A 2"]) -> None:
-        """Step the world by accelerations and steering rates."""
-        world.step(self.controls(actions, policy_values(world.state.steering, world.policies)))
-
-    def controls(
-        self, actions: Float[np.ndarray, "E A 2"], steering: Float[np.ndarray, "E A"]
-    ) -> Float[np.ndarray, "E A 2"]:
-        """Acceleration [m/s^2] and steering rate [rad/s], given the present steering angles."""
-        controls = np.empty(actions.shape)
-        pedal = actions[..., 0]
-        controls[..., 0] = pedal * np.where(pedal > 0.0, self.acceleration, self.braking)
-        wanted = (self.angle * actions[..., 1] - steering) / DT
-        controls[..., 1] = np.clip(wanted, -self.rate, self.rate)
-        return controls
+    def command(self, state: State, actions: Any, commands: Commands, how: int) -> int:
+        """Accelerations and steering rates."""
+        shape = commands.over.shape
+        given = np.ascontiguousarray(actions, np.float32)
+        if given.size != 2 * commands.over.size:
+            raise ConfigError(f"actions of shape {given.shape}: expected {(*shape, 2)}")
+        given = given.reshape(*shape, 2)
+        limits = (self.acceleration, self.braking, self.angle, self.rate)
+        if not command_pedals(
+            given, state.steering, commands.policies, commands.over, limits, commands.controls
+        ):
+            check_actions(self.space, given, shape)
+        return how
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +115,12 @@ class TrajectoryActions:
         """Stay here."""
         return np.zeros((self.poses, 3), np.float32)
 
-    def step(self, world: NativeWorld, actions: Float[np.ndarray, "E 1 poses 3"]) -> None:
-        """Step the world by the tracker."""
-        world.step_plans(np.asarray(actions[:, 0], float), self.dt)
+    def command(self, state: State, actions: Any, commands: Commands, how: int) -> int:
+        """The tracker's accelerations and steering rates."""
+        given = check_actions(self.space, actions, commands.over.shape).astype(float)
+        given[commands.over] = self.idle
+        commands.controls[:, 0] = track_plans(state, given[:, 0], self.dt)
+        return how
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +132,6 @@ class RadActions:
     mean straight on at k / 2 m/s. A masked anchor becomes the nearest valid one of its row.
     """
 
-    bins: int = field(default=BINS, init=False)
-
     @property
     def space(self) -> gym.spaces.MultiDiscrete:
         """MultiDiscrete([61, 61])."""
@@ -123,22 +142,31 @@ class RadActions:
         """Stand still."""
         return np.array([BINS // 2, 0])
 
-    def step(self, world: NativeWorld, actions: Int[np.ndarray, "E A 2"]) -> None:
-        """Step the world by poses."""
-        world.step_poses(self.next_poses(actions, rear_poses(world)))
+    def command(self, state: State, actions: Any, commands: Commands, how: int) -> int:
+        """Poses 0.1 s later."""
+        given = np.array(check_actions(self.space, actions, commands.over.shape))
+        given[commands.over] = self.idle
+        commands.poses[:] = next_poses(given, rear_poses(state, commands.policies))
+        return POSES
 
-    def next_poses(
-        self, actions: Int[np.ndarray, "E A 2"], poses: Float[np.ndarray, "E A 3"]
-    ) -> Float[np.ndarray, "E A 3"]:
-        """Rear-axle poses after 0.1 s, in the frame in which the present ones are given."""
-        lateral, longitudinal = actions[..., 0], actions[..., 1]
-        move = rad_anchors().step[longitudinal, nearest_valid(lateral, longitudinal)]
-        cos, sin = np.cos(poses[..., 2]), np.sin(poses[..., 2])
-        moved = np.empty(poses.shape)
-        moved[..., 0] = poses[..., 0] + cos * move[..., 0] - sin * move[..., 1]
-        moved[..., 1] = poses[..., 1] + sin * move[..., 0] + cos * move[..., 1]
-        moved[..., 2] = (poses[..., 2] + move[..., 2] + pi) % (2.0 * pi) - pi
-        return moved
+
+def next_poses(
+    actions: Int[np.ndarray, "*batch 2"], poses: Float[np.ndarray, "*batch 3"]
+) -> Float[np.ndarray, "*batch 3"]:
+    """Rear axles after the first 0.1 s of RAD's anchors, in the frame of the present ones.
+
+    Args:
+        actions: (lateral, longitudinal) bins.
+        poses: where the rear axles are.
+    """
+    lateral, longitudinal = actions[..., 0], actions[..., 1]
+    move = rad_anchors().step[longitudinal, nearest_valid(lateral, longitudinal)]
+    cos, sin = np.cos(poses[..., 2]), np.sin(poses[..., 2])
+    moved = np.empty(poses.shape)
+    moved[..., 0] = poses[..., 0] + cos * move[..., 0] - sin * move[..., 1]
+    moved[..., 1] = poses[..., 1] + sin * move[..., 0] + cos * move[..., 1]
+    moved[..., 2] = (poses[..., 2] + move[..., 2] + pi) % (2.0 * pi) - pi
+    return moved
 
 
 ACTIONS: Mapping[str, type[ControlActions] | type[TrajectoryActions] | type[RadActions]] = {
@@ -160,7 +188,7 @@ def action_kind(action: str | ActionKind) -> ActionKind:
     return ACTIONS[action]()
 
 
-def check_actions(space: gym.Space, actions: Any, shape: tuple[int, int]) -> np.ndarray:
+def check_actions(space: gym.Space, actions: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Actions of all policies as an array (E, A, ...), never clipped.
 
     Raises:
@@ -168,8 +196,9 @@ def check_actions(space: gym.Space, actions: Any, shape: tuple[int, int]) -> np.
             environment, the entry, its value and the bound.
     """
     given = np.asarray(actions)
-    wanted = (*shape, *(space.shape or ()))
-    if given.size != np.prod(wanted) or given.shape[-len(space.shape or ()) :] != space.shape:
+    inner = space.shape or ()
+    wanted = (*shape, *inner)
+    if given.size != np.prod(wanted) or given.shape[-len(inner) :] != inner:
         raise ConfigError(f"actions of shape {given.shape}: expected {wanted}")
     given = given.reshape(wanted)
     if isinstance(space, gym.spaces.MultiDiscrete):
@@ -194,17 +223,11 @@ def _refuse(given: np.ndarray, bad: np.ndarray, low: np.ndarray, high: np.ndarra
     )
 
 
-def policy_values(values: Float[np.ndarray, "E N"], policies: np.ndarray) -> np.ndarray:
-    """A column of the state for every policy's vehicle, (E, A)."""
-    return np.take_along_axis(values, np.maximum(policies, 0), axis=1)
-
-
-def rear_poses(world: NativeWorld) -> Float[np.ndarray, "E A 3"]:
-    """Rear axles of all policies' vehicles in the map frame."""
-    state: State = world.state
+def rear_poses(state: State, policies: Int[np.ndarray, "E A"]) -> Float[np.ndarray, "E A 3"]:
+    """Rear axles of all policies' vehicles, in the frame of their map's tables."""
+    slots = np.maximum(policies, 0)
     x, y, yaw, rear, cos, sin = (
-        policy_values(values, world.policies)
+        np.take_along_axis(values, slots, axis=1)
         for values in (state.x, state.y, state.yaw, state.rear, state.cos, state.sin)
     )
-    origin = world.bank.origins[state.map][:, None]
-    return np.stack([x - rear * cos + origin[..., 0], y - rear * sin + origin[..., 1], yaw], -1)
+    return np.stack([x - rear * cos, y - rear * sin, yaw], -1)

@@ -28,8 +28,12 @@ class AgentsView:
         """One row of floats."""
         return {"vector": np.zeros((*shape, self.floats), np.float32)}
 
+    def ego_rows(self, arrays: Arrays) -> np.ndarray:
+        """None."""
+        return np.zeros((len(arrays["vector"]), 0), np.float32)
+
     def fill(self, world: NativeWorld, arrays: Arrays) -> None:
-        """Look at all environments.
+        """Look at all environments after a step.
 
         Raises:
             ConfigError: the episode has more actors than the rows have room for.
@@ -42,7 +46,7 @@ class AgentsView:
         observe_agents(world.roads, world.state, world.policies, arrays["vector"])
 
     def fill_one(self, world: NativeWorld, e: int, arrays: Arrays) -> None:
-        """Look at one environment."""
+        """Look at one environment that has just begun."""
         one = slice(e, e + 1)
         observe_agents(world.roads, world.one(e), world.policies[one], arrays["vector"][one])
 

@@ -11,19 +11,20 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from jaxtyping import Bool, Float, Int
 
-from drivelab.errors import ConfigError
+from drivelab.errors import ConfigError, nearest_name
 from drivelab.kernels.world.arrays import ROUTE_DONE
+from drivelab.kernels.world.bodies import DYNAMIC, KINEMATIC
+from drivelab.kernels.world.env_step import DT, decide
 from drivelab.kernels.world.judge import (
     ACCELERATION,
     EVENTS,
-    FAULTS,
     RULES,
     STANDING_STEPS,
     TERMS,
     WAY_AT,
-    judge_step,
+    Verdict,
 )
-from drivelab.sim.envs.actions import DT, ActionKind, action_kind, check_actions
+from drivelab.sim.envs.actions import ActionKind, Commands, action_kind
 from drivelab.sim.envs.episodes import ALL_FAMILIES, EpisodeSource, episode_source, make_episode
 from drivelab.sim.envs.event_names import event_names
 from drivelab.sim.envs.rewards import weight_row
@@ -33,6 +34,7 @@ from drivelab.sim.world.native import Dynamics, NativeWorld
 from drivelab.sim.world.state import Capacity
 
 SEEDS = 2**31 - 1  # seeds of episodes are below
+HOW = {"kinematic": KINEMATIC, "dynamic": DYNAMIC}
 _FAR = 1e9  # steps of an episode without end
 
 
@@ -72,12 +74,7 @@ class EnvCore:
 
     Attributes:
         observations: arrays (E, A, ...) by name, as the view lays them out.
-        rewards: (E, A) weighted sums of the terms.
-        terms: (E, A, len(TERMS)) before weights.
-        events: (E, A) bits; `event_names` makes words of them.
-        ended: (E, A) of the last step: 0 = goes on, 1 = ended by an event, 2 = out of time.
-        over: (E, A) policies that have ended, or were never there.
-        returns: (E, A) sum of rewards since the start.
+        verdict: rewards, events and ends of the last step.
     """
 
     def __init__(
@@ -96,23 +93,42 @@ class EnvCore:
             )
         if options.max_steps is not None and options.max_steps < 1:
             raise ConfigError(f"max_steps={options.max_steps}: expected a number above 0")
+        if options.dynamics not in HOW:
+            raise ConfigError(
+                f"dynamics={options.dynamics!r}: expected one of {', '.join(HOW)}"
+                f"{nearest_name(str(options.dynamics), HOW)}"
+            )
         self.options = options
         self.source = episode_source(options.episodes)
         self.action: ActionKind = action_kind(options.action)
         self.action_space: gym.Space = self.action.space
-        self.weights = weight_row(options.reward)
         self.view = view
         self.shape = shape = (environments, policies)
         self.observations = view.allocate(shape)
-        self.rewards, self.returns = np.zeros(shape), np.zeros(shape)
-        self.terms = np.zeros((*shape, len(TERMS)))
-        self.events, self.ended = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-        self.over = np.ones(shape, bool)
+        self.verdict = Verdict(
+            rules=np.zeros((environments, len(RULES))),
+            weights=weight_row(options.reward),
+            memory=np.zeros((*shape, 4)),
+            terms=np.zeros((*shape, len(TERMS))),
+            rewards=np.zeros(shape),
+            events=np.zeros(shape, np.int64),
+            ended=np.zeros(shape, np.int64),
+            over=np.ones(shape, bool),
+            faults=np.zeros(shape, np.int64),
+            returns=np.zeros(shape),
+        )
         self._cast, self._slots = cast, slots
-        self._memory = np.zeros((*shape, 4))
-        self._rules = np.zeros((environments, len(RULES)))
-        self._begin_at, self._faults = np.zeros(shape), np.zeros(shape, np.int64)
+        self._how = HOW[options.dynamics]
+        self._begin_at = np.zeros(shape)
+        self._commands = Commands(
+            np.zeros((*shape, 2)), np.zeros((*shape, 3)), np.full(shape, -1, np.int32), self.over
+        )
         self._world: NativeWorld | None = None
+
+    @property
+    def over(self) -> Bool[np.ndarray, "E A"]:
+        """Policies that have ended, or were never there."""
+        return self.verdict.over
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -149,52 +165,44 @@ class EnvCore:
                 capacity=Capacity(actors=self._slots),
             )
         for e, (episode, slots) in casts.items():
-            self.world.policies[e] = slots
+            self.world.policies[e] = self._commands.policies[e] = slots
             self.world.reset(e, episode)
             self._begin(e, episode)
             self.view.fill_one(self.world, e, self.observations)
 
     def step(self, actions: Any) -> None:
-        """One decision of every policy; those that are over are given the idle action.
+        """One decision of every policy; those that are over come to a stop.
 
         Raises:
             ConfigError: an action that the space does not hold.
         """
-        world = self.world
-        given = check_actions(self.action_space, actions, self.shape)
-        if self.over.any():
-            given = np.array(given)
-            given[self.over] = self.action.idle
-        self.action.step(world, given)
-        judge_step(
-            world.roads.lane_limit, world.state, world.policies, self._rules, self.weights,
-            self._memory, self.over, self.terms, self.rewards, self.events, self.ended,
+        world, commands = self.world, self._commands
+        how = self.action.command(world.state, actions, commands, self._how)
+        decide(
+            world.roads, world.state, commands.controls, commands.poses, how, commands.policies,
+            self.verdict, self.view.ego_rows(self.observations),
         )  # fmt: skip
-        self._faults |= self.events & FAULTS
-        self.returns += self.rewards
-        self.over |= self.ended > 0
         self.view.fill(world, self.observations)
 
     def success(self) -> Bool[np.ndarray, "E A"]:
         """Who reached the end of its route in the last step, and had no fault on the way."""
-        return ((self.events & ROUTE_DONE) > 0) & (self._faults == 0)
+        return ((self.verdict.events & ROUTE_DONE) > 0) & (self.verdict.faults == 0)
 
     def progress(self) -> Float[np.ndarray, "E A"]:
         """Way made along the route since the start [m]."""
-        return self._memory[:, :, WAY_AT] - self._begin_at
+        return self.verdict.memory[:, :, WAY_AT] - self._begin_at
 
     def info(self, e: int, a: int = 0) -> dict[str, Any]:
         """What happened to one policy in the last step; see docs/environments.md."""
-        world, state = self.world, self.world.state
+        world, verdict = self.world, self.verdict
+        state, start = world.state, world.starts[e]
         slot = int(world.policies[e, a])
-        start = world.starts[e]
-        events = int(self.events[e, a])
-        other = int(state.hit[e, slot])
-        weighted = (self.weights * self.terms[e, a]).tolist()
+        events, other = int(verdict.events[e, a]), int(state.hit[e, slot])
+        weighted = (verdict.weights * verdict.terms[e, a]).tolist()
         return {
             "events": event_names(events),
-            "success": bool(events & ROUTE_DONE) and not self._faults[e, a],
-            "progress": float(self._memory[e, a, WAY_AT] - self._begin_at[e, a]),
+            "success": bool(events & ROUTE_DONE) and not verdict.faults[e, a],
+            "progress": float(verdict.memory[e, a, WAY_AT] - self._begin_at[e, a]),
             "route_deviation": float(state.way_off[e, slot]),
             "heading_deviation": float(state.way_heading[e, slot]),
             "border_gap": float(state.border_gap[e, slot]),
@@ -206,16 +214,17 @@ class EnvCore:
         }
 
     def _begin(self, e: int, episode: Episode) -> None:
-        world, state = self.world, self.world.state
-        slots = np.maximum(world.policies[e], 0)
-        self._rules[e] = _rules(episode, self.options.max_steps)
-        self._memory[e, :, WAY_AT] = self._begin_at[e] = state.way_at[e, slots]
-        self._memory[e, :, ACCELERATION] = state.acceleration[e, slots]
-        self._memory[e, :, STANDING_STEPS] = 0.0
-        self._memory[e, :, EVENTS] = state.flags[e, slots].astype(np.int64) & ~ROUTE_DONE
-        self.rewards[e] = self.returns[e] = self.terms[e] = 0.0
-        self.events[e] = self.ended[e] = self._faults[e] = 0
-        self.over[e] = world.policies[e] < 0
+        world, verdict = self.world, self.verdict
+        state, slots = world.state, np.maximum(world.policies[e], 0)
+        verdict.rules[e] = _rules(episode, self.options.max_steps)
+        memory = verdict.memory[e]
+        memory[:, WAY_AT] = self._begin_at[e] = state.way_at[e, slots]
+        memory[:, ACCELERATION] = state.acceleration[e, slots]
+        memory[:, STANDING_STEPS] = 0.0
+        memory[:, EVENTS] = state.flags[e, slots].astype(np.int64) & ~ROUTE_DONE
+        verdict.rewards[e] = verdict.returns[e] = verdict.terms[e] = 0.0
+        verdict.events[e] = verdict.ended[e] = verdict.faults[e] = 0
+        verdict.over[e] = world.policies[e] < 0
 
 
 def _rules(episode: Episode, max_steps: int | None) -> Float[np.ndarray, " rules"]:

@@ -135,10 +135,10 @@ class NativeMultiEnv(ParallelEnv[str, np.ndarray, Any]):
         core = self.core
         core.step(self._gather(actions))
         alive = self.agents
-        ended = {name: int(core.ended[0, self._number[name]]) for name in alive}
+        ended = {name: int(core.verdict.ended[0, self._number[name]]) for name in alive}
         results = (
             self._observations(),
-            {name: float(core.rewards[0, self._number[name]]) for name in alive},
+            {name: float(core.verdict.rewards[0, self._number[name]]) for name in alive},
             {name: end == 1 for name, end in ended.items()},
             {name: end == 2 for name, end in ended.items()},
             {name: self._info(name) for name in alive},

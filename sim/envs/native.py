@@ -107,10 +107,10 @@ class NativeEnv(gym.Env[Any, Any]):
         if core.over[0, 0]:
             raise ResetNeeded(_what_ended(core))
         core.step(action)
-        ended = core.ended[0, 0]
+        ended = core.verdict.ended[0, 0]
         return (
             self._observation(),
-            float(core.rewards[0, 0]),
+            float(core.verdict.rewards[0, 0]),
             bool(ended == 1),
             bool(ended == 2),
             core.info(0),

@@ -72,7 +72,7 @@ class NativeVecEnv(VecEnv):
         """Decide once everywhere and let 0.1 s pass."""
         core = self.core
         core.step(self._actions)
-        rewards = core.rewards[:, 0].astype(np.float32)
+        rewards = core.verdict.rewards[:, 0].astype(np.float32)
         done = core.over[:, 0].copy()
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         ended = np.flatnonzero(done)
@@ -112,8 +112,8 @@ class NativeVecEnv(VecEnv):
             **info,
             "is_success": info["success"],
             "terminal_observation": self._pack(e),
-            "TimeLimit.truncated": bool(core.ended[e, 0] == 2),
-            "episode": {"r": float(core.returns[e, 0]), "l": steps, "t": since},
+            "TimeLimit.truncated": bool(core.verdict.ended[e, 0] == 2),
+            "episode": {"r": float(core.verdict.returns[e, 0]), "l": steps, "t": since},
         }
 
     def _pack(self, at: Any) -> Any:

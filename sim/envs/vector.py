@@ -88,8 +88,8 @@ class NativeVectorEnv(VectorEnv[Any, Any, np.ndarray]):
             raise ResetNeeded("these environments have no episodes yet: call reset() before step()")
         waiting = np.flatnonzero(core.over[:, 0])  # ended in the step before
         core.step(actions)
-        rewards = core.rewards[:, 0].copy()
-        terminated, truncated = core.ended[:, 0] == 1, core.ended[:, 0] == 2
+        rewards = core.verdict.rewards[:, 0].copy()
+        terminated, truncated = core.verdict.ended[:, 0] == 1, core.verdict.ended[:, 0] == 2
         infos = self._infos(~core.over[:, 0] | terminated | truncated)
         if len(waiting):
             core.reset({int(e): self._draw(int(e)) for e in waiting})
@@ -140,12 +140,12 @@ class NativeVectorEnv(VectorEnv[Any, Any, np.ndarray]):
     def _infos(self, mask: np.ndarray) -> dict[str, Any]:
         core, state = self.core, self.core.world.state
         values = {
-            "events": core.events[:, 0].copy(),
+            "events": core.verdict.events[:, 0].copy(),
             "success": core.success()[:, 0],
             "progress": core.progress()[:, 0],
             "route_deviation": state.way_off[:, 0].copy(),
             "heading_deviation": state.way_heading[:, 0].copy(),
-            "reward_terms": core.weights * core.terms[:, 0],
+            "reward_terms": core.verdict.weights * core.verdict.terms[:, 0],
         }
         return values | {f"_{name}": mask.copy() for name in values}
 

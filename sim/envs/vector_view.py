@@ -11,7 +11,6 @@ from drivelab.kernels.world.observe_ego import EGO_COLUMNS, EGO_FLOATS, EGO_LAYO
 from drivelab.sim.envs.views import Arrays
 from drivelab.sim.world.native import NativeWorld
 
-
 # (name, first float, first float after it, shape) of every part
 PARTS: tuple[tuple[str, int, int, tuple[int, ...]], ...] = tuple(
     (name, start, stop, (len(columns),) if rows == 1 else (rows, len(columns)))
@@ -27,12 +26,15 @@ class VectorView:
         """One row of floats."""
         return {"vector": np.zeros((*shape, EGO_FLOATS), np.float32)}
 
+    def ego_rows(self, arrays: Arrays) -> np.ndarray:
+        """All of them."""
+        return arrays["vector"][:, 0]
+
     def fill(self, world: NativeWorld, arrays: Arrays) -> None:
-        """Look at all environments."""
-        observe_ego(world.roads, world.state, arrays["vector"][:, 0])
+        """Nothing is left to do."""
 
     def fill_one(self, world: NativeWorld, e: int, arrays: Arrays) -> None:
-        """Look at one environment."""
+        """Look at one environment that has just begun."""
         observe_ego(world.roads, world.one(e), arrays["vector"][e : e + 1, 0])
 
     def space(self, form: str) -> gym.Space:

@@ -21,11 +21,14 @@ class View(Protocol):
     def allocate(self, shape: tuple[int, int]) -> dict[str, np.ndarray]:
         """Arrays for (environments, policies)."""
 
+    def ego_rows(self, arrays: Arrays) -> np.ndarray:
+        """The rows (E, EGO_FLOATS) that the step itself fills; (E, 0) where there are none."""
+
     def fill(self, world: NativeWorld, arrays: Arrays) -> None:
-        """Look at all environments."""
+        """Look at all environments after a step, at what the step did not fill."""
 
     def fill_one(self, world: NativeWorld, e: int, arrays: Arrays) -> None:
-        """Look at one environment."""
+        """Look at one environment that has just begun."""
 
     def space(self, form: str) -> gym.Space:
         """The space of one policy."""
