@@ -15,6 +15,7 @@ from collections.abc import Sequence
 # Verb -> one line for the help; the code is drivelab.cli.verbs.VERB.
 VERBS = {
     "eval": "run an agent on a bench: rows, summary, table, report",
+    "train": "let an algorithm learn: train [algo=sb3_ppo] [env=native] minutes=15",
     "score": "score proposals from a file: proposals=FILE bench=navsim",
     "rescore": "score a run's stored plans again: rescore RUN [metric=NAME]",
     "report": "write report.html of a run again: report RUN",
