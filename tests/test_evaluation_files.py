@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivelab.errors import ConfigError, MissingExtra, RunError
-from drivelab.evaluation.bootstrap import mean_interval
+from drivelab.metrics.bootstrap import mean_interval
 from drivelab.evaluation.fingerprint import differences, scene_set_hash
 from drivelab.evaluation.journal import append_rows, read_rows
 from drivelab.evaluation.metric_names import find_metric

@@ -15,8 +15,11 @@ from drivelab.registry import TARGET, build
 from drivelab.types import Scene
 
 
-def make_report(folder: Path, bench: Any) -> Path:
-    """Write the report; without its data it has no pictures, and says nothing false."""
+def make_report(folder: Path, bench: Any, *, videos: int = 0) -> Path:
+    """Write the report; without its data it has no pictures, and says nothing false.
+
+    The worst `videos` scenes are filmed first, and the report links to them.
+    """
     from drivelab.evaluation.benches.scenes import load_scene
     from drivelab.reports.report import write_report
 
@@ -25,6 +28,8 @@ def make_report(folder: Path, bench: Any) -> Path:
     except DrivelabError:
         return write_report(folder)
 
+    _film_worst(folder, source, videos)
+
     def load(scene: str) -> Scene | None:
         try:
             return load_scene(source, scene)
@@ -32,6 +37,17 @@ def make_report(folder: Path, bench: Any) -> Path:
             return None
 
     return write_report(folder, load)
+
+
+def _film_worst(folder: Path, source: Any, count: int) -> None:
+    if not count:
+        return
+    from drivelab.cli.film import film_scene
+    from drivelab.evaluation.row_table import read_table
+
+    scored = [row for row in read_table(folder / "rows.parquet") if row["score"] is not None]
+    for row in sorted(scored, key=lambda row: float(row["score"]))[:count]:
+        film_scene(folder, source, row)
 
 
 def stored_config(folder: Path) -> dict[str, Any]:
@@ -52,9 +68,14 @@ def stored_bench(folder: Path, own: str | None = None) -> dict[str, Any]:
     """The bench node of a run, refused if it names code that neither drivelab nor a plug-in offers.
 
     A run folder may come from anybody: what its text names is called only if the user names it too,
-    as `own`.
+    as `own`. Another bench than the run's is refused: plans and drives belong to their scenes.
     """
     bench: dict[str, Any] = stored_config(folder)["bench"]
+    if own is not None and own not in _called(bench):
+        raise ConfigError(
+            f"bench={own}: {folder} is a run on {bench.get(TARGET)}, and what it holds belongs to "
+            "the scenes of that bench; leave bench= out, or type `drivelab eval` with the other one"
+        )
     known = {target for choice in group_choices("bench").values() for target in _offered(choice)}
     for target in _called(bench):
         if target not in known and target != own:

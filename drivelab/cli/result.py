@@ -6,24 +6,40 @@ import os
 import shlex
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from drivelab.cli.console import ConsoleMonitor
+from drivelab.errors import ConfigError
 from drivelab.evaluation.evaluate import RunResult
 from drivelab.evaluation.summary import Summary
 
 DONE, INCOMPLETE, INTERRUPTED = 0, 3, 130
 
 
-def show_result(result: RunResult, *, report: bool, monitor: ConsoleMonitor, bench: Any) -> int:
+@dataclass(frozen=True, slots=True)
+class ReportWish:
+    """Whether a report is wanted, and how many of the worst scenes are filmed for it."""
+
+    wanted: bool = True
+    videos: int = 0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.videos, bool) or not isinstance(self.videos, int) or self.videos < 0:
+            raise ConfigError(f"report.videos={self.videos}: expected a whole number, 0 or more")
+
+
+def show_result(
+    result: RunResult, report: ReportWish, *, monitor: ConsoleMonitor, bench: Any
+) -> int:
     """Print the table, write the report, and return the exit code."""
     summary = result.summary
     print_table(result)
-    if report and summary.n_done:
+    if report.wanted and summary.n_done:
         from drivelab.cli.report_file import make_report
 
-        print(f"report: {make_report(result.folder, bench)}")
+        print(f"report: {make_report(result.folder, bench, videos=report.videos)}")
     print(f"run:    {result.folder}")
     if summary.n_failed:
         monitor.say(_first_failure(result.folder))

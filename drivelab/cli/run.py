@@ -25,7 +25,7 @@ def run_verb(verb: str, words: Sequence[str]) -> int:
 def run_config(verb: str, config: Mapping[str, Any]) -> int:
     """Run one composed config."""
     from drivelab.cli.console import ConsoleMonitor
-    from drivelab.cli.result import show_result
+    from drivelab.cli.result import ReportWish, show_result
     from drivelab.cli.settings import settings_from
     from drivelab.evaluation.evaluate import evaluate
 
@@ -34,8 +34,8 @@ def run_config(verb: str, config: Mapping[str, Any]) -> int:
         raise ConfigError(f"quiet={config['quiet']}: expected true or false")
     monitor = ConsoleMonitor(quiet=config["quiet"])
     result = evaluate(settings, monitor)
-    report = bool(config["report"]["html"])
-    return show_result(result, report=report, monitor=monitor, bench=config["bench"])
+    wish = ReportWish(bool(config["report"]["html"]), config["report"].get("videos", 0))
+    return show_result(result, wish, monitor=monitor, bench=config["bench"])
 
 
 def one_thread() -> None:

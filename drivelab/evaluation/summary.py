@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from drivelab.errors import RunError
-from drivelab.evaluation.bootstrap import mean_interval
 from drivelab.evaluation.tasks import FAILED, OK
+from drivelab.metrics.bootstrap import mean_interval
 from drivelab.metrics.metric import Metric
 from drivelab.metrics.rollout_metric import RolloutMetric
 

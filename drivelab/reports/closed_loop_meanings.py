@@ -220,7 +220,19 @@ _ALPASIM = {
     for seconds in MIN_ADE_SECONDS
 }
 
+_SCENARIO = {
+    "expectations": Meaning(
+        "Expected", "Expectations met", "Share of what the scenario expects that came true."
+    ),
+    "no_collision": Meaning("NC", "No collision", "1 when the ego touched nobody, else 0."),
+    "lawful": Meaning(
+        "Lawful", "Lawful", "1 without a collision, a run light or sign, or leaving the lane's way."
+    ),
+    "route_completion": Meaning("RC", "Route completion", "Share of the route that was driven."),
+}
+
 CLOSED_LOOP: Mapping[str, Mapping[str, Meaning]] = {
+    "scenario_pass": _SCENARIO,
     "nuplan_cls": _NUPLAN,
     "rad9": _RAD,
     "carla_ds": _CARLA,

@@ -99,12 +99,12 @@ def _leaves(tile: _Tile, pose: Float[np.ndarray, "3"]) -> bool:
 
 
 def _paint_tile(scene: Scene, pose: Float[np.ndarray, "3"], size_px: int, theme: Theme) -> _Tile:
-    view = View(np.array([pose[0], pose[1], 0.0]), (0.0, 0.0), TILE)
+    fineness = TILE / WINDOW  # it shows more metres per picture unit, so it is drawn finer
+    view = View(np.array([pose[0], pose[1], 0.0]), (0.0, 0.0), TILE, fineness)
     still = replace(scene, red_lights=())
-    zoom = _pixels(size_px) * _SMOOTHING / SIDE * TILE / WINDOW
-    # Strokes are wide in picture units: a tile shows more metres per unit, so it is drawn finer.
+    zoom = _pixels(size_px) * _SMOOTHING / SIDE * fineness
     picture = Picture(SIDE, SIDE, tuple(map_layers(still, view)))
-    return _Tile(view, paint(picture, zoom, theme), zoom)
+    return _Tile(view, paint(picture, zoom, theme, stroke=1.0 / fineness), zoom)
 
 
 def _frame(
@@ -127,7 +127,7 @@ def _frame(
 
 
 def _turned(tile: _Tile, view: View, zoom: float) -> Image.Image:
-    """The tile as the view shows it."""
+    """The tile as the view shows it; averaging pixels afterwards smooths it."""
     size = round(SIDE * zoom)
     corners = np.array([[0.0, 0.0], [SIDE, 0.0], [0.0, SIDE]])  # of the view, in picture units
     inner = corners / view.scale
@@ -141,7 +141,7 @@ def _turned(tile: _Tile, view: View, zoom: float) -> Image.Image:
     right, down = (at[1] - at[0]) / size, (at[2] - at[0]) / size
     affine = (right[0], down[0], at[0, 0], right[1], down[1], at[0, 1])
     return tile.image.transform(
-        (size, size), Image.Transform.AFFINE, affine, Image.Resampling.BILINEAR
+        (size, size), Image.Transform.AFFINE, affine, Image.Resampling.NEAREST
     )
 
 

@@ -32,6 +32,7 @@ EVENT_WORDS = {
     "timeout": "out of time",
     "scenario_timeout": "a scenario on the way was not finished in time",
     "emergency_yield": "did not yield to an emergency vehicle",
+    "expectation": "an expectation was not met",
     "min_speed": "speed beside the traffic's",
     "route_done": "route done",
     "behaviour_started": "begins to act",
@@ -60,6 +61,7 @@ CALL_OUT = EVENT_WORDS | {
     "blocked": "blocked",
     "scenario_timeout": "scenario timeout",
     "emergency_yield": "no yielding",
+    "expectation": "not as expected",
 }
 MEETINGS = ("collision", "dynamic_collision", "static_collision", "ttc")  # with another road user
 NEUTRAL = (  # what happens without anybody's fault

@@ -96,7 +96,7 @@ def _lane_borders(view: View, lanes: Sequence[Lane]) -> Path | None:
 def _arrows(view: View, lanes: Sequence[Lane]) -> Path | None:
     """Chevrons along the centrelines of lanes."""
     chevrons: list[Float[np.ndarray, "3 2"]] = []
-    wing = _ARROW_LENGTH / view.scale
+    wing = _ARROW_LENGTH / (view.scale * view.fineness)
     for lane in lanes:
         if lane.connector or len(lane.centreline) < 2:
             continue

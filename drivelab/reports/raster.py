@@ -15,22 +15,24 @@ from drivelab.reports.shapes import Dot, Label, Path, Picture, Shape
 _ANCHORS = {"start": "lm", "middle": "mm", "end": "rm"}
 
 
-def paint(picture: Picture, zoom: float, theme: Theme) -> Image.Image:
-    """An image of `zoom` pixels per picture unit, not yet smoothed."""
+def paint(picture: Picture, zoom: float, theme: Theme, *, stroke: float = 1.0) -> Image.Image:
+    """An image of `zoom` pixels per picture unit, not yet smoothed; `stroke` scales line widths."""
     size = (round(picture.width * zoom), round(picture.height * zoom))
     image = Image.new("RGB", size, STYLES[theme][picture.background].fill)
-    paint_over(image, picture.shapes, zoom, theme)
+    paint_over(image, picture.shapes, zoom, theme, stroke=stroke)
     return image
 
 
-def paint_over(image: Image.Image, shapes: Iterable[Shape], zoom: float, theme: Theme) -> None:
+def paint_over(
+    image: Image.Image, shapes: Iterable[Shape], zoom: float, theme: Theme, *, stroke: float = 1.0
+) -> None:
     """Paint shapes onto an image, in place."""
     draw = ImageDraw.Draw(image, "RGBA")
     styles = STYLES[theme]
     for shape in shapes:
         style = styles[shape.role]
         if isinstance(shape, Path):
-            _paint_path(image, draw, shape, style, zoom)
+            _paint_path(image, draw, shape, style, zoom, stroke * zoom)
         elif isinstance(shape, Dot):
             _paint_dot(draw, shape, style, zoom)
         else:
@@ -53,7 +55,12 @@ def stack(images: list[Image.Image]) -> Image.Image:
 
 
 def _paint_path(
-    image: Image.Image, draw: ImageDraw.ImageDraw, path: Path, style: Style, zoom: float
+    image: Image.Image,
+    draw: ImageDraw.ImageDraw,
+    path: Path,
+    style: Style,
+    zoom: float,
+    stroke: float,
 ) -> None:
     parts = [part * zoom for part in path.parts]
     if path.closed and style.fill:
@@ -62,10 +69,10 @@ def _paint_path(
         else:
             _fill_even_odd(image, parts, style.fill)
     if style.stroke:
-        width = max(1, round(style.width * zoom))
+        width = max(1, round(style.width * stroke))
         for part in parts:
             line = np.vstack([part, part[:1]]) if path.closed else part
-            dashes = _dashes(line, style.dash, zoom) if style.dash else [line]
+            dashes = _dashes(line, style.dash, stroke) if style.dash else [line]
             for dash in dashes:
                 draw.line(_pairs(dash), fill=style.stroke, width=width, joint="curve")
 

@@ -164,6 +164,12 @@ def read_run(run_dir: Path) -> RunRecord:
     )
 
 
+def scene_scores(run_dir: Path) -> dict[str, float]:
+    """Scores of a run by scene, without scenes that gave none."""
+    rows = _read_rows(run_dir / "rows.parquet")
+    return {str(row["scene"]): float(row["score"]) for row in rows if is_number(row["score"])}
+
+
 def _read_rows(path: Path) -> tuple[Row, ...]:
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -25,6 +25,7 @@ class View:
     map_from_ego: Float[np.ndarray, "3"]
     centre: tuple[float, float]  # forward, left of the ego [m]
     side: float  # [m]
+    fineness: float = 1.0  # marks of a fixed size are drawn so many times smaller
 
     @property
     def scale(self) -> float:

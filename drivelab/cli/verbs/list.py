@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from drivelab.cli.choices import CUSTOM, conf_packages, group_choices, point_plugs
+from drivelab.cli.choices import CUSTOM, Choice, conf_packages, group_choices, point_plugs
 from drivelab.errors import ConfigError, nearest_name
 
 USAGE = """usage: drivelab list [agents|benches|metrics]
        drivelab list scenes [bench=NAME] [data=...] [split=...]   one id a line"""
 
+PLANS, DRIVES = "plans        ", "closed loop  "  # what a metric scores
+OPEN, CLOSED, OTHER = "open loop    ", "closed loop  ", ""  # how a bench runs its agents
 KINDS = ("agents", "benches", "metrics", "scenes")
 
 
@@ -28,16 +30,34 @@ def run(words: Sequence[str]) -> int:
     if kind in ("", "benches"):
         _group("benches", "bench", "")
     if kind in ("", "metrics"):
-        from drivelab.evaluation.metric_names import metric_targets
-
-        _print("metrics", {name: target for name, target in sorted(metric_targets().items())})
+        _metrics()
     return 0
 
 
+def _metrics() -> None:
+    """What each metric scores; of a plug-in's that is only known when it is loaded."""
+    from drivelab.evaluation.metric_names import metric_targets
+    from drivelab.metrics.registry import METRICS, ROLLOUT_METRICS
+
+    kinds = {**dict.fromkeys(METRICS, PLANS), **dict.fromkeys(ROLLOUT_METRICS, DRIVES)}
+    targets = sorted(metric_targets().items())
+    _print("metrics", {name: f"{kinds.get(name, '')}{target}" for name, target in targets})
+
+
+def _loop_of(choice: Choice) -> str:
+    """Whether a bench's agents drive: those that do have a controller to choose."""
+    if choice.file is None:
+        return OTHER
+    import yaml
+
+    keys = yaml.safe_load(choice.file.read_text("utf-8")) or {}
+    return CLOSED if "controller" in keys else OPEN
+
+
 def _group(title: str, group: str, last: str) -> None:
-    choices = group_choices(group)
-    lines = {name: choice.line for name, choice in choices.items() if name != CUSTOM}
-    _print(title, lines)
+    choices = {name: choice for name, choice in group_choices(group).items() if name != CUSTOM}
+    loops = {name: _loop_of(choice) if group == "bench" else "" for name, choice in choices.items()}
+    _print(title, {name: f"{loops[name]}{choice.line}" for name, choice in choices.items()})
     if last:
         print(f"  {last}")
     broken = {**point_plugs(group).broken, **conf_packages()[1]}

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from drivelab.cli.words import read_words
 from drivelab.errors import ConfigError
 
+if TYPE_CHECKING:
+    from drivelab.reports.compare import Difference
+
+_WAYS = {"higher": "", "lower": "lower is better"}
 USAGE = """usage: drivelab report RUN
        drivelab report RUN RUN [RUN ...] [out=FILE]
 
@@ -38,9 +43,10 @@ def _compare(folders: Sequence[Path], out: Path) -> int:
     from rich.table import Table
 
     from drivelab.cli.result import number
-    from drivelab.reports.compare import read_comparable, write_comparison
+    from drivelab.reports.compare import read_ranked, write_comparison
+    from drivelab.reports.meanings import meaning_of
 
-    runs = sorted(read_comparable(folders), key=lambda run: run["score"] or 0.0, reverse=True)
+    runs = read_ranked(folders)
     first = runs[0]
     table = Table(title=f"{first['bench']}: {first['label']}, {first['metric']}")
     table.add_column(
@@ -53,10 +59,26 @@ def _compare(folders: Sequence[Path], out: Path) -> int:
     table.add_row("score", *(number(one["score"]) for one in runs))
     table.add_row("  95 % from", *(number((one["score_ci95"] or [None])[0]) for one in runs))
     table.add_row("  to", *(number((one["score_ci95"] or [None])[-1]) for one in runs))
-    for name in first["subscores"]:
-        table.add_row(name, *(number(one["subscores"].get(name)) for one in runs))
+    if any(one["difference"] for one in runs):
+        table.add_row("less the best", *(_difference(one["difference"]) for one in runs))
+    for name in dict.fromkeys(name for one in runs for name in one["subscores"]):
+        scale = meaning_of(name, first["metric"]).scale
+        note = ", ".join(part for part in (scale.unit, _WAYS[scale.better]) if part)
+        table.add_row(
+            f"{name} ({note})" if note else name,
+            *(number(one["subscores"].get(name)) for one in runs),
+        )
     table.add_row("privilege", *(one["privilege"] for one in runs))
     table.add_row("done", *(f"{one['n_done']}/{one['n_expected']}" for one in runs))
     Console(highlight=False).print(table)
     print(f"comparison: {write_comparison(folders, out)}")
     return 0
+
+
+def _difference(found: Difference | None) -> str:
+    """A paired difference with its interval."""
+    from drivelab.cli.result import number
+
+    if found is None:
+        return ""
+    return f"{number(found.mean)} [{number(found.low)}, {number(found.high)}]"

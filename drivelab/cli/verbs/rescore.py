@@ -34,7 +34,7 @@ def run(words: Sequence[str]) -> int:
 def _rescore(folder: Path, found: dict[str, str]) -> int:
     from drivelab.cli.console import ConsoleMonitor
     from drivelab.cli.report_file import stored_bench, stored_config
-    from drivelab.cli.result import show_result
+    from drivelab.cli.result import ReportWish, show_result
     from drivelab.evaluation.evaluate import evaluate
     from drivelab.evaluation.run_folder import open_existing
     from drivelab.evaluation.settings import EvalSettings
@@ -68,7 +68,7 @@ def _rescore(folder: Path, found: dict[str, str]) -> int:
     )
     monitor = ConsoleMonitor(quiet=found.get("quiet") == "true")
     result = evaluate(settings, monitor)
-    return show_result(result, report=True, monitor=monitor, bench=bench)
+    return show_result(result, ReportWish(), monitor=monitor, bench=bench)
 
 
 def _environment(folder: Path) -> dict[str, Any]:
