@@ -35,7 +35,6 @@ from drivelab.kernels.world.traffic import (
     END,
     GAP,
     HALF_LENGTH,
-    JOINS,
     LEAD_SPEED,
     LINE,
     MODE,
@@ -237,45 +236,36 @@ def room_to_wait(
     return room
 
 
-@spliced
-def why_stop(
-    graph: Graph,
-    course: Course,
-    rules: Rules,
-    traffic: Traffic,
-    e: int,
-    n: int,
-    away: float,
-) -> int:
-    """Why driver n, its front `away` [m] before its next connector, must not drive on; bits of WHY.
+@inner
+def stops_at_line(rules: Rules, traffic: Traffic, e: int, n: int, away: float) -> int:
+    """What stops driver n, its front `away` [m] before its next connector, whoever else is there.
 
-    Notes a full stop at a sign in STOPPED_AT.
+    Bits BY_LIGHT and BY_SIGN. Notes a full stop at a sign in STOPPED_AT.
     """
-    m, b = traffic.mark[e, n], traffic.body[e, n]
+    m, why = traffic.mark[e, n], 0
     lane, before = traffic.ahead[e, n, m[LINE]], traffic.ahead[e, n, m[LINE] - 1]
-    obeys, speed, group, why = m[OBEYS], b[SPEED], rules.group[lane], 0
-    on_duty = obeys & EMERGENCY
-    if group >= 0 and obeys & LIGHTS and not on_duty and rules.light[e, group] != GREEN:
+    obeys, group = m[OBEYS], rules.group[lane]
+    if obeys & EMERGENCY:
+        return 0
+    if group >= 0 and obeys & LIGHTS and rules.light[e, group] != GREEN:
         why = BY_LIGHT
-    signed = rules.control[before] == STOP_SIGN_AHEAD and obeys & SIGNS and not on_duty
+    signed = rules.control[before] == STOP_SIGN_AHEAD and obeys & SIGNS
     if signed and m[STOPPED_AT] != before:
         why |= BY_SIGN
-        if speed < STOPPED and away < SIGN_ROOM:
+        if traffic.body[e, n, SPEED] < STOPPED and away < SIGN_ROOM:
             m[STOPPED_AT] = before
-    crosses = rules.conflict_first[lane] < rules.conflict_first[lane + 1]
-    queues = speed < STOPPED and b[GAP] < away  # who stands in a queue need not look across
-    if why != 0 or not crosses or queues or not obeys & YIELDS:
-        return why
-    if room_to_wait(graph, course, rules, traffic, e, n, lane, away, False) < inf:
-        return BY_OTHERS
-    if b[LEAD_SPEED] <= CREEP and b[GAP] > away:
-        # Would it come to stand where others cross?
-        last = 0.0
-        for k in range(rules.conflict_first[lane], rules.conflict_first[lane + 1]):
-            last = max(last, rules.conflict_out[k])
-        if b[GAP] < away + last + 2.0 * b[HALF_LENGTH] + EXIT_ROOM:
-            return BY_EXIT
-    return 0
+    return why
+
+
+@inner
+def exit_blocked(rules: Rules, traffic: Traffic, e: int, n: int, lane: int, away: float) -> bool:
+    """Whether driver n would come to stand where others cross connector `lane`."""
+    b, last = traffic.body[e, n], 0.0
+    if b[LEAD_SPEED] > CREEP or b[GAP] <= away:
+        return False
+    for k in range(rules.conflict_first[lane], rules.conflict_first[lane + 1]):
+        last = max(last, rules.conflict_out[k])
+    return last > 0.0 and b[GAP] < away + last + 2.0 * b[HALF_LENGTH] + EXIT_ROOM
 
 
 @inner
@@ -285,33 +275,41 @@ def find_stops(graph: Graph, course: Course, rules: Rules, traffic: Traffic) -> 
     WAITED: time that a driver has stood before a junction for others, or before the end of a lane
     that does not lead on; that anybody else has stood at all.
     """
-    body, mark = traffic.body, traffic.mark
+    body, mark, conflict_first = traffic.body, traffic.mark, rules.conflict_first
     for e in range(mark.shape[0]):
         for n in range(mark.shape[1]):
             m, b = mark[e, n], body[e, n]
             b[ROOM] = inf
             if m[MODE] != DRIVE or m[COUNT] == 0:
                 continue
-            speed, half, count, line = b[SPEED], b[HALF_LENGTH], m[COUNT], m[LINE]
+            speed, half, count = b[SPEED], b[HALF_LENGTH], m[COUNT]
             if m[END] != OPEN and m[END] != VANISH:
                 lane = traffic.ahead[e, n, count - 1]
                 b[ROOM] = traffic.ahead_from[e, n, count - 1] + graph.length[lane] - half
                 m[WHY] = BY_END
-            lane = traffic.ahead[e, n, 0]
-            if graph.connector[lane] and m[OBEYS] & YIELDS:
-                away = traffic.ahead_from[e, n, 0] - half
-                room = room_to_wait(graph, course, rules, traffic, e, n, lane, away, True)
+            for place in range(2):  # the connector it is on, then the next one
+                entered, k = place == 0, 0 if place == 0 else m[LINE]
+                lane, away, why = traffic.ahead[e, n, k], traffic.ahead_from[e, n, k] - half, 0
+                if not graph.connector[lane] or (not entered and k == 0):
+                    continue
+                crosses = conflict_first[lane] < conflict_first[lane + 1] and m[OBEYS] & YIELDS
+                if not entered:
+                    look = speed * speed / (2.0 * CALM_BRAKING) + speed + LINE_ROOM
+                    firm = speed * speed > 2.0 * FIRM_BRAKING * max(away, 0.01)
+                    if away <= -INSIDE or away >= look or (firm and speed >= SLOW):
+                        continue
+                    why = stops_at_line(rules, traffic, e, n, away)
+                    # Who stands in a queue need not look across.
+                    crosses = crosses and why == 0 and (speed >= STOPPED or b[GAP] >= away)
+                room = away if why != 0 else inf
+                if crosses:
+                    room = room_to_wait(graph, course, rules, traffic, e, n, lane, away, entered)
+                    if room < inf:
+                        why = BY_OTHERS
+                    elif not entered and exit_blocked(rules, traffic, e, n, lane, away):
+                        room, why = away, BY_EXIT
                 if room < b[ROOM]:
-                    b[ROOM], m[WHY] = room, BY_OTHERS
-            if line == 0 or m[JOINS]:
-                continue
-            away = traffic.ahead_from[e, n, line] - half
-            look = speed * speed / (2.0 * CALM_BRAKING) + speed + LINE_ROOM
-            firm = speed * speed > 2.0 * FIRM_BRAKING * max(away, 0.01)
-            if -INSIDE < away < look and (not firm or speed < SLOW):
-                why = why_stop(graph, course, rules, traffic, e, n, away)
-                if why != 0 and away < b[ROOM]:
-                    b[ROOM], m[WHY] = away, why
+                    b[ROOM], m[WHY] = room, why
         for n in range(mark.shape[1]):  # only now: the others have read it
             m, b = mark[e, n], body[e, n]
             if m[MODE] == ABSENT:
