@@ -300,7 +300,7 @@ def copy_actors(roads: Roads, state: State, traffic: Traffic) -> None:
             if not drives:
                 obstacle[e, obstacles] = n
                 obstacles += 1
-        for n in range(count[e], mode.shape[1]):  # slots that this environment does not use
+        for n in range(used, mode.shape[1]):  # nobody there, or nobody to know of them
             mark[e, n, :] = 0
             mark[e, n, MODE], mark[e, n, LANE], mark[e, n, OTHER] = ABSENT, -1, -1
         obstacle[e, mode.shape[1]] = obstacles
