@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from drivelab.geometry.polyline import arc_lengths, sample
 from drivelab.geometry.poses import wrap_angle
 from drivelab.kernels.boxes import box_gap
 from drivelab.kernels.collisions import place_ego_box
@@ -27,6 +28,7 @@ from drivelab.types import Rollout, Scene, StateColumn
 
 POSITION_LIMIT = 2.0  # [m]
 HEADING_LIMIT = np.radians(40.0)
+PATH_SPACING = 0.5  # of the poses beyond the end of the record [m]
 GUARD = 0.2  # [m]: the released code forgives static and heading events nearer to the path
 
 # Events of one step, the first of them counts.
@@ -70,7 +72,7 @@ class Rad9(MeanOfScenes):
         """Judge one clip; its score is 1 where no event ended it."""
         check_inputs(self, scene, rollout)
         drive = drive_of(scene, rollout)
-        deviation = _deviation(drive, expert_poses(scene, rollout, drive.origin))
+        deviation = _deviation(drive, _expert_path(scene, rollout, drive))
         happened = self._events(scene, rollout, drive, deviation)
         steps = np.flatnonzero(happened.any(1))
         end = int(steps[0]) if len(steps) else drive.steps
@@ -136,6 +138,25 @@ def paper() -> Rad9:
 def released() -> Rad9:
     """As the released scripts count them."""
     return Rad9("rad9_released_v2", released=True)
+
+
+def _expert_path(scene: Scene, rollout: Rollout, drive: Drive) -> Float[np.ndarray, "k 3"]:
+    """The recorded poses, and the rollout's route from where the record ends.
+
+    A recorded driver who waits at the clip's end would else put everybody off the path who drives
+    on; the rule is meant for those who leave it sideways (its reward trains steering only).
+    """
+    poses = expert_poses(scene, rollout, drive.origin)
+    if rollout.route is None or len(rollout.route) < 2:
+        return poses
+    route = rollout.route - np.array([*drive.origin, 0.0])
+    gaps = np.hypot(*(route[:, :2] - poses[-1, :2]).T)
+    last = int(np.argmin(gaps))
+    if gaps[last] > POSITION_LIMIT or last + 1 >= len(route):
+        return poses
+    length = arc_lengths(route)
+    beyond = sample(route, np.arange(length[last], length[-1], PATH_SPACING))
+    return np.concatenate([poses, beyond])
 
 
 def _deviation(drive: Drive, expert: Float[np.ndarray, "k 3"]) -> _Deviation:
