@@ -151,6 +151,8 @@ PLACES = [
     ("map:", "traffic: {parked: 400}\nmap:", 2, "$.traffic.parked: is 400, but the map has room"),
     ("speed: 10.0", "speed: 10.0\n    heading_deg: 20", 11, "$.actors[0].heading_deg: a driver "
      "takes its heading from its lane"),
+    ("over: 2.5", "over: 99", 11, "$.actors[0].behavior: actor 'car_a', behaviour 0 (cut_in): over "
+     "is 99.0; expected 0.1 to 60 s"),
     ("speed: 10.0", "speed: 10.0\n    offset: 3.0", 11, "$.actors[0].offset: is 3 m; a driver "
      "keeps within 2.5 m of its lane"),
     ("actors.car_a.speed: {uniform: [8.0, 12.0]}", "ego.s: {uniform: [401, 402]}", 4,

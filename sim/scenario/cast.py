@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 from jaxtyping import Float
 
+from drivelab.errors import ConfigError
 from drivelab.geometry.poses import compose
 from drivelab.planning import IDMParameters
 from drivelab.sim.scenario.acts import OpenDoor
@@ -30,6 +31,7 @@ from drivelab.sim.scenario.spot import (
     nudged,
     straight_path,
 )
+from drivelab.sim.world.behaviours import check_behaviours
 from drivelab.sim.world.episode import (
     TRAFFIC_DRIVER,
     ActorSpec,
@@ -78,7 +80,13 @@ def build_actor(
         behaviours=behaviours,
         role=actor.model_name,
     )
-    return (spec, *(_door(spec, act, trigger) for act, trigger in doors))
+    specs = (spec, *(_door(spec, act, trigger) for act, trigger in doors))
+    for one in specs:
+        try:
+            check_behaviours(one)
+        except ConfigError as error:
+            raise Misfit((*path, "behavior"), str(error)) from error
+    return specs
 
 
 def drive_motion(

@@ -68,10 +68,7 @@ def scenario_from_log(
         family="from_log",
         map=LogMap(log=scene.id, source=source, at=at),
         duration=length,
-        ego=Ego(
-            pose=_pose(part.expert.poses[0]),
-            speed=round(max(float(part.expert.velocities[0, 0]), 0.0), 2),
-        ),
+        ego=_ego(part),
         route=Route(recorded=True),
         actors=_actors(part, traffic),
         expect=Expect(no_at_fault_collision=True),
@@ -134,6 +131,11 @@ def _scripted(poses: Float[np.ndarray, "t 3"], kind: str) -> tuple[AnyMotion, fl
     simple = np.asarray(shapely.LineString(poses[:, :2]).simplify(SIMPLE).coords)
     path = tuple([round(float(x), 2), round(float(y), 2)] for x, y in simple[1:])
     return WalkMotion(path=path, speed=speed, keeps_gap=kind != "pedestrian"), speed
+
+
+def _ego(part: LogPart) -> Ego:
+    speed = max(float(part.expert.velocities[0, 0]), 0.0)
+    return Ego(pose=_pose(part.expert.poses[0]), speed=round(speed, 2))
 
 
 def _pose(pose: Float[np.ndarray, "3"]) -> list[float]:
