@@ -63,21 +63,31 @@ def check_signs(roads: Roads, state: State) -> None:
     )
     mode, count, lanes, stopped_at = state.mode, state.count, state.lane, state.stopped_at
     before_first, before = roads.predecessor_first, roads.predecessor
+    actor_x, actor_y, actor_cos, actor_sin = state.x, state.y, state.cos, state.sin
+    speed, half_length, all_flags = state.speed, state.half_length, state.flags
+    front_x, front_y, connector = state.front_x, state.front_y, roads.lane_connector
+    after_first, after = roads.successor_first, roads.successor
+    group, control = roads.lane_group, roads.lane_control
     for e in range(mode.shape[0]):
         for n in range(count[e]):
             if mode[e, n] != POLICY:
                 continue
-            flags = np.int64(state.flags[e, n]) & ~(RED_LIGHT | STOP_SIGN)
-            reach = state.half_length[e, n]
-            x = state.x[e, n] + reach * state.cos[e, n]
-            y = state.y[e, n] + reach * state.sin[e, n]
-            lane, stands = lanes[e, n], abs(state.speed[e, n]) < STOPPED
+            flags = np.int64(all_flags[e, n]) & ~(RED_LIGHT | STOP_SIGN)
+            reach = half_length[e, n]
+            x = actor_x[e, n] + reach * actor_cos[e, n]
+            y = actor_y[e, n] + reach * actor_sin[e, n]
+            lane, stands = lanes[e, n], abs(speed[e, n]) < STOPPED
             if lane >= 0:
                 first, last = 0, 1
-                if roads.lane_connector[lane]:
+                if connector[lane]:
                     first, last = before_first[lane], before_first[lane + 1]
                 for k in range(first, last):
-                    line = before[k] if roads.lane_connector[lane] else lane
+                    line = before[k] if connector[lane] else lane
+                    watched = control[line] == STOP_SIGN_AHEAD
+                    for i in range(after_first[line], after_first[line + 1]):
+                        watched = watched or group[after[i]] >= 0
+                    if not watched:
+                        continue
                     stopped = stopped_at[e, n] == line
                     found, stopped = line_flags(
                         course,
@@ -86,7 +96,7 @@ def check_signs(roads: Roads, state: State) -> None:
                         e,
                         n,
                         line,
-                        (state.front_x[e, n], state.front_y[e, n], x, y),
+                        (front_x[e, n], front_y[e, n], x, y),
                         stands,
                         stopped,
                     )
@@ -95,8 +105,8 @@ def check_signs(roads: Roads, state: State) -> None:
                         stopped_at[e, n] = line
                     elif stopped_at[e, n] == line:
                         stopped_at[e, n] = -1
-            state.front_x[e, n], state.front_y[e, n] = x, y
-            state.flags[e, n] = flags
+            front_x[e, n], front_y[e, n] = x, y
+            all_flags[e, n] = flags
 
 
 @inner
