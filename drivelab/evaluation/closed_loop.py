@@ -86,12 +86,12 @@ def drive_all(
     dynamics, tracked = CONTROLLERS[controller]
     world = NativeWorld(episodes, dynamics=dynamics)  # type: ignore[arg-type]
     recorders = [Recorder(world, e) for e in range(len(episodes))]
+    for recorder in recorders:
+        recorder.record()
     drives = [
         Drive(episode, recorder, SceneView(recorder))
         for episode, recorder in zip(episodes, recorders, strict=True)
     ]
-    for recorder in recorders:
-        recorder.record()
     reset = getattr(agent, "reset", None)
     if callable(reset):
         reset([episode.id for episode in episodes], seed=seed)

@@ -23,7 +23,7 @@ COMMAND_AHEAD, COMMAND_ASIDE = 20.0, 2.0  # where the route is looked at, what i
 
 
 class SceneView:
-    """Shows a recorder's present as a `Scene`."""
+    """Shows a recorder's present as a `Scene`; the start must have been recorded."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
