@@ -44,6 +44,7 @@ ABSENT, PARKED, POLICY, REPLAY, DRIVE, WALK = range(6)
 # State.obeys bits
 LIGHTS, SIGNS, YIELDS, CHANGES = 1, 2, 4, 8
 EMERGENCY = 16  # on duty: others make room, lights and signs only slow it down
+BLIND = 32  # does not see the ego, which a behaviour makes it meet
 
 # State.light values
 GREEN, YELLOW, RED = range(3)
@@ -135,7 +136,7 @@ class StateFields(NamedTuple):
     # environments
     map: Int[np.ndarray, " E"]  # int32
     step: Int[np.ndarray, " E"]  # int32 steps since the start
-    count: Int[np.ndarray, " E"]  # int32 used actor slots
+    count: Int[np.ndarray, " E"]  # type: ignore[assignment]  # int32 used actor slots
     seed: Int[np.ndarray, " E"]  # int64
     # bodies
     mode: Int[np.ndarray, "E N"]  # int8

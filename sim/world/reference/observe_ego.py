@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float, Float32, Int
 
@@ -45,7 +47,7 @@ def observe_ego(roads: Roads, state: State, out: Float32[np.ndarray, "E F"]) -> 
     for e in range(len(out)):
         if state.mode[e, 0] == ABSENT:
             continue
-        parts = {
+        parts: dict[str, Any] = {
             "ego": _ego(roads, state, e),
             "progress": _progress(state, e),
             "signals": _signals(roads, state, e),
