@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numba import njit
 
-from drivelab.kernels.world.arrays import DRIVE, EMERGENCY, WALK
+from drivelab.kernels.world.arrays import BLIND, DRIVE, EMERGENCY, WALK
 from drivelab.kernels.world.traffic import (
     COS,
     COUNT,
@@ -189,7 +189,7 @@ def find_leaders(graph: Graph, course: Course, traffic: Traffic) -> None:
             x, y, c, s = b[X], b[Y], b[COS], b[SIN]
             for j in range(obstacle[e, last]):
                 o = obstacle[e, j]
-                if o == n:
+                if o == n or (o == 0 and m[OBEYS] & BLIND):
                     continue
                 r = body[e, o]
                 dx, dy = r[X] - x, r[Y] - y

@@ -24,6 +24,8 @@ MEET_LEAST, MEET_MOST = 0.3, 1.6  # of the wished speed
 MEET_UNTIL = 1.0  # the speed is left alone for so long before [s]
 SLOWEST_EGO = 0.5  # the ego's arrival is reckoned with this at least [m/s]
 DOOR_REACH = 5.0  # the car a door belongs to is nearer than this [m]
+MEET_HARDEST = 3.0  # drivers speed up and brake so hard to meet the ego [m/s^2]
+MEET_EASE = 0.5  # ... and reach the speed for it within about this time [s]
 LEAST_BASE = 1.0  # the least speed that is taken for the wished one when cutting in [m/s]
 
 
@@ -104,6 +106,14 @@ def speed_to_meet(
         return present
     share = (memory[MINE] - here) / time / memory[BASE]
     return min(max(share, MEET_LEAST), MEET_MOST) * memory[BASE]
+
+
+@njit(cache=True)
+def push_to(wish: float, speed: float) -> float:
+    """Acceleration of drivers who are to meet the ego, towards a speed [m/s^2]; NaN for NaN."""
+    if isnan(wish):
+        return nan
+    return min(max((wish - speed) / MEET_EASE, -MEET_HARDEST), MEET_HARDEST)
 
 
 @njit(cache=True)

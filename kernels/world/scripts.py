@@ -14,6 +14,7 @@ from numba import njit
 
 from drivelab.kernels.world.arrays import (
     ABSENT,
+    BLIND,
     DONE,
     DRIVE,
     IMPOSSIBLE,
@@ -49,6 +50,7 @@ from drivelab.kernels.world.script_rules import (
     UNTIL,
     brake,
     can_join,
+    push_to,
     side_of_car,
     speed_ahead,
     speed_to_meet,
@@ -188,6 +190,8 @@ def _begin(lanes, state, e, n, k):  # type: ignore[no-untyped-def]
             memory[BASE] = speed if isnan(value[2]) else value[2]
             if not isnan(value[2]):
                 state.wish[e, n] = value[2]
+            if value[3] > 0.0:
+                state.obeys[e, n] |= BLIND
     elif kind == RUN_RED_LIGHT:
         if on_lane:
             memory[UNTIL] = distance_to_light(lanes, route, at, lane, s, LIGHT_REACH)
@@ -196,6 +200,8 @@ def _begin(lanes, state, e, n, k):  # type: ignore[no-untyped-def]
             state.obeys[e, n] &= np.uint8(255 - (LIGHTS | SIGNS | YIELDS))
             if not isnan(value[0]):
                 state.wish[e, n] = value[0]
+            if value[1] > 0.0:
+                state.obeys[e, n] |= BLIND
             if value[1] > 0.0 and own:
                 memory[BASE] = max(speed, 1.0) if isnan(value[0]) else value[0]
                 written = write_lanes(
@@ -255,8 +261,10 @@ def _begin(lanes, state, e, n, k):  # type: ignore[no-untyped-def]
                 if other in (FOLLOW_PATH, JAYWALK, PULL_AWAY):
                     memory[BEFORE] = state.script_memory[e, n, j, BEFORE]
                     state.driver[e, n, 2] = memory[BEFORE]
-        if count > 1 and not isnan(acceleration):
-            state.driver[e, n, 2] = acceleration
+        if count > 1:
+            state.obeys[e, n] &= np.uint8(255 - BLIND)
+            if not isnan(acceleration):
+                state.driver[e, n, 2] = acceleration
     return status, enters, steps, over
 
 
@@ -292,8 +300,11 @@ def _carry_on(state, e, n, k):  # type: ignore[no-untyped-def]
     elif kind == CUT_IN:
         over = elapsed >= value[1] - 1e-9 or mode != DRIVE
         status = DONE if over else RUNNING
-        if value[3] > 0.0 and over and mode == DRIVE:
-            state.wish[e, n] = value[2]
+        if value[3] > 0.0 and over:
+            state.obeys[e, n] &= np.uint8(255 - BLIND)
+            state.push[e, n] = np.nan
+            if mode == DRIVE:
+                state.wish[e, n] = value[2]
         elif value[3] > 0.0 and state.way_count[e, 0] > 1:
             mine = place_on_way(
                 state.way[e], state.way_first[e, 0], state.way_count[e, 0],
@@ -303,16 +314,21 @@ def _carry_on(state, e, n, k):  # type: ignore[no-untyped-def]
             state.wish[e, n] = speed_ahead(
                 front, ego_at, ego_speed, memory[BASE], value[1] - elapsed, state.wish[e, n]
             )
+            state.push[e, n] = push_to(state.wish[e, n], speed)
     elif kind == RUN_RED_LIGHT:
         if value[1] > 0.0:
             state.wish[e, n] = speed_to_meet(
                 memory, memory[TRAVELLED], ego_at, ego_speed, ego_half, state.wish[e, n]
             )
+            state.push[e, n] = push_to(state.wish[e, n], speed)
         memory[TRAVELLED] += speed * DT
         if mode == DRIVE and memory[TRAVELLED] < memory[UNTIL]:
             status = RUNNING
-        elif value[1] > 0.0 and mode == DRIVE:
-            state.wish[e, n] = value[0]
+        elif value[1] > 0.0:
+            state.obeys[e, n] &= np.uint8(255 - BLIND)
+            state.push[e, n] = np.nan
+            if mode == DRIVE:
+                state.wish[e, n] = value[0]
     elif mode == WALK:
         if (kind in (FOLLOW_PATH, JAYWALK)) and value[2] > 0.0:
             state.wish[e, n] = speed_to_meet(

@@ -12,7 +12,7 @@ DT = 0.1  # [s]
 # Columns of State.script_when
 TIME, GAP, TTC, EGO_PAST, EGO_X, EGO_Y, EGO_RADIUS, AFTER = range(8)
 SLACK = 1e-9  # of comparisons with times and distances
-ROOM = 3.0  # the discs of a time to collision count as touching so far apart [m]
+PASSING = 10.0  # who passes farther away than this is not met at all [m]
 
 
 @njit(cache=True)
@@ -61,20 +61,23 @@ def box_distance(
 
 
 @njit(cache=True)
-def disc_collision_time(x: float, y: float, speed_x: float, speed_y: float, radii: float) -> float:
+def meeting_time(x: float, y: float, speed_x: float, speed_y: float, radii: float) -> float:
     """Time until two discs touch that are (x, y) apart and close with (speed_x, speed_y) [s].
 
-    0 when they overlap, infinite when they never will.
+    Where they will pass each other within PASSING metres: until their centres are abreast, which
+    joins the former without a jump. 0 when they overlap, infinite when they will not come near.
     """
     c = x * x + y * y - radii * radii
     if c <= 0.0:
         return 0.0
     a = speed_x * speed_x + speed_y * speed_y
     b = x * speed_x + y * speed_y
-    root = b * b - a * c
-    if b >= 0.0 or root < 0.0:
+    if b >= 0.0:
         return inf
-    return c / (sqrt(root) - b)
+    root = b * b - a * c
+    if root >= 0.0:
+        return c / (sqrt(root) - b)
+    return -b / a if x * x + y * y - b * b / a <= PASSING * PASSING else inf
 
 
 @njit(cache=True)
@@ -110,8 +113,8 @@ def trigger_holds(  # type: ignore[no-untyped-def]
     if not isnan(when[TTC]):
         closing_x = speed[n] * cos[n] - speed[0] * cos[0]
         closing_y = speed[n] * sin[n] - speed[0] * sin[0]
-        radii = half_length[n] + half_length[0] + ROOM
-        if disc_collision_time(dx, dy, closing_x, closing_y, radii) >= when[TTC]:
+        radii = half_length[n] + half_length[0]
+        if meeting_time(dx, dy, closing_x, closing_y, radii) >= when[TTC]:
             return False
     if not isnan(when[GAP]):
         gap = box_distance(

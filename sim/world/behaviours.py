@@ -34,7 +34,7 @@ WALKING_DRIVERS: Mapping[str, IDMParameters] = {
     ),
 }
 
-# value -> what it may be: lowest, highest, unit. Speeds of behaviours whose default is NaN may be.
+# value -> what it may be: lowest, highest, unit
 _RANGES: Mapping[str, tuple[float, float, str]] = {
     "lanes": (-4.0, 4.0, "lanes"),
     "over": (0.1, 60.0, "s"),
@@ -50,6 +50,7 @@ _RANGES: Mapping[str, tuple[float, float, str]] = {
     "distance": (0.5, 100.0, "m"),
     "width": (0.1, 3.0, "m"),
 }
+_NEEDS_SPEED = ("set_speed", "u_turn", "reverse_out")  # the others may keep the present one
 _MOVES = ("u_turn", "reverse_out", "jaywalk")  # these need a speed above 0
 
 
@@ -87,7 +88,7 @@ def _check_values(behaviour: Behaviour, where: str) -> None:
                 f"{where}: it has no value {name!r}{nearest_name(name, defaults)}; it takes "
                 f"{', '.join(defaults)}"
             )
-        if isnan(value) and isnan(defaults[name]):
+        if isnan(value) and name == "speed" and behaviour.kind not in _NEEDS_SPEED:
             continue
         low, high, unit = _RANGES[name]
         if name == "speed" and behaviour.kind in _MOVES:

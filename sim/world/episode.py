@@ -39,7 +39,7 @@ class Trigger:
     time: float | None = None  # not before this time [s]
     gap_below: float | None = None  # bumper to bumper, box distance to the ego [m]
     # time to collision at present velocities [s]: until two discs about actor and ego, as wide as
-    # the boxes are long, come within 3 m (somebody at the roadside is met by who drives past him)
+    # the boxes are long, touch, or until the ego is abreast of somebody it passes within 10 m
     ttc_below: float | None = None
     ego_past: Float[np.ndarray, "2"] | None = None  # the ego has passed this point of its route
     ego_within: tuple[float, float, float] | None = None  # x, y, radius [m] about the ego's centre

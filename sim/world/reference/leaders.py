@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import shapely
 
-from drivelab.kernels.world.arrays import EMERGENCY, WALK
+from drivelab.kernels.world.arrays import BLIND, EMERGENCY, WALK
 from drivelab.kernels.world.leaders import (
     ALERT,
     FORK_REACH,
@@ -76,7 +76,8 @@ def _in_the_zip(known: Knowledge, n: int) -> list[Leader]:
 def _boxes(known: Knowledge, n: int) -> list[tuple[int, bool]]:
     """Actors that count by their box, and whether they are taken to go on straight."""
     path, roads = known.paths[n], known.roads
-    boxes = [(o, True) for o in known.obstacles if o != n]
+    blind = known.obeys(n, BLIND)
+    boxes = [(o, True) for o in known.obstacles if o != n and not (blind and o == 0)]
     other = int(known.state.other_lane[known.e, n])
     if other >= 0:
         boxes += [(o, False) for o, _ in known.on_lane[other] if known.is_driver(o) and o != n]

@@ -11,6 +11,7 @@ from drivelab.kernels.world import script_rules as rules
 from drivelab.kernels.world import scripts as kinds
 from drivelab.kernels.world.arrays import (
     ABSENT,
+    BLIND,
     DONE,
     DRIVE,
     IMPOSSIBLE,
@@ -126,6 +127,7 @@ def _start_way(
         shift=0.0, shift_from=0.0, shift_to=0.0, shift_over=0.0, waited=0.0,
     )  # fmt: skip
     _take_over(act, tuple(BEGIN))
+    act.set(obeys=int(act.get("obeys")) & ~BLIND)
     if not np.isnan(acceleration):
         act.get("driver")[2] = acceleration
 
@@ -196,6 +198,8 @@ def _begin_cut_in(act: Act) -> int:
     act.memory[BASE] = act.speed if np.isnan(speed) else speed
     if not np.isnan(speed):
         act.set(wish=speed)
+    if act.value[3] > 0.0:
+        act.set(obeys=int(act.get("obeys")) | BLIND)
     act.set(other_lane=lane)
     enter_lane(act, target, steps, over)
     return RUNNING
@@ -211,6 +215,8 @@ def _begin_red_light(act: Act) -> int:
     act.set(obeys=int(act.get("obeys")) & ~(LIGHTS | SIGNS | YIELDS))
     if not np.isnan(speed):
         act.set(wish=speed)
+    if meets > 0.0:
+        act.set(obeys=int(act.get("obeys")) | BLIND)
     if meets > 0.0 and _has_room(act):
         act.memory[BASE] = max(act.speed, 1.0) if np.isnan(speed) else speed
         way = ways.lanes_way(act.ahead, kinds.LANES_SPACING)

@@ -8,7 +8,7 @@ import numpy as np
 
 from drivelab.kernels.world import script_rules as rules
 from drivelab.kernels.world import scripts as kinds
-from drivelab.kernels.world.arrays import DONE, DRIVE, PARKED, RUNNING, WALK
+from drivelab.kernels.world.arrays import BLIND, DONE, DRIVE, PARKED, RUNNING, WALK
 from drivelab.kernels.world.script_rules import BASE, BEFORE, DT, MINE, OTHER, TRAVELLED, UNTIL
 from drivelab.sim.world.reference.act import Act, enter_lane
 from drivelab.sim.world.reference.free_way import place_on_way
@@ -56,8 +56,8 @@ def _cut_in_on(act: Act) -> int:
     over, speed, meets = act.value[1:4]
     drives = act.get("mode") == DRIVE
     if act.elapsed >= over - 1e-9 or not drives:
-        if meets > 0.0 and drives:
-            act.set(wish=speed)
+        if meets > 0.0:
+            _see_again(act, speed)
         return DONE
     left = float(over) - act.elapsed
     if meets > 0.0 and act.state.way_count[act.e, 0] > 1 and left > rules.MEET_UNTIL:
@@ -67,19 +67,35 @@ def _cut_in_on(act: Act) -> int:
         aim = front + kinds.CUT_GAP + act.get("half_length")
         base = max(float(act.memory[BASE]), rules.LEAST_BASE)
         act.set(wish=_share((aim - mine) / left / base) * base)
+    if meets > 0.0 and act.state.way_count[act.e, 0] > 1:
+        _hurry(act)
     return RUNNING
+
+
+def _hurry(act: Act) -> None:
+    """Speed up or brake hard enough to meet the ego."""
+    most = rules.MEET_HARDEST
+    act.set(push=np.clip((act.get("wish") - act.speed) / rules.MEET_EASE, -most, most))
+
+
+def _see_again(act: Act, speed: float) -> None:
+    """The ego has been met, or missed."""
+    act.set(obeys=int(act.get("obeys")) & ~BLIND, push=np.nan)
+    if act.get("mode") == DRIVE:
+        act.set(wish=speed)
 
 
 def _run_light_on(act: Act) -> int:
     speed, meets = act.value[:2]
     if meets > 0.0:
         _adapt(act, float(act.memory[TRAVELLED]))
+        _hurry(act)
     act.memory[TRAVELLED] += act.speed * DT
     drives = act.get("mode") == DRIVE
     if drives and act.memory[TRAVELLED] < act.memory[UNTIL]:
         return RUNNING
-    if meets > 0.0 and drives:
-        act.set(wish=speed)
+    if meets > 0.0:
+        _see_again(act, speed)
     return DONE
 
 

@@ -19,7 +19,7 @@ from drivelab.kernels.world.triggers import (
     EGO_X,
     EGO_Y,
     GAP,
-    ROOM,
+    PASSING,
     SLACK,
     TIME,
     TTC,
@@ -51,14 +51,18 @@ def _box(act: Act, n: int) -> Any:
 
 
 def _contact_time(act: Act, apart: Float[np.ndarray, "2"]) -> float:
-    """Time until the two discs touch."""
+    """Time until the two discs touch, or pass each other near by."""
     velocity = [
         act.get("speed", n) * np.array([act.get("cos", n), act.get("sin", n)]) for n in (act.n, 0)
     ]
     closing = velocity[0] - velocity[1]
-    radii = act.get("half_length") + act.get("half_length", 0) + ROOM
+    radii = act.get("half_length") + act.get("half_length", 0)
     if apart @ apart <= radii**2:
         return 0.0
     roots = np.roots([closing @ closing, 2.0 * apart @ closing, apart @ apart - radii**2])
     real = [float(root.real) for root in roots if abs(root.imag) < 1e-12 and root.real > 0.0]
-    return min(real, default=np.inf)
+    if real or closing @ closing == 0.0:
+        return min(real, default=np.inf)
+    abreast = -(apart @ closing) / (closing @ closing)
+    passes = np.hypot(*(apart + abreast * closing)) <= PASSING
+    return float(abreast) if abreast > 0.0 and passes else np.inf
