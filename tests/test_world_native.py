@@ -8,6 +8,7 @@ import pytest
 from drivelab.agents.constant_velocity import ConstantVelocity
 from drivelab.errors import ConfigError
 from drivelab.evaluation.closed_loop import drive, drive_all
+from drivelab.evaluation.reference_impact import reference_impact
 from drivelab.sim.envs.families import family_episode
 from drivelab.sim.world.episode import Episode
 from drivelab.sim.world.native import NativeWorld
@@ -170,3 +171,10 @@ def test_the_agent_sees_two_seconds_of_history() -> None:
     np.testing.assert_allclose(first.ego_times, [-1.5, -1.0, -0.5, 0.0])
     np.testing.assert_allclose(first.ego_poses[:, 0], [-12.0, -8.0, -4.0, 0.0], atol=1e-9)
     assert last.time - first.time == 900_000
+
+
+def test_the_reference_impact_is_what_happens_when_nobody_acts() -> None:
+    hit = reference_impact(collision_course())
+    assert 0.0 < hit <= 14.0
+    empty = replace(EPISODES[1], actors=(), ego_speed=11.0, duration=5.0)
+    assert reference_impact(empty) == 11.0

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from drivelab.data.observation import build_observation
 from drivelab.errors import ConfigError, PlanError, nearest_name
 from drivelab.evaluation.plan_check import check_answer, check_plan
+from drivelab.evaluation.reference_impact import reference_impact
 from drivelab.geometry.poses import compose
 from drivelab.sim.world.control import plan_poses, track_plans
 from drivelab.sim.world.episode import Episode
@@ -54,7 +55,10 @@ class Drive:
         """What was driven."""
         poses = np.stack([plan.poses for plan in self.plans]) if self.plans else np.zeros((0, 1, 3))
         dt = self.plans[0].dt if self.plans else 0.5
-        info = {"time_act_ms": self.act_ms / max(len(self.plans), 1)}
+        info = {
+            "time_act_ms": self.act_ms / max(len(self.plans), 1),
+            "v_ref": reference_impact(self.episode),
+        }
         return self.recorder.rollout(plans=poses, plan_dt=dt, info=info)
 
 

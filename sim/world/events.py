@@ -99,7 +99,7 @@ class EventWatch:
             step,
             self._start.ids[other],
             actor_kind="static" if kind in STATIC_KINDS else kind,
-            impact_speed=_closing_speed(state, e, other),
+            impact_speed=closing_speed(state, e, other),
             ego_speed=float(state.speed[e, 0]),
             side=side,
             at_fault=_at_fault(state, e, other, side),
@@ -109,7 +109,10 @@ class EventWatch:
     def _areas(self, state: State, e: int, step: int, flags: int) -> None:
         for bit, kind in _FLAGS:
             if flags & bit and not self._seen & bit:
-                self._add(kind, step, margin=float(state.border_gap[e, 0]))
+                more: dict[str, Any] = {}
+                if bit != a.WRONG_WAY:
+                    more["margin"] = float(state.border_gap[e, 0])
+                self._add(kind, step, **more)
             self._end(bool(flags & bit) and getattr(self._rules, kind), kind)
         for bit, kind in _MOMENTS:
             if flags & bit:
@@ -180,7 +183,7 @@ def _event(kind: str, step: int, actor: str = "", **more: Any) -> dict[str, Any]
     return {"kind": kind, "step": step, "time": round(step * DT, 6), "actor": actor, **more}
 
 
-def _closing_speed(state: State, e: int, other: int) -> float:
+def closing_speed(state: State, e: int, other: int) -> float:
     """Size of the relative velocity of the two boxes [m/s]."""
     vx = state.speed[e, 0] * state.cos[e, 0] - state.speed[e, other] * state.cos[e, other]
     vy = state.speed[e, 0] * state.sin[e, 0] - state.speed[e, other] * state.sin[e, other]
