@@ -66,7 +66,7 @@ CALL_OUT = EVENT_WORDS | {
 MEETINGS = ("collision", "dynamic_collision", "static_collision", "ttc")  # with another road user
 NEUTRAL = (  # what happens without anybody's fault
     *("min_speed", "route_done", "behaviour_started", "behaviour_impossible"),
-    *("door_opened", "terminated"),
+    *("door_opened", "timeout", "terminated"),
 )
 _SIDES = {"front": "in front", "rear": "from behind"}
 # What a world may say beside an event, in the order in which it is told.

@@ -16,6 +16,7 @@ from drivelab.types import Rollout, StateColumn
 
 _WIDTH, _LEFT, _RIGHT = 340.0, 34.0, 8.0
 _HEAD, _PANEL, _GAP, _FOOT = 4.0, 40.0, 18.0, 20.0
+_NOTHING = 1e-6  # what is smaller moves no end of an axis
 _FAR = 10.0  # gaps to the border beyond this look alike [m]
 
 
@@ -92,8 +93,8 @@ def _bounds(curve: Curve) -> tuple[float, float]:
     known = curve.values[np.isfinite(curve.values)]
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
     low, high = min(low, 0.0), max(high, 0.0)
-    low = 0.0 if curve.from_zero else np.floor(low)
-    return float(low), float(max(np.ceil(high), low + 1.0))
+    low = 0.0 if curve.from_zero else np.floor(low + _NOTHING)
+    return float(low), float(max(np.ceil(high - _NOTHING), low + 1.0))
 
 
 def _corners(x: Float[np.ndarray, " t"], y: Float[np.ndarray, " t"]) -> np.ndarray:
@@ -112,10 +113,13 @@ def _time_axis(end: float, bottom: float) -> str:
     step = next(s for s in (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 600.0) if end / s <= 8 or s > 60)
     ticks = np.arange(0.0, end + 1e-9, step)
     texts = [
-        f'<text x="{_across(t, end):.1f}" y="{bottom + 14:.1f}" text-anchor="middle">{t:g}'
-        f"{' s' if t == ticks[-1] else ''}</text>"
-        for t in ticks
+        f'<text x="{_across(t, end):.1f}" y="{bottom + 14:.1f}" text-anchor="middle">{t:g}</text>'
+        for t in ticks[:-1]
     ]
+    x = min(float(_across(ticks[-1], end)), _WIDTH - 12.0)  # its unit needs room, too
+    texts.append(
+        f'<text x="{x:.1f}" y="{bottom + 14:.1f}" text-anchor="middle">{ticks[-1]:g} s</text>'
+    )
     grid = "".join(f"M{_across(t, end):.1f} {_HEAD:g}V{bottom:.1f}" for t in ticks)
     return f'<path class="grid" d="{grid}"/>{"".join(texts)}'
 
