@@ -69,7 +69,12 @@ class Plan:
 
 @runtime_checkable
 class Agent(Protocol):
-    """Acts: observations of a batch of scenes -> one plan each."""
+    """Acts: observations of a batch of scenes -> one plan each.
+
+    An agent that remembers may also have `reset(scene_ids, *, seed)`. A closed loop calls it before
+    the first step of a batch of episodes; afterwards `Observation.scene_id` tells them apart, and
+    episodes that have ended are no longer asked about.
+    """
 
     rig: SensorRig
 
