@@ -83,6 +83,7 @@ class SB3PPO:
             say(f"resuming at {budget.steps:,} steps, {budget.seconds / 60:.1f} min")
         watch = _Watch(env, settings, budget, say, best=facts.get("best", -np.inf))
         if budget.left > 0.0:
+            _warm_up(model)
             budget.start()
             model.learn(FOREVER, callback=watch, log_interval=None)
             watch.look()
@@ -114,6 +115,14 @@ class SB3PPO:
             seed=settings.seed + budget.steps,  # a resumed run goes on with fresh episodes
             device=settings.device,
         )
+
+
+def _warm_up(model: PPO) -> None:
+    """Compile the world before the clock runs."""
+    batch = model.env
+    assert isinstance(batch, NativeVecEnv)
+    batch.reset()
+    batch.step(np.repeat(batch.core.action.idle[None], batch.num_envs, axis=0))
 
 
 def policy_act(model: PPO) -> Act:

@@ -91,7 +91,7 @@ def run_trials(
     while len(found) < len(seeds):
         going = ~core.over[:, 0]
         core.step(act(core.observations["vector"][:, 0].copy()))
-        seen[going] |= core.events[going, 0]
+        seen[going] |= core.verdict.events[going, 0]
         for place, recorder in recorders.items():
             if going[place] and recorder.frames <= recorder.episode_steps:
                 recorder.record()
@@ -127,7 +127,7 @@ def _trial(core: EnvCore, e: int, seed: int, events: int) -> Trial:
         events=event_names(events),
         progress=info["progress"],
         seconds=info["time"],
-        returned=float(core.returns[e, 0]),
+        returned=float(core.verdict.returns[e, 0]),
     )
 
 
