@@ -9,6 +9,7 @@ privileged planner passes at least 90 % of all drives, constant_velocity fails 3
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -70,7 +71,11 @@ def main() -> None:
     names = [name for name in library() if any(word in name for word in options.only)]
     jobs = [(name, agent, options.seeds) for name in names for agent in options.agents]
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
-        missed = dict(zip(jobs, pool.map(failures, jobs), strict=True))
+        missed = {}
+        for job, lines in zip(jobs, pool.map(failures, jobs), strict=True):
+            missed[job] = lines
+            name, agent, seeds = job
+            print(f"{name} {agent} {seeds - len(lines)}/{seeds} {lines[:2]}", file=sys.stderr)
     print_table(names, options.agents, options.seeds, missed)
     for (name, agent, _), seeds in missed.items():
         for line in seeds if agent == "pdm_closed" else ():

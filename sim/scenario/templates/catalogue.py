@@ -105,7 +105,7 @@ def resolve(name: str) -> tuple[TemplateKind, dict[str, Value]]:
 
 def describe(kind: TemplateKind) -> str:
     """The parameters of a template in words."""
-    return ", ".join(f"{key} ({_allowed(value)})" for key, value in kind.parameters.items())
+    return ", ".join(f"{key} ({allowed(value)})" for key, value in kind.parameters.items())
 
 
 def checked(template: str, key: str, parameter: Parameter, value: Value) -> Value:
@@ -125,7 +125,7 @@ def checked(template: str, key: str, parameter: Parameter, value: Value) -> Valu
         )
     if not fits:
         raise ConfigError(
-            f"map template {template!r}: {key} is {value!r}; expected {_allowed(parameter)}"
+            f"map template {template!r}: {key} is {value!r}; expected {allowed(parameter)}"
         )
     if isinstance(value, str):
         return value
@@ -148,7 +148,8 @@ def _meaning(kind: TemplateKind, suffix: str, name: str) -> dict[str, Value]:
     )
 
 
-def _allowed(parameter: Parameter) -> str:
+def allowed(parameter: Parameter) -> str:
+    """What a parameter may be, in words."""
     if parameter.choices:
         return " | ".join(parameter.choices)
     number = "a whole number " if parameter.whole else ""
