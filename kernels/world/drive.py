@@ -251,58 +251,70 @@ def move_drivers(roads: Roads, state: State) -> None:
     for long gives up its route. The path across the lane is a quintic in time, slowed down below
     FULL_SHIFT_SPEED, so that nobody slides sideways.
     """
-    graph, length = lane_graph(roads), roads.lane_length
+    after_first, after, length = roads.successor_first, roads.successor, roads.lane_length
+    left, right, route, seed = roads.lane_left, roads.lane_right, state.route, state.seed
+    at_route = state.route_at
     lane_first, lane_step, xs, ys, yaws = (
         roads.lane_first, roads.lane_step, roads.x, roads.y, roads.yaw,
     )  # fmt: skip
-    for e in range(state.mode.shape[0]):
-        for n in range(state.count[e]):
-            lane = state.lane[e, n]
-            if state.mode[e, n] != DRIVE or lane < 0:
+    mode, count, lanes, places, asides = (
+        state.mode, state.count, state.lane, state.lane_s, state.lane_d,
+    )  # fmt: skip
+    speeds, gains, others, shifts = state.speed, state.acceleration, state.other_lane, state.shift
+    starts, goals, times, overs = (
+        state.shift_from, state.shift_to, state.shift_time, state.shift_over,
+    )  # fmt: skip
+    px, py, heading, cosine, sine, turns = (
+        state.x, state.y, state.yaw, state.cos, state.sin, state.yaw_rate,
+    )  # fmt: skip
+    for e in range(mode.shape[0]):
+        for n in range(count[e]):
+            lane = lanes[e, n]
+            if mode[e, n] != DRIVE or lane < 0:
                 continue
-            before = state.speed[e, n]
-            speed = max(before + state.acceleration[e, n] * DT, 0.0)
-            state.acceleration[e, n] = (speed - before) / DT
-            state.speed[e, n] = speed
-            s = state.lane_s[e, n] + 0.5 * (before + speed) * DT
+            before = speeds[e, n]
+            speed = max(before + gains[e, n] * DT, 0.0)
+            gains[e, n] = (speed - before) / DT
+            speeds[e, n] = speed
+            s = places[e, n] + 0.5 * (before + speed) * DT
             following = OPEN
             while s > length[lane]:
                 following, at = next_lane(
-                    graph, state.route, e, n, state.route_at[e, n], lane, state.seed[e]
+                    after_first, after, left, right, route, e, n, at_route[e, n], lane, seed[e]
                 )
                 if following < 0:
                     break
-                other = state.other_lane[e, n]
+                other = others[e, n]
                 if other >= 0:  # the lane that it is leaving goes on beside the new one
                     beside = -1
-                    if graph.left[lane] == other:
-                        beside = graph.left[following]
-                    elif graph.right[lane] == other:
-                        beside = graph.right[following]
-                    state.other_lane[e, n] = beside
+                    if left[lane] == other:
+                        beside = left[following]
+                    elif right[lane] == other:
+                        beside = right[following]
+                    others[e, n] = beside
                 s -= length[lane]
-                state.route_at[e, n], lane = at, following
+                at_route[e, n], lane = at, following
             if s > length[lane]:
                 if following == VANISH:
                     leave(state, e, n)
                     continue
                 s = length[lane]
-            state.lane[e, n], state.lane_s[e, n] = lane, s
+            lanes[e, n], places[e, n] = lane, s
             # Across the lane
             slope = 0.0
-            over = state.shift_over[e, n]
+            over = overs[e, n]
             quick = max(speed, FULL_SHIFT_SPEED)
-            state.shift_time[e, n] += DT * (min(speed / quick, 1.0) if over > 0.0 else 1.0)
+            times[e, n] += DT * (min(speed / quick, 1.0) if over > 0.0 else 1.0)
             if over > 0.0:
-                u = state.shift_time[e, n] / over
-                way = state.shift_to[e, n] - state.shift_from[e, n]
+                u = times[e, n] / over
+                way = goals[e, n] - starts[e, n]
                 if u >= 1.0:
-                    state.shift[e, n] = state.shift_to[e, n]
-                    state.shift_over[e, n], state.shift_time[e, n] = 0.0, 0.0
-                    state.other_lane[e, n] = -1
+                    shifts[e, n] = goals[e, n]
+                    overs[e, n], times[e, n] = 0.0, 0.0
+                    others[e, n] = -1
                 else:
                     share = u * u * u * (10.0 - 15.0 * u + 6.0 * u * u)
-                    state.shift[e, n] = state.shift_from[e, n] + way * share
+                    shifts[e, n] = starts[e, n] + way * share
                     slope = way * 30.0 * u * u * (1.0 - u) * (1.0 - u) / (over * quick)
             # Pose
             first = lane_first[lane]
@@ -311,18 +323,18 @@ def move_drivers(roads: Roads, state: State) -> None:
             v += first
             yaw = yaws[v] + t * (yaws[v + 1] - yaws[v])
             c, d = cos(yaw), sin(yaw)
-            shift = state.shift[e, n]
-            state.lane_d[e, n] = shift
-            state.x[e, n] = xs[v] + t * (xs[v + 1] - xs[v]) - shift * d
-            state.y[e, n] = ys[v] + t * (ys[v + 1] - ys[v]) + shift * c
+            shift = shifts[e, n]
+            asides[e, n] = shift
+            px[e, n] = xs[v] + t * (xs[v + 1] - xs[v]) - shift * d
+            py[e, n] = ys[v] + t * (ys[v + 1] - ys[v]) + shift * c
             if slope != 0.0:
                 yaw += atan(slope)
                 norm = 1.0 / sqrt(1.0 + slope * slope)
                 c, d = (c - d * slope) * norm, (d + c * slope) * norm
             yaw = (yaw + pi) % (2.0 * pi) - pi
-            turned = yaw - state.yaw[e, n]
-            state.yaw_rate[e, n] = ((turned + pi) % (2.0 * pi) - pi) / DT
-            state.yaw[e, n], state.cos[e, n], state.sin[e, n] = yaw, c, d
+            turned = yaw - heading[e, n]
+            turns[e, n] = ((turned + pi) % (2.0 * pi) - pi) / DT
+            heading[e, n], cosine[e, n], sine[e, n] = yaw, c, d
 
 
 @njit(cache=True, inline="always")

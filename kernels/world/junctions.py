@@ -17,6 +17,7 @@ from numba import njit
 
 from drivelab.kernels.world.arrays import (
     ABSENT,
+    BLIND,
     DRIVE,
     EMERGENCY,
     GREEN,
@@ -127,10 +128,19 @@ def goes_first(
 
 @spliced
 def room_to_wait(
-    graph: Graph,
-    course: Course,
+    after_first: Int[np.ndarray, " L+1"],
+    after: Int[np.ndarray, " s"],
+    first: Int[np.ndarray, " L+1"],
+    speeds: Float[np.ndarray, " P"],
     rules: Rules,
-    traffic: Traffic,
+    conflict_first: Int[np.ndarray, " L+1"],
+    conflict_lane: Int[np.ndarray, " c"],
+    conflict_in: Float[np.ndarray, " c"],
+    body: Float[np.ndarray, "E N BODY"],
+    mark: Int[np.ndarray, "E N MARK"],
+    bucket: Int[np.ndarray, "E b+1"],
+    entry: Int[np.ndarray, "E M 3"],
+    places: Float[np.ndarray, "E M"],
     e: int,
     n: int,
     lane: int,
@@ -140,10 +150,20 @@ def room_to_wait(
     """How far driver n may drive to let somebody pass; infinity where it need not wait [m].
 
     Args:
-        graph: of the lanes.
-        course: of the lanes.
-        rules: of the junctions.
-        traffic: of this step.
+        after_first: of the graph; arrays one by one, because taking them out of a tuple costs more
+            than most of the rest.
+        after: of the graph.
+        first: of the course.
+        speeds: of the course.
+        rules: of the junctions; only read where somebody is on the other connector.
+        conflict_first: of the rules.
+        conflict_lane: of the rules.
+        conflict_in: of the rules.
+        body: of the traffic.
+        mark: of the traffic.
+        bucket: of the traffic.
+        entry: of the traffic.
+        places: of the traffic.
         e: environment.
         n: driver.
         lane: connector.
@@ -151,30 +171,32 @@ def room_to_wait(
         entered: the driver is on the connector: it stops only before a place where it would meet
             somebody who has entered the junction too; otherwise it stops before the connector.
     """
-    body, mark, bucket, entry = traffic.body, traffic.mark, traffic.bucket, traffic.entry
     mask = bucket.shape[1] - 2
     b = body[e, n]
     speed, waited, length = b[SPEED], b[WAITED], 2.0 * b[HALF_LENGTH]
-    top = max(course.speed[course.first[lane]] * b[PACE], SLOWEST_TOP)
-    on_duty = mark[e, n, OBEYS] & EMERGENCY
+    top = max(speeds[first[lane]] * b[PACE], SLOWEST_TOP)
+    on_duty, blind = mark[e, n, OBEYS] & EMERGENCY, mark[e, n, OBEYS] & BLIND
     exit_lane, room = -1, inf
-    if graph.after_first[lane] < graph.after_first[lane + 1]:
-        exit_lane = graph.after[graph.after_first[lane]]
-    for k in range(rules.conflict_first[lane], rules.conflict_first[lane + 1]):
-        other_lane, to_zone = rules.conflict_lane[k], away + rules.conflict_in[k]
+    if after_first[lane] < after_first[lane + 1]:
+        exit_lane = after[after_first[lane]]
+    for k in range(conflict_first[lane], conflict_first[lane + 1]):
+        other_lane, to_zone = conflict_lane[k], away + conflict_in[k]
         if entered:  # too late to stop, or another place to stop at comes first
             too_late = speed * speed > 2.0 * FIRM_BRAKING * max(to_zone, 0.0)
             if to_zone <= 0.0 or to_zone >= room or too_late:
                 continue
+        key = 2 * other_lane
+        if bucket[e, key & mask] < 0 and bucket[e, (key + 1) & mask] < 0:
+            continue
         enter, leave, keep = -1.0, 0.0, BEFORE
         for coming in range(2):  # those on the other connector, then those that come to it
             key = 2 * other_lane + coming
             i = bucket[e, key & mask]
             while i >= 0:
-                o, here = entry[e, i, 1], traffic.place[e, i]
+                o, here = entry[e, i, 1], places[e, i]
                 found = entry[e, i, 0] == key and o != n
                 i = entry[e, i, 2]
-                if not found:
+                if not found or (o == 0 and blind):
                     continue
                 half, other_speed = body[e, o, HALF_LENGTH], max(body[e, o, SPEED], 0.0)
                 to_out = rules.other_out[k] - here + half
@@ -198,15 +220,13 @@ def room_to_wait(
                 if enter < 0.0:  # my own passage: only now that somebody is there
                     enter = travel_time(to_zone, speed, top, RESTART)
                     leave = travel_time(away + rules.conflict_out[k] + length, speed, top, RESTART)
-                    for j in range(
-                        graph.after_first[other_lane], graph.after_first[other_lane + 1]
-                    ):
-                        if graph.after[j] == exit_lane:  # we merge: it must not have to brake
+                    for j in range(after_first[other_lane], after_first[other_lane + 1]):
+                        if after[j] == exit_lane:  # we merge: it must not have to brake
                             keep = BEFORE + MERGE_TIME
                 other_top = max(rules.limit[other_lane], other_speed)
-                first = travel_time(to_in, other_speed, other_top, RESTART)
-                last = travel_time(to_out, other_speed, other_top, LATE)
-                if first - keep >= leave or enter - AFTER >= last:
+                begins = travel_time(to_in, other_speed, other_top, RESTART)
+                ends = travel_time(to_out, other_speed, other_top, LATE)
+                if begins - keep >= leave or enter - AFTER >= ends:
                     continue
                 slow = speed < SLOW and other_speed < SLOW
                 rank = rules.rank[k]
@@ -275,7 +295,14 @@ def find_stops(graph: Graph, course: Course, rules: Rules, traffic: Traffic) -> 
     WAITED: time that a driver has stood before a junction for others, or before the end of a lane
     that does not lead on; that anybody else has stood at all.
     """
-    body, mark, conflict_first = traffic.body, traffic.mark, rules.conflict_first
+    body, mark, bucket, entry, places = (
+        traffic.body, traffic.mark, traffic.bucket, traffic.entry, traffic.place,
+    )  # fmt: skip
+    ahead, ahead_from, connector = traffic.ahead, traffic.ahead_from, graph.connector
+    conflict_first, conflict_lane, conflict_in = (
+        rules.conflict_first, rules.conflict_lane, rules.conflict_in,
+    )  # fmt: skip
+    after_first, after = graph.after_first, graph.after
     for e in range(mark.shape[0]):
         for n in range(mark.shape[1]):
             m, b = mark[e, n], body[e, n]
@@ -284,13 +311,13 @@ def find_stops(graph: Graph, course: Course, rules: Rules, traffic: Traffic) -> 
                 continue
             speed, half, count = b[SPEED], b[HALF_LENGTH], m[COUNT]
             if m[END] != OPEN and m[END] != VANISH:
-                lane = traffic.ahead[e, n, count - 1]
-                b[ROOM] = traffic.ahead_from[e, n, count - 1] + graph.length[lane] - half
+                lane = ahead[e, n, count - 1]
+                b[ROOM] = ahead_from[e, n, count - 1] + graph.length[lane] - half
                 m[WHY] = BY_END
             for place in range(2):  # the connector it is on, then the next one
                 entered, k = place == 0, 0 if place == 0 else m[LINE]
-                lane, away, why = traffic.ahead[e, n, k], traffic.ahead_from[e, n, k] - half, 0
-                if not graph.connector[lane] or (not entered and k == 0):
+                lane, away, why = ahead[e, n, k], ahead_from[e, n, k] - half, 0
+                if not connector[lane] or (not entered and k == 0):
                     continue
                 crosses = conflict_first[lane] < conflict_first[lane + 1] and m[OBEYS] & YIELDS
                 if not entered:
@@ -303,7 +330,26 @@ def find_stops(graph: Graph, course: Course, rules: Rules, traffic: Traffic) -> 
                     crosses = crosses and why == 0 and (speed >= STOPPED or b[GAP] >= away)
                 room = away if why != 0 else inf
                 if crosses:
-                    room = room_to_wait(graph, course, rules, traffic, e, n, lane, away, entered)
+                    room = room_to_wait(
+                        after_first,
+                        after,
+                        course.first,
+                        course.speed,
+                        rules,
+                        conflict_first,
+                        conflict_lane,
+                        conflict_in,
+                        body,
+                        mark,
+                        bucket,
+                        entry,
+                        places,
+                        e,
+                        n,
+                        lane,
+                        away,
+                        entered,
+                    )
                     if room < inf:
                         why = BY_OTHERS
                     elif not entered and exit_blocked(rules, traffic, e, n, lane, away):
@@ -320,7 +366,7 @@ def find_stops(graph: Graph, course: Course, rules: Rules, traffic: Traffic) -> 
                 continue
             away = b[ROOM]
             if m[COUNT] > 0 and m[LINE] > 0:
-                away = min(away, traffic.ahead_from[e, n, m[LINE]] - b[HALF_LENGTH])
+                away = min(away, ahead_from[e, n, m[LINE]] - b[HALF_LENGTH])
             if away < -INSIDE or away > NEAR_LINE or m[WHY] & BY_LIGHT:
                 b[WAITED] = 0.0
             elif standing and m[WHY] != 0:

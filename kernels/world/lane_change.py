@@ -118,7 +118,18 @@ def neighbours(
         i = entry[e, i, 2]
     at, here, begin = mark[e, n, AT], lane, graph.length[lane] - s
     while gap_ahead == inf and begin < SEARCH:
-        here, at = next_lane(graph, plans.route, e, n, at, here, plans.seed[e])
+        here, at = next_lane(
+            graph.after_first,
+            graph.after,
+            graph.left,
+            graph.right,
+            plans.route,
+            e,
+            n,
+            at,
+            here,
+            plans.seed[e],
+        )
         if here < 0:
             break
         i = bucket[e, (2 * here) & mask]
@@ -149,7 +160,18 @@ def neighbours(
 def leads_on(graph: Graph, plans: Plans, e: int, n: int, at: int, lane: int, room: float) -> bool:
     """Whether the route goes on from `lane`, of which `room` [m] are left, for ROUTE_ROOM."""
     while room < ROUTE_ROOM:
-        lane, at = next_lane(graph, plans.route, e, n, at, lane, plans.seed[e])
+        lane, at = next_lane(
+            graph.after_first,
+            graph.after,
+            graph.left,
+            graph.right,
+            plans.route,
+            e,
+            n,
+            at,
+            lane,
+            plans.seed[e],
+        )
         if lane < 0:
             return lane == VANISH
         room += graph.length[lane]

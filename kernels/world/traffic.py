@@ -144,7 +144,10 @@ def side_of(lane: int, goal: int, left: Int[np.ndarray, " L"], right: Int[np.nda
 
 @spliced
 def next_lane(
-    graph: Graph,
+    after_first: Int[np.ndarray, " L+1"],
+    after: Int[np.ndarray, " s"],
+    left: Int[np.ndarray, " L"],
+    right: Int[np.ndarray, " L"],
     route: Int[np.ndarray, "E N R"],
     e: int,
     n: int,
@@ -159,7 +162,11 @@ def next_lane(
     successors drawn by seed, actor and place.
 
     Args:
-        graph: of the lanes.
+        after_first: of the graph; arrays one by one, because taking them out of a tuple costs more
+            than all the rest.
+        after: of the graph.
+        left: of the graph.
+        right: of the graph.
         route: of all actors.
         e: environment.
         n: actor slot.
@@ -171,14 +178,14 @@ def next_lane(
         The lane, or VANISH where the roads end, GO_LEFT or GO_RIGHT where the route goes on only
         from a neighbour lane; and the new place in the route.
     """
-    after, left, right, size = graph.after, graph.left, graph.right, route.shape[2]
+    size = route.shape[2]
     while at + 1 < size:  # the lanes beside this one that the route wants to change to
         goal = route[e, n, at + 1]
         if goal < 0 or (goal != lane and side_of(lane, goal, left, right) == 0):
             break
         at += 1
     goal = route[e, n, at + 1] if at + 1 < size else -1
-    begin, end = graph.after_first[lane], graph.after_first[lane + 1]
+    begin, end = after_first[lane], after_first[lane + 1]
     if goal >= 0:
         for k in range(begin, end):
             if after[k] == goal:
@@ -193,10 +200,10 @@ def next_lane(
             return (GO_LEFT if side > 0 else GO_RIGHT), at
     if begin == end:
         beside = left[lane]
-        if beside >= 0 and graph.after_first[beside] < graph.after_first[beside + 1]:
+        if beside >= 0 and after_first[beside] < after_first[beside + 1]:
             return GO_LEFT, at
         beside = right[lane]
-        if beside >= 0 and graph.after_first[beside] < graph.after_first[beside + 1]:
+        if beside >= 0 and after_first[beside] < after_first[beside + 1]:
             return GO_RIGHT, at
         return VANISH, at
     if end - begin == 1:
@@ -320,6 +327,7 @@ def look_ahead(
         traffic.ahead, traffic.ahead_from, traffic.entry, traffic.place,
     )  # fmt: skip
     after_first, after, before_first = graph.after_first, graph.after, graph.before_first
+    left, right = graph.left, graph.right
     length, connector, route, seed = graph.length, graph.connector, plans.route, plans.seed
     for e in range(mark.shape[0]):
         bucket[e, :] = -1
@@ -349,7 +357,9 @@ def look_ahead(
                     begin += length[lane]
                     if begin > reach or count == AHEAD:
                         break
-                    following, at = next_lane(graph, route, e, n, at, lane, seed[e])
+                    following, at = next_lane(
+                        after_first, after, left, right, route, e, n, at, lane, seed[e]
+                    )
                     if following < 0:
                         end = following
                         break

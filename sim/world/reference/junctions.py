@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from drivelab.kernels.world.arrays import (
+    BLIND,
     EMERGENCY,
     GREEN,
     LIGHTS,
@@ -172,7 +173,8 @@ def _others(known: Knowledge, n: int, k: int) -> list[Passage]:
             roads.conflict_other_out[k] - place + half,
             max(known.of("speed", o), 0.0),
         )
-        if o != n and passage.to_out > 0:
+        unseen = o == n or (o == 0 and known.obeys(n, BLIND))
+        if not unseen and passage.to_out > 0:
             passages.append(passage)
     return passages
 
