@@ -180,8 +180,8 @@ def actions_at(step: int, count: int) -> np.ndarray:
 
 
 def test_a_batch_equals_so_many_single_environments() -> None:
-    batch = NativeVectorEnv(3, observation="flat", autoreset_mode="SameStep")
-    singles = [NativeEnv(observation="flat") for _ in range(3)]
+    batch = NativeVectorEnv(3, observation="flat", max_steps=40, autoreset_mode="SameStep")
+    singles = [NativeEnv(observation="flat", max_steps=40) for _ in range(3)]
     seen, _ = batch.reset(seed=20)
     for e, env in enumerate(singles):
         np.testing.assert_array_equal(seen[e], env.reset(seed=20 + e)[0])

@@ -18,6 +18,7 @@ from drivelab.sim.envs.sb3 import NativeVecEnv
 from drivelab.sim.envs.vector import NativeVectorEnv
 
 
+@pytest.mark.filterwarnings("ignore:Your observation .* has an unconventional shape")
 @pytest.mark.parametrize("observation", ["flat", "dict"])
 def test_stable_baselines_checker_passes(observation: str) -> None:
     check_env(NativeEnv(observation=observation), skip_render_check=False)
@@ -28,8 +29,8 @@ def actions_at(step: int, count: int) -> np.ndarray:
 
 
 def test_the_adapter_steps_as_the_vector_environment_does() -> None:
-    ours = NativeVecEnv(3)
-    theirs = NativeVectorEnv(3, observation="flat", autoreset_mode="SameStep")
+    ours = NativeVecEnv(3, max_steps=40)
+    theirs = NativeVectorEnv(3, observation="flat", max_steps=40, autoreset_mode="SameStep")
     ours.seed(20)
     np.testing.assert_array_equal(ours.reset(), theirs.reset(seed=20)[0])
     ended = 0

@@ -145,7 +145,7 @@ def _film(folder: Path, trials: Trials) -> None:
     from drivelab.reports.drive_video import render_drive
 
     for rollout, scene in zip(trials.rollouts, trials.scenes, strict=True):
-        render_drive(rollout_scene(scene, rollout), rollout, folder / f"{scene.id}.mp4")
+        render_drive(rollout_scene(rollout, scene), rollout, folder / f"{scene.id}.mp4")
 
 
 def _print(summary: Mapping[str, Any], folder: Path) -> None:

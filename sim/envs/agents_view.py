@@ -33,20 +33,20 @@ class AgentsView:
         return np.zeros((len(arrays["vector"]), 0), np.float32)
 
     def fill(self, world: NativeWorld, arrays: Arrays) -> None:
-        """Look at all environments after a step.
+        """Look at all environments after a step."""
+        observe_agents(world.roads, world.state, world.policies, arrays["vector"])
+
+    def fill_one(self, world: NativeWorld, e: int, arrays: Arrays) -> None:
+        """Look at one environment that has just begun.
 
         Raises:
-            ConfigError: the episode has more actors than the rows have room for.
+            ConfigError: its episode has more actors than the rows have room for.
         """
         there = world.state.x.shape[1]
         if there != self.slots:
             raise ConfigError(
-                f"an episode has {there} actors, the environment's slots={self.slots}"
+                f"an episode has {there} actors; make the environment with slots={there}"
             )
-        observe_agents(world.roads, world.state, world.policies, arrays["vector"])
-
-    def fill_one(self, world: NativeWorld, e: int, arrays: Arrays) -> None:
-        """Look at one environment that has just begun."""
         one = slice(e, e + 1)
         observe_agents(world.roads, world.one(e), world.policies[one], arrays["vector"][one])
 
