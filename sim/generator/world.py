@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from drivelab.geometry.polyline import arc_lengths, project, sample
+from drivelab.geometry.poses import wrap_angle
 from drivelab.planning import (
     LaneChangeParameters,
     NeighbourGap,
@@ -53,6 +54,7 @@ class _Mover:
     actor: Actor
     path: np.ndarray
     arcs: np.ndarray
+    yaw: np.ndarray  # of the path, unwrapped
     curvature: np.ndarray
     allowed: np.ndarray
     at: float
@@ -60,6 +62,13 @@ class _Mover:
     front: float
     rear: float
     acceleration: float = 0.0
+
+    def pose(self) -> tuple[float, float, float]:
+        """Where it is: `geometry.polyline.sample`, without measuring the path again."""
+        at = min(max(self.at, 0.0), self.arcs[-1])
+        x = float(np.interp(at, self.arcs, self.path[:, 0]))
+        y = float(np.interp(at, self.arcs, self.path[:, 1]))
+        return x, y, float(wrap_angle(float(np.interp(at, self.arcs, self.yaw))))
 
     @property
     def passage(self) -> Passage:
@@ -177,7 +186,7 @@ class TrafficWorld:
     def _place(self) -> np.ndarray:
         boxes = np.empty((len(self._movers), 5))
         for i, mover in enumerate(self._movers):
-            boxes[i, :3] = sample(mover.path, mover.at)
+            boxes[i, :3] = mover.pose()
             boxes[i, 3:] = mover.actor.size
         forward = PACIFICA.rear_axle_to_center
         ego = self._ego
@@ -268,6 +277,7 @@ def _mover(actor: Actor, *, ego: bool) -> _Mover:
         actor=actor,
         path=np.ascontiguousarray(actor.path),
         arcs=arcs,
+        yaw=np.unwrap(actor.path[:, 2]),
         curvature=path_curvature(actor.path, smoothing=5.0) if ego else np.zeros(0),
         allowed=motion.allowed if isinstance(motion, Follow) else np.zeros(0),
         at=actor.start,
