@@ -126,8 +126,6 @@ def report_context(record: RunRecord, gallery: Sequence[Shelf]) -> dict[str, Any
     cards = [card for shelf in gallery for card in shelf.cards]
     anchors = {card.scene: f"scene-{index}" for index, card in enumerate(cards)}
     data, left_out = table_data(record, anchors)
-    scores = [float(row["score"]) for row in record.done]
-    scale = scale_of(record.metric)
     return {
         **page_parts(with_script=True),
         "summary": record.summary,
@@ -136,13 +134,7 @@ def report_context(record: RunRecord, gallery: Sequence[Shelf]) -> dict[str, Any
         "licence": _data_of(record.environment).get("licence", ""),
         "missing": missing_scenes(record.summary),
         "subscores": [_subscore_line(record, name) for name in record.subscores],
-        "score_unit": scale.unit,
-        "score_digits": 3 if (scale.top or 1.0) <= 1.0 else 1,
-        "score_most": scale.top,
-        "score_chart": histogram(scores, name="scores", most=_most(scale, scores))
-        if scores
-        else None,
-        "family_chart": _families(record.done, _most(scale, scores)),
+        **_score_parts(record),
         "infractions": _infractions(record.done),
         "endings": Counter(str(row["ended"]) for row in record.done if row.get("ended")),
         "gallery": gallery,
@@ -163,6 +155,20 @@ def report_context(record: RunRecord, gallery: Sequence[Shelf]) -> dict[str, Any
         "started": record.environment.get("started", ""),
         "config": record.config,
         "folder": record.folder.name,
+    }
+
+
+def _score_parts(record: RunRecord) -> dict[str, Any]:
+    """The scores as numbers and charts, on the scale of their metric."""
+    scores = [float(row["score"]) for row in record.done]
+    scale = scale_of(record.metric)
+    most = _most(scale, scores)
+    return {
+        "score_unit": scale.unit,
+        "score_digits": 3 if most <= 1.0 else 1,
+        "score_most": most,
+        "score_chart": histogram(scores, name="scores", most=most) if scores else None,
+        "family_chart": _families(record.done, most),
     }
 
 
