@@ -122,8 +122,8 @@ def way_crossing(
 ) -> tuple[float, float]:
     """Where a way, from distance `begin` on, first crosses another one; distances on both [m].
 
-    Without a crossing the place where the two come closest counts, if they come nearer than
-    `near` [m]; else both are NaN.
+    Without a crossing the place counts where a vertex of the other comes closest, if it comes
+    nearer than `near` [m]; else both are NaN.
     """
     closest, mine, other = near, np.nan, np.nan
     for k in range(first, first + count - 1):
@@ -145,9 +145,11 @@ def way_crossing(
                     at = way[j, 3] + u * (way[j + 1, 3] - way[j, 3])
                     if s >= begin and at >= other_begin:
                         crossing, mine, other = t, s, at
-            gap = hypot(dx, dy)
-            if crossing == inf and gap < closest and way[j, 3] >= other_begin:
-                closest, mine, other = gap, way[k, 3], way[j, 3]
+            t = min(max((dx * ux + dy * uy) / (length * length), 0.0), 1.0)
+            gap = hypot(dx - t * ux, dy - t * uy)
+            s = way[k, 3] + t * length
+            if crossing == inf and gap < closest and way[j, 3] >= other_begin and s >= begin:
+                closest, mine, other = gap, s, way[j, 3]
         if crossing < inf:
             return mine, other
     return mine, other

@@ -14,6 +14,7 @@ from drivelab.kernels.world.free_way import way_pose
 from drivelab.kernels.world.lane_way import Lanes
 
 SPACING = 0.5  # at which the way ahead is looked at [m]
+HALVINGS = 5  # the kerb itself is found to SPACING / 2^5
 FARTHEST = 40.0  # a road is not looked at beyond [m]
 MARGIN = 1.5  # nobody arrives for so long after the far kerb is reached [s]
 WALKING = 0.5  # crossing times count with at least this speed [m/s]
@@ -128,6 +129,14 @@ def kerb_ahead(
     while ahead < min(reach, end):
         px, py, _ = way_pose(way, first, count, at + ahead)
         if lane_under(lanes, ground, number, px, py)[0] >= 0:
+            low = ahead - SPACING
+            for _ in range(HALVINGS):
+                middle = 0.5 * (low + ahead)
+                px, py, _ = way_pose(way, first, count, at + middle)
+                if lane_under(lanes, ground, number, px, py)[0] >= 0:
+                    ahead = middle
+                else:
+                    low = middle
             return ahead
         ahead += SPACING
     return inf

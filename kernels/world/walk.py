@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import atan, cos, exp, inf, isnan, pi, sin, sqrt
+from math import atan, cos, expm1, inf, isnan, pi, sin, sqrt
 
 import numpy as np
 from jaxtyping import Float
@@ -25,7 +25,6 @@ from drivelab.kernels.world.traffic import draw
 
 DT = 0.1  # [s]
 PEDESTRIAN = 1  # index in types.KINDS
-STOOD = 0.05  # slower than this stands [m/s]
 KERB_ROOM = 0.6  # from a waiting pedestrian's centre to the kerb [m]
 HESITATION = 2.0  # who had to wait starts up to so long after the road is clear [s]
 DRAWN = 2.0**31  # `draw` answers below this
@@ -79,19 +78,19 @@ def move_walkers(roads: Roads, state: State) -> None:
                 kerb = kerb_ahead(
                     lanes, ground, number, way, first, count, at, bodies.x[n], bodies.y[n], look
                 )
-                waited = state.waited[e, n]
-                if kerb == inf:
-                    waited = 0.0
-                elif waited > 0.0 or (speed < STOOD and kerb <= KERB_ROOM + 1.0):
-                    waited += DT
-                state.waited[e, n] = waited
-                if kerb < inf and (
-                    0.0 < waited < HESITATION * draw(state.seed[e], n, 0) / DRAWN
-                    or not nobody_comes(
+                # `waited` is the time since the road is clear, of those who had to wait for it.
+                waited, hesitates = 0.0, False
+                if kerb < inf:
+                    if not nobody_comes(
                         lanes, ground, number, way, first, count, at, kerb, wish, n, bodies
-                    )
-                ):
+                    ):
+                        waited, hesitates = DT, True
+                    elif state.waited[e, n] > 0.0:
+                        waited = state.waited[e, n] + DT
+                        hesitates = waited < HESITATION * draw(state.seed[e], n, 0) / DRAWN
+                if hesitates:
                     room = min(room, kerb - KERB_ROOM)
+                state.waited[e, n] = waited
             if room < inf:
                 change = min(change, (speed_to_stop(max(room, 0.0), speed, softly) - speed) / DT)
             state.acceleration[e, n] = max(change, -speed / DT)
@@ -123,7 +122,10 @@ def move_walkers(roads: Roads, state: State) -> None:
 
 @njit(cache=True)
 def speed_to_stop(room: float, speed: float, braking: float) -> float:
-    """Largest speed after the next step from which a stop within `room` [m] is possible."""
+    """Largest speed after the next step from which a stop within `room` [m] is possible.
+
+    The last step ends up to braking DT^2 / 8 too far: millimetres.
+    """
     half = 0.5 * braking * DT
     left = half * half + 2.0 * braking * (room - 0.5 * speed * DT)
     return max(sqrt(left) - half, 0.0) if left > 0.0 else 0.0
@@ -197,7 +199,7 @@ def pose_after(
     """
     blend = PERSON_BLEND if person else CAR_BLEND
     slope = PERSON_SLOPE if person else CAR_SLOPE
-    inward = min(abs(off) * (1.0 - exp(-step / blend)), slope * step)
+    inward = min(-abs(off) * expm1(-step / blend), slope * step)
     side = 1.0 if off > 0.0 else -1.0
     off -= side * inward
     x, y, goal = way_pose(way, first, count, at)

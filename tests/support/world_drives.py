@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from drivelab.geometry.polyline import sample
+from drivelab.geometry.polyline import arc_lengths, sample
 from drivelab.kernels.world import replay, scripts, walk
 from drivelab.kernels.world.arrays import State
 from drivelab.sim.scenario.templates.catalogue import build_template
@@ -48,8 +48,11 @@ class Place:
 
     def car(self, s: float, *acts: Behaviour, speed: float = 8.0, name: str = "car") -> ActorSpec:
         """A car on the chain."""
+        lanes = [self.template.map.lanes[key].centreline for key in self.lanes]
+        ends = np.cumsum([arc_lengths(line)[-1] for line in lanes])
+        route = self.lanes[int(np.searchsorted(ends, s)) :]  # its first lane holds the car
         return ActorSpec(
-            name, "vehicle", CAR, self.pose(s), speed, Drive(self.lanes, lane_changes=False), acts
+            name, "vehicle", CAR, self.pose(s), speed, Drive(route, lane_changes=False), acts
         )
 
     def actor(

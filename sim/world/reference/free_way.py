@@ -83,13 +83,16 @@ def way_crossing(
         at = np.where(meet, mine, np.inf)
         k, j = np.unravel_index(np.argmin(at), at.shape)
         return float(mine[k, j]), float(theirs[k, j])
-    gap = np.hypot(d[..., 0], d[..., 1])
-    gap[way[1:, 3] < begin] = np.inf
+    t = np.clip(np.sum(d * u, axis=-1) / np.sum(u * u, axis=-1), 0.0, 1.0)
+    away = d - t[..., None] * u
+    gap = np.hypot(away[..., 0], away[..., 1])
+    mine = way[:-1, None, 3] + t * np.diff(way[:, 3])[:, None]
+    gap[mine < begin] = np.inf
     gap[:, other[:-1, 3] < other_begin] = np.inf
     if gap.min() >= near:
         return np.nan, np.nan
     k, j = np.unravel_index(np.argmin(gap), gap.shape)
-    return float(way[k, 3]), float(other[j, 3])
+    return float(mine[k, j]), float(other[j, 3])
 
 
 def smooth_share(t: float) -> float:

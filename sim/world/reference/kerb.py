@@ -9,6 +9,7 @@ from drivelab.kernels.world.arrays import ABSENT, PARKED, WALK, Roads, State
 from drivelab.kernels.world.kerb import (
     DEPTH,
     FARTHEST,
+    HALVINGS,
     MARGIN,
     PEDESTRIAN,
     REACH,
@@ -49,11 +50,20 @@ def kerb_ahead(
     roads: Roads, number: int, way: Way, at: float, place: tuple[float, float], reach: float
 ) -> float:
     """Distance to where the next road begins; infinite for none, and for who is on one."""
+
+    def on_road(ahead: float) -> bool:
+        return lane_under(roads, number, *way_pose(way, at + ahead)[:2])[0] >= 0
+
     if lane_under(roads, number, *place)[0] >= 0:
         return np.inf
     for ahead in _steps(SPACING, min(reach, way[-1, 3] - at)):
-        if lane_under(roads, number, *way_pose(way, at + ahead)[:2])[0] >= 0:
-            return ahead
+        if not on_road(ahead):
+            continue
+        low, high = ahead - SPACING, ahead
+        for _ in range(HALVINGS):
+            middle = 0.5 * (low + high)
+            low, high = (low, middle) if on_road(middle) else (middle, high)
+        return high
     return np.inf
 
 

@@ -79,14 +79,14 @@ def _room_to_wait(roads: Roads, state: State, e: int, n: int, look: float, wish:
     if not np.isfinite(kerb):
         state.waited[e, n] = 0.0
         return room
-    stands = abs(state.speed[e, n]) < rules.STOOD and kerb <= rules.KERB_ROOM + 1.0
-    if state.waited[e, n] > 0.0 or stands:
-        state.waited[e, n] += DT
-    longest = rules.HESITATION * draw(state.seed[e], n, 0) / rules.DRAWN
-    hesitates = 0.0 < state.waited[e, n] < longest
-    if hesitates or not nobody_comes(roads, state, e, n, way, kerb, wish):
-        room = min(room, kerb - rules.KERB_ROOM)
-    return room
+    before = float(state.waited[e, n])
+    if nobody_comes(roads, state, e, n, way, kerb, wish):
+        state.waited[e, n] = before + DT if before > 0.0 else 0.0
+        hesitation = rules.HESITATION * draw(state.seed[e], n, 0) / rules.DRAWN
+        stays = 0.0 < state.waited[e, n] < hesitation
+    else:
+        state.waited[e, n], stays = DT, True
+    return min(room, kerb - rules.KERB_ROOM) if stays else room
 
 
 def _box_ahead(state: State, e: int, n: int, reach: float) -> tuple[float, float]:
@@ -132,7 +132,7 @@ def _move(roads: Roads, state: State, e: int, n: int) -> None:
     blend = rules.PERSON_BLEND if person else rules.CAR_BLEND
     slope = rules.PERSON_SLOPE if person else rules.CAR_SLOPE
     off = float(state.way_off[e, n])
-    inward = min(abs(off) * (1.0 - np.exp(-step / blend)), slope * step)
+    inward = min(-abs(off) * np.expm1(-step / blend), slope * step)
     side = 1.0 if off > 0.0 else -1.0
     off -= side * inward
     x, y, yaw = way_pose(way, at)
