@@ -252,9 +252,7 @@ def first_commands(
     for b in range(proposals.shape[0]):
         speed = velocity_profile(proposals[b])
         curvature = curvature_profile(proposals[b], speed)
-        commands[b] = _command(
-            proposals[b], initial[b], speed, curvature, 0, steps, wheel_base[b]
-        )
+        commands[b] = _command(proposals[b], initial[b], speed, curvature, 0, steps, wheel_base[b])
     return commands
 
 

@@ -48,7 +48,7 @@ def route_episode(town: LaneMap, route: CarlaRoute, *, vehicles: int = VEHICLES)
     Raises:
         DataError: no way along the lanes joins the points.
     """
-    plan = plan_route(town, route.points, heights=route.points[:, 2])
+    plan = plan_route(town, route.points, heights=route.points[:, 2].tolist())
     site = site_of_map(crop_map(town, plan.line, NEAR), route.town)
     start = plan.line[0]
     density = vehicles / max(lane_kilometres(town), 1e-6)

@@ -20,8 +20,8 @@ from drivelab.errors import DataError
 from drivelab.geometry.poses import compose
 from drivelab.metrics.metric import Event
 from drivelab.reports.bev import Overlay, draw_scene, scene_picture, scene_view
-from drivelab.reports.motion import states_at, tracks_at
 from drivelab.reports.event_words import event_text
+from drivelab.reports.motion import states_at, tracks_at
 from drivelab.reports.palette import STYLES, Theme, ramp_role
 from drivelab.reports.shapes import SIDE
 from drivelab.reports.shapes import Path as ShapePath

@@ -103,8 +103,8 @@ class RealLogsSource:
                 self._add(name, f"{NUSCENES_FOLDER}/{file.name}", times, log.dt)
         if not self._windows:
             raise DataError(
-                f"no window of {self.shape.frames} frames; looked for {AV2_FOLDER}/LOG/{av2.ANNOTATIONS}"
-                f" and {NUSCENES_FOLDER}/scene-*{SUFFIX}. {WHERE_FROM}",
+                f"no window of {self.shape.frames} frames; looked for "
+                f"{AV2_FOLDER}/LOG/{av2.ANNOTATIONS} and {NUSCENES_FOLDER}/scene-*{SUFFIX}. {WHERE_FROM}",
                 file=self.root,
             )
         return self._windows

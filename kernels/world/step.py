@@ -26,7 +26,7 @@ def step_world(roads, state, controls, poses, how, policies):  # type: ignore[no
     Args:
         roads: tables of the bank of maps.
         state: all environments; replaced.
-        controls: (E, A, 2) acceleration [m/s^2] and steering rate [rad/s] of the policies' vehicles.
+        controls: (E, A, 2) acceleration [m/s^2], steering rate [rad/s] of the policies' vehicles.
         poses: (E, A, 3) their rear axles after the step, in the frame of their map's tables.
         how: what moves them, see `bodies`.
         policies: (E, A) their slots, -1 = none.

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from drivelab.kernels.world.bodies import DYNAMIC, KINEMATIC, POSES
-from drivelab.sim.world.roads import RoadBank
 from jaxtyping import Float, Int
 
 from drivelab.errors import ConfigError, nearest_name
 from drivelab.kernels.world.arrays import Roads, State
+from drivelab.kernels.world.bodies import DYNAMIC, KINEMATIC, POSES
 from drivelab.kernels.world.step import settle_world, step_world
 from drivelab.sim.world.control import track_plans
 from drivelab.sim.world.episode import Episode
+from drivelab.sim.world.roads import RoadBank
 from drivelab.sim.world.start import DT, Start, start_state
 from drivelab.sim.world.state import Capacity, allocate, copied, copy_into, grown
 
