@@ -170,8 +170,10 @@ def _rollout(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any], file: 
             header["plan_dt"],
             tuple(header["events"]),
             {**header["info"], **extra},
-            *(arrays.get(name) for name in _OPTIONAL),
-            tuple(tuple(red) for red in header.get("red_lights", ())),
+            plans=arrays.get("plans"),
+            plan_steps=arrays.get("plan_steps"),
+            route=arrays.get("route"),
+            red_lights=tuple(tuple(red) for red in header.get("red_lights", ())),
         )
     except KeyError as error:
         raise DataError(f"the key {error} is missing", file=file, where="header") from error
