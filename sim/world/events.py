@@ -65,14 +65,18 @@ class EventWatch:
             return "completed"
         if self.reason:
             return f"failed: {self.reason}"
-        return "failed: timeout" if recorder.over else "running"
+        if not recorder.over:
+            return "running"
+        # Where no route has to be done, whoever drives until the time is over has done it all.
+        return "failed: timeout" if self._rules.route_done else "completed"
 
     def finished(self, recorder: Recorder) -> tuple[dict[str, Any], ...]:
         """All events, with the end of the episode and the speeds of its checkpoints."""
         last = recorder.frames - 1
         events = list(self.events)
         events += _slow_checkpoints(recorder)
-        if not self.reason and not self.route_done and recorder.over:
+        missed = self._rules.route_done and not self.route_done
+        if missed and not self.reason and recorder.over:
             events.append(_event("timeout", last))
         events.append(_event("terminated", last, reason=self.status(recorder)))
         return tuple(events)
