@@ -12,11 +12,12 @@ from jaxtyping import Float
 from numba import njit
 
 from drivelab.kernels.tracker import wrapped
+from drivelab.kernels.world.traffic import inner
 
 CORNER = 3.0  # headings blend over so much to either side of a vertex at most [m]
 
 
-@njit(cache=True)
+@inner
 def way_segment(way: Float[np.ndarray, "W 4"], first: int, count: int, s: float) -> int:
     """First vertex of the segment that holds distance `s`; the first or last one beyond them."""
     low, high = first, first + count - 2
@@ -90,7 +91,7 @@ def place_on_way(
     return along, aside
 
 
-@njit(cache=True)
+@inner
 def finish_way(way: Float[np.ndarray, "W 4"], first: int, count: int) -> int:
     """Drop doubled vertices of a new way and fill headings and distances; returns how many stay."""
     kept = 1
@@ -155,14 +156,14 @@ def way_crossing(
     return mine, other
 
 
-@njit(cache=True)
+@inner
 def smooth_share(t: float) -> float:
     """From 0 to 1 with no slope and no curvature at either end (quintic)."""
     t = min(max(t, 0.0), 1.0)
     return t * t * t * (10.0 - 15.0 * t + 6.0 * t * t)
 
 
-@njit(cache=True)
+@inner
 def put_vertex(
     way: Float[np.ndarray, "W 4"], row: int, x: float, y: float, yaw: float, left: float
 ) -> None:

@@ -12,6 +12,7 @@ from numba import njit
 from drivelab.kernels.world.arrays import ABSENT, CELL, PARKED, WALK
 from drivelab.kernels.world.free_way import way_pose
 from drivelab.kernels.world.lane_way import Lanes
+from drivelab.kernels.world.traffic import inner
 
 SPACING = 0.5  # at which the way ahead is looked at [m]
 HALVINGS = 5  # the kerb itself is found to SPACING / 2^5
@@ -75,7 +76,7 @@ def bodies_of(state, e):  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-@njit(cache=True)
+@inner
 def lane_under(lanes: Lanes, ground: Ground, number: int, x: float, y: float) -> tuple[int, float]:
     """The lane of map `number` whose strip holds a point, and how far along it; -1 = none.
 
@@ -105,7 +106,7 @@ def lane_under(lanes: Lanes, ground: Ground, number: int, x: float, y: float) ->
     return found, along
 
 
-@njit(cache=True)
+@inner
 def kerb_ahead(
     lanes: Lanes,
     ground: Ground,
@@ -142,7 +143,7 @@ def kerb_ahead(
     return inf
 
 
-@njit(cache=True)
+@inner
 def nobody_comes(
     lanes: Lanes,
     ground: Ground,
@@ -198,7 +199,7 @@ def nobody_comes(
     return True
 
 
-@njit(cache=True)
+@inner
 def _arrives(
     lanes: Lanes,
     lane: int,

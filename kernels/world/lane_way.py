@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from numba import njit
 
 from drivelab.kernels.tracker import wrapped
+from drivelab.kernels.world.traffic import inner
 
 
 class Lanes(NamedTuple):
@@ -42,7 +43,7 @@ def lanes_of(roads):  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-@njit(cache=True)
+@inner
 def lane_pose(lanes: Lanes, lane: int, s: float) -> tuple[float, float, float]:
     """Point and heading of a centreline at distance `s` [m]; straight on before and beyond it."""
     a, b = lanes.first[lane], lanes.first[lane + 1]
@@ -57,7 +58,7 @@ def lane_pose(lanes: Lanes, lane: int, s: float) -> tuple[float, float, float]:
     )
 
 
-@njit(cache=True)
+@inner
 def lane_after(lanes: Lanes, route: Int[np.ndarray, " R"], at: int, lane: int) -> int:
     """The lane that follows: the route's next one where it is a successor, else the straightest.
 
@@ -80,7 +81,7 @@ def lane_after(lanes: Lanes, route: Int[np.ndarray, " R"], at: int, lane: int) -
     return best
 
 
-@njit(cache=True)
+@inner
 def pose_ahead(
     lanes: Lanes, route: Int[np.ndarray, " R"], at: int, lane: int, s: float, distance: float
 ) -> tuple[float, float, float, int, float]:
@@ -104,7 +105,7 @@ def pose_ahead(
     return x, y, yaw, lane, s
 
 
-@njit(cache=True)
+@inner
 def lane_room(
     lanes: Lanes, route: Int[np.ndarray, " R"], at: int, lane: int, s: float, wanted: float
 ) -> float:
@@ -119,7 +120,7 @@ def lane_room(
     return wanted
 
 
-@njit(cache=True)
+@inner
 def place_on_lane(lanes: Lanes, lane: int, x: float, y: float) -> tuple[float, float]:
     """Distance along a centreline to its point nearest to (x, y), and how far left (x, y) lies."""
     best, along, aside = inf, 0.0, 0.0
@@ -138,7 +139,7 @@ def place_on_lane(lanes: Lanes, lane: int, x: float, y: float) -> tuple[float, f
     return along, aside
 
 
-@njit(cache=True)
+@inner
 def nearest_lane(
     lanes: Lanes, number: int, x: float, y: float, yaw: float, reach: float, turn: float
 ) -> int:
@@ -166,7 +167,7 @@ def nearest_lane(
     return found
 
 
-@njit(cache=True)
+@inner
 def turn_route(lanes: Lanes, route: Int[np.ndarray, " R"], at: int, lane: int, steps: int) -> int:
     """Make `lane`, which the actor just came to, the present lane of its route; returns its place.
 
@@ -188,7 +189,7 @@ def turn_route(lanes: Lanes, route: Int[np.ndarray, " R"], at: int, lane: int, s
     return at
 
 
-@njit(cache=True)
+@inner
 def neighbour(lanes: Lanes, lane: int, steps: int) -> int:
     """The lane `steps` to the left (to the right where negative) in the same direction, or -1."""
     for _ in range(abs(steps)):
@@ -197,7 +198,7 @@ def neighbour(lanes: Lanes, lane: int, steps: int) -> int:
     return lane
 
 
-@njit(cache=True)
+@inner
 def _follows(lanes: Lanes, lane: int, follower: int) -> bool:
     for k in range(lanes.successor_first[lane], lanes.successor_first[lane + 1]):
         if lanes.successor[k] == follower:
@@ -205,7 +206,7 @@ def _follows(lanes: Lanes, lane: int, follower: int) -> bool:
     return False
 
 
-@njit(cache=True)
+@inner
 def distance_to_light(
     lanes: Lanes, route: Int[np.ndarray, " R"], at: int, lane: int, s: float, reach: float
 ) -> float:

@@ -6,11 +6,11 @@ from math import inf, isnan, nan
 
 import numpy as np
 from jaxtyping import Float
-from numba import njit
 
 from drivelab.kernels.tracker import wrapped
 from drivelab.kernels.world.arrays import ABSENT
 from drivelab.kernels.world.free_way import place_on_way, way_pose
+from drivelab.kernels.world.traffic import inner
 
 DT = 0.1  # [s]
 VEHICLE, PEDESTRIAN = 0, 1  # indices in types.KINDS
@@ -29,7 +29,7 @@ MEET_EASE = 0.5  # ... and reach the speed for it within about this time [s]
 LEAST_BASE = 1.0  # the least speed that is taken for the wished one when cutting in [m/s]
 
 
-@njit(cache=True)
+@inner
 def brake(
     speed: float, value: Float[np.ndarray, " v"], reached: float, elapsed: float
 ) -> tuple[float, float]:
@@ -46,7 +46,7 @@ def brake(
     return min((value[1] - speed) / DT, 0.0), reached
 
 
-@njit(cache=True)
+@inner
 def can_join(
     way: Float[np.ndarray, "W 4"],
     first: int,
@@ -65,7 +65,7 @@ def can_join(
     return turns or abs(wrapped(way_pose(way, first, count, at)[2] - yaw)) < PATH_TURN
 
 
-@njit(cache=True)
+@inner
 def side_of_car(  # type: ignore[no-untyped-def]
     x, y, cos, sin, xs, ys, kinds, modes, count, n
 ):
@@ -85,7 +85,7 @@ def side_of_car(  # type: ignore[no-untyped-def]
     return side
 
 
-@njit(cache=True)
+@inner
 def speed_to_meet(
     memory: Float[np.ndarray, " v"],
     here: float,
@@ -108,7 +108,7 @@ def speed_to_meet(
     return min(max(share, MEET_LEAST), MEET_MOST) * memory[BASE]
 
 
-@njit(cache=True)
+@inner
 def push_to(wish: float, speed: float) -> float:
     """Acceleration of drivers who are to meet the ego, towards a speed [m/s^2]; NaN for NaN."""
     if isnan(wish):
@@ -116,7 +116,7 @@ def push_to(wish: float, speed: float) -> float:
     return min(max((wish - speed) / MEET_EASE, -MEET_HARDEST), MEET_HARDEST)
 
 
-@njit(cache=True)
+@inner
 def speed_ahead(
     place: float, ego_at: float, ego_speed: float, base: float, time: float, present: float
 ) -> float:

@@ -10,7 +10,6 @@ from math import cos, pi, sin
 
 import numpy as np
 from jaxtyping import Float, Int
-from numba import njit
 
 from drivelab.kernels.tracker import wrapped
 from drivelab.kernels.world.free_way import finish_way, put_vertex, smooth_share
@@ -21,6 +20,7 @@ from drivelab.kernels.world.lane_way import (
     place_on_lane,
     pose_ahead,
 )
+from drivelab.kernels.world.traffic import inner
 
 WAY_ROOM = 64
 TURN_SLACK = 2.0  # the lane back lies within the circle's diameter and so much [m]
@@ -32,7 +32,7 @@ AHEAD_VERTICES, TURN_VERTICES = 12, 28  # of a turn: before the half circle, and
 MARGIN = 0.1  # to the end of the map [m]
 
 
-@njit(cache=True)
+@inner
 def write_lanes(
     lanes: Lanes,
     way: Float[np.ndarray, "W 4"],
@@ -55,7 +55,7 @@ def write_lanes(
     return finish_way(way, first, written) if written > 1 else 0
 
 
-@njit(cache=True)
+@inner
 def write_overtaking(
     lanes: Lanes,
     way: Float[np.ndarray, "W 4"],
@@ -82,7 +82,7 @@ def write_overtaking(
     return finish_way(way, first, WAY_ROOM), end
 
 
-@njit(cache=True)
+@inner
 def write_merge(
     lanes: Lanes,
     way: Float[np.ndarray, "W 4"],
@@ -107,7 +107,7 @@ def write_merge(
     return count, end
 
 
-@njit(cache=True)
+@inner
 def write_pull_away(
     lanes: Lanes,
     number: int,
@@ -127,7 +127,7 @@ def write_pull_away(
     return (finish_way(way, first, count), end) if count else (0, -1)
 
 
-@njit(cache=True)
+@inner
 def write_u_turn(
     lanes: Lanes,
     number: int,
@@ -170,7 +170,7 @@ def write_u_turn(
     return finish_way(way, first, row + count - first), end
 
 
-@njit(cache=True)
+@inner
 def write_reversing(
     way: Float[np.ndarray, "W 4"], first: int, x: float, y: float, yaw: float, distance: float
 ) -> int:
@@ -181,7 +181,7 @@ def write_reversing(
     return finish_way(way, first, 2)
 
 
-@njit(cache=True)
+@inner
 def lane_speed(lanes: Lanes, lane: int, s: float) -> float:
     """The allowed speed at a place of a lane [m/s]."""
     a, b = lanes.first[lane], lanes.first[lane + 1]

@@ -7,6 +7,7 @@ from math import hypot, inf, isnan, sqrt
 from numba import njit
 
 from drivelab.kernels.world.arrays import DONE
+from drivelab.kernels.world.traffic import inner
 
 DT = 0.1  # [s]
 # Columns of State.script_when
@@ -15,7 +16,7 @@ SLACK = 1e-9  # of comparisons with times and distances
 PASSING = 10.0  # who passes farther away than this is not met at all [m]
 
 
-@njit(cache=True)
+@inner
 def _beyond(dx: float, dy: float, cos_b: float, sin_b: float, length: float, width: float) -> float:
     """Distance of a point (relative to a box's centre) from the box; 0 inside."""
     along = abs(dx * cos_b + dy * sin_b) - length
@@ -80,7 +81,7 @@ def meeting_time(x: float, y: float, speed_x: float, speed_y: float, radii: floa
     return -b / a if x * x + y * y - b * b / a <= PASSING * PASSING else inf
 
 
-@njit(cache=True)
+@inner
 def trigger_holds(  # type: ignore[no-untyped-def]
     when, others, time, ego_at, x, y, cos, sin, speed, half_length, half_width, n
 ):

@@ -21,7 +21,7 @@ from drivelab.kernels.world.kerb import (
     nobody_comes,
 )
 from drivelab.kernels.world.lane_way import lanes_of
-from drivelab.kernels.world.traffic import draw
+from drivelab.kernels.world.traffic import draw, inner
 
 DT = 0.1  # [s]
 PEDESTRIAN = 1  # index in types.KINDS
@@ -131,7 +131,7 @@ def speed_to_stop(room: float, speed: float, braking: float) -> float:
     return max(sqrt(left) - half, 0.0) if left > 0.0 else 0.0
 
 
-@njit(cache=True)
+@inner
 def box_ahead(
     way: Float[np.ndarray, "W 4"],
     first: int,
@@ -170,7 +170,7 @@ def box_ahead(
     return best, lead
 
 
-@njit(cache=True)
+@inner
 def leaves_map(ground: Ground, number: int, way: Float[np.ndarray, "W 4"], last: int) -> bool:
     """Whether a way's last vertex lies beyond the map: who gets there is gone."""
     ix = (way[last, 0] - ground.grid_x[number]) / CELL
@@ -178,7 +178,7 @@ def leaves_map(ground: Ground, number: int, way: Float[np.ndarray, "W 4"], last:
     return ix < 0.0 or iy < 0.0 or ix >= ground.cells_x[number] or iy >= ground.cells_y[number]
 
 
-@njit(cache=True)
+@inner
 def pose_after(
     way: Float[np.ndarray, "W 4"],
     first: int,
