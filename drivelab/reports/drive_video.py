@@ -69,7 +69,7 @@ def render_drive(
         raise ConfigError(f"cannot write the video {path}: its name must end in .mp4")
     if size_px < 64:
         raise ConfigError(f"size_px={size_px}: expected 64 or more")
-    frames = _frames(scene, rollout, title or scene.id, size_px, theme)
+    frames = _frames(scene, rollout, title or rollout.scene_id, size_px, theme)
     return write_video(frames, path, fps=10, total=len(rollout.times), progress=progress)
 
 
@@ -78,7 +78,7 @@ def drive_frame(
 ) -> Image.Image:
     """One frame of the video as a picture."""
     tile = _paint_tile(scene, rollout.ego[step, :3], size_px, theme)
-    return _frame(scene, rollout, step, tile, scene.id, size_px, theme)
+    return _frame(scene, rollout, step, tile, rollout.scene_id, size_px, theme)
 
 
 def _frames(
