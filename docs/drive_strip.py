@@ -21,6 +21,7 @@ OUT = Path(__file__).parent / "images" / "drive.png"
 
 
 def main() -> None:
+    """Drive, pick the moments, write the strip."""
     name = sys.argv[1] if len(sys.argv) > 1 else "red_light_runner"
     seconds = [float(word) for word in sys.argv[2:]] or [4.0, 6.5, 9.0]
     episode = load_scenario(name).episode(0)
