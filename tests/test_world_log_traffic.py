@@ -24,7 +24,7 @@ from drivelab.sim.world.log_tracks import LONGEST_GAP, resample_ego, resample_tr
 from drivelab.sim.world.log_traffic import BEYOND, REACH, episode_from_scene
 from drivelab.sim.world.log_ways import driven_lanes, lanes_beyond, recorded_path, way_on
 from drivelab.sim.world.native import NativeWorld
-from drivelab.types import EgoTrajectory, Lane, LaneMap, Scene, Tracks
+from drivelab.types import Block, EgoTrajectory, Lane, LaneMap, Scene, Tracks
 
 DATA = os.environ.get("DRIVELAB_DATA")
 CAR = (4.5, 1.8)
@@ -32,8 +32,6 @@ CAR = (4.5, 1.8)
 
 def in_blocks(lanes: LaneMap) -> LaneMap:
     """The same map with one block per lane."""
-    from drivelab.types import Block
-
     named = {key: replace(value, block=f"b/{key}") for key, value in lanes.lanes.items()}
     blocks = {
         value.block: Block(value.block, (key,), value.polygon) for key, value in named.items()
@@ -312,17 +310,17 @@ def real_source() -> RealLogsSource:
     return RealLogsSource(Path(DATA) / "real_logs", WindowShape(20, 80, 10**6))
 
 
-def real_episodes(traffic: str) -> list[Episode]:
+def real_episodes(traffic: str, every: int) -> list[Episode]:
     source = real_source()
     return [
         episode_from_scene(source.load(name), duration=8.0, traffic=traffic)
-        for name in source.scene_ids()
+        for name in source.scene_ids()[::every]
     ]
 
 
 @pytest.mark.data
 def test_replayed_real_logs_are_what_was_recorded() -> None:
-    for episode in real_episodes("replay")[::3]:
+    for episode in real_episodes("replay", 5):
         assert episode.log is not None
         world = NativeWorld([episode])
         origin = world.bank.origins[0]
@@ -345,7 +343,7 @@ def test_replayed_real_logs_are_what_was_recorded() -> None:
 @pytest.mark.data
 def test_reactive_traffic_in_real_logs_stays_near_what_was_recorded() -> None:
     drivers, met, offsets = 0, 0, []
-    for episode in real_episodes("reactive"):
+    for episode in real_episodes("reactive", 3):
         world = NativeWorld([episode])
         expert, log = episode.expert, episode.log
         assert expert is not None
@@ -374,6 +372,6 @@ def test_reactive_traffic_in_real_logs_stays_near_what_was_recorded() -> None:
             origin = world.bank.origins[0]
             end = np.array([world.state.x[0, slot], world.state.y[0, slot]]) + origin
             offsets.append(np.hypot(*(seen - end).T).min())
-    assert drivers > 60
+    assert drivers > 30
     assert met < 0.1 * drivers  # they keep apart at the end
-    assert np.median(offsets) < 2.0  # and drive where the recording drove
+    assert np.median(offsets) < 2.0, np.median(offsets)  # and drive where the recording drove
