@@ -68,6 +68,25 @@ def test_terms_of_a_driving_step() -> None:
     assert result.ended[0, 0] == 0
 
 
+def test_a_short_gap_is_told_as_a_share_of_the_wished_one() -> None:
+    state = allocate(1, Capacity(actors=4))
+    state.count[0] = 4
+    state.mode[0] = arrays.DRIVE
+    state.half_length[0], state.half_width[0] = 2.5, 1.0
+    state.speed[0, 0] = 10.0  # wishes for 2 m + 12 m
+    state.x[0] = [0.0, 12.0, 8.0, -6.0]  # ahead; ahead in the next lane; behind
+    state.y[0] = [0.0, 0.5, 3.5, 0.0]
+    result = verdict()
+    judge_step(LIMITS, state, POLICIES, result)
+    assert terms(result)["headway"] == pytest.approx(1.0 - 7.0 / 14.0)
+    state.y[0, 2] = 2.1  # it reaches into the way: its box is 3 m ahead
+    judge_step(LIMITS, state, POLICIES, result)
+    assert terms(result)["headway"] == pytest.approx(1.0 - 3.0 / 14.0)
+    state.mode[0, 1:] = arrays.ABSENT
+    judge_step(LIMITS, state, POLICIES, result)
+    assert terms(result)["headway"] == 0.0
+
+
 def test_an_event_counts_in_the_step_in_which_it_begins() -> None:
     result = verdict()
     counted = []

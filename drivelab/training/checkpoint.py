@@ -28,7 +28,8 @@ def save_checkpoint(
 ) -> None:
     """Write weights, the optimiser's moments and facts; a broken write leaves the old one."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: value.contiguous() for name, value in module.state_dict().items()}
+    # Networks may share parts; each name is written by itself, so that any reader understands.
+    tensors = {name: value.detach().clone() for name, value in module.state_dict().items()}
     if optimizer is not None:
         for number, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"{_OPTIMIZER}{number}.{k}": torch.as_tensor(v) for k, v in moments.items()}

@@ -1,7 +1,7 @@
 """PPO of Stable-Baselines3 on the batched native world (extra `rl`).
 
-Proximal Policy Optimization, arXiv 1707.06347. The networks see the flat vector observation as it
-is: it is scaled to about [-1, 1] already. The learning rate falls to 0 with the budget.
+Proximal Policy Optimization, arXiv 1707.06347. The flat vector observation is scaled to about
+[-1, 1] already and goes through `RoadUserNet`. The learning rate falls to 0 with the budget.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ except ModuleNotFoundError as error:
     raise MissingExtra(str(error.name), extra="rl") from error
 
 from drivelab.sim.envs.sb3 import NativeVecEnv
+from drivelab.training.road_user_net import RoadUserNet
 
 FOREVER = 10**12  # steps: the budget ends the loop
 VALIDATION_SEED = 1_000_000_007  # validation episodes have seeds from here on
@@ -110,7 +111,12 @@ class SB3PPO:
             gae_lambda=self.gae_lambda,
             clip_range=self.clip,
             ent_coef=self.entropy,
-            policy_kwargs={"net_arch": list(self.hidden), "log_std_init": self.log_std},
+            policy_kwargs={
+                "net_arch": list(self.hidden),
+                "activation_fn": torch.nn.ReLU,
+                "log_std_init": self.log_std,
+                "features_extractor_class": RoadUserNet,
+            },
             stats_window_size=500,
             seed=settings.seed + budget.steps,  # a resumed run goes on with fresh episodes
             device=settings.device,

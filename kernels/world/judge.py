@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from numba import njit
 
 from drivelab.kernels.world.arrays import (
+    ABSENT,
     COLLISION,
     KERB,
     OFF_ROAD,
@@ -54,6 +55,7 @@ TERMS = (
     "speeding",  # excess over the limit of the lane, as a share of it
     "lane_keeping",  # square of the distance to the route line in units of 1.75 m, at most 4
     "heading",  # square of the angle to the route line in units of 0.5 rad, at most 4
+    "headway",  # share by which the gap to who is straight ahead falls short of 2 m + 1.2 s
     "time",  # 1 per step
 )
 EVENT_TERMS = (
@@ -67,6 +69,7 @@ DT = 0.1
 STANDING = 0.1  # slower than this counts as standing [m/s]
 # What nuPlan calls comfortable (longitudinal and lateral acceleration, jerk)
 LONGITUDINAL, LATERAL, JERK = 4.05, 4.89, 8.37
+STANDING_GAP, HEADWAY, SIDE_ROOM = 2.0, 1.2, 0.2  # [m], [s], [m]
 HALF_LANE = 1.75
 HALF_RADIAN = 0.5
 
@@ -94,6 +97,27 @@ def _happened(flags, off, turned, standing, rules):  # type: ignore[no-untyped-d
     if not isnan(rules[_BLOCKED]) and standing * DT > rules[_BLOCKED]:
         events |= BLOCKED
     return events
+
+
+@njit(cache=True)
+def _short_gap(state, e, slot):  # type: ignore[no-untyped-def]
+    """How much of the wished gap to the nearest box straight ahead is missing, 0 to 1."""
+    c, s = state.cos[e, slot], state.sin[e, slot]
+    x, y, front = state.x[e, slot], state.y[e, slot], state.half_length[e, slot]
+    side = state.half_width[e, slot] + SIDE_ROOM
+    wished = STANDING_GAP + HEADWAY * max(state.speed[e, slot], 0.0)
+    gap = wished
+    for n in range(state.count[e]):
+        dx, dy = state.x[e, n] - x, state.y[e, n] - y
+        ahead = dx * c + dy * s
+        if n == slot or state.mode[e, n] == ABSENT or ahead < 0.0 or ahead > gap + 20.0:
+            continue
+        along = abs(state.cos[e, n] * c + state.sin[e, n] * s)
+        across = abs(state.sin[e, n] * c - state.cos[e, n] * s)
+        length, width = state.half_length[e, n], state.half_width[e, n]
+        if abs(dy * c - dx * s) < side + length * across + width * along:
+            gap = min(gap, max(ahead - front - length * along - width * across, 0.0))
+    return 1.0 - gap / wished
 
 
 @njit(cache=True)
@@ -159,7 +183,8 @@ def judge_step(lane_limit, state, policies, verdict):  # type: ignore[no-untyped
                 row[12] = max(speed - limit, 0.0) / limit
             row[13] = _squared(off, HALF_LANE)
             row[14] = _squared(turned, HALF_RADIAN)
-            row[15] = 1.0
+            row[15] = _short_gap(state, e, slot)
+            row[16] = 1.0
             total = 0.0
             for k in range(TERM_COUNT):
                 total += weights[k] * row[k]

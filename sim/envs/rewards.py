@@ -15,17 +15,18 @@ from drivelab.kernels.world.judge import TERMS
 DEFAULT_WEIGHTS: Mapping[str, float] = {
     "progress": 0.01,
     "goal": 1.0,
-    "collision": -1.0,
-    "off_road": -1.0,
-    "wrong_way": -0.5,
+    "collision": -2.0,
+    "off_road": -2.0,
+    "wrong_way": -1.0,
     "red_light": -0.5,
     "stop_sign": -0.2,
-    "route_deviation": -1.0,
+    "route_deviation": -2.0,
     "blocked": -0.5,
     "comfort": -0.002,
     "speeding": -0.05,
     "lane_keeping": -0.004,
     "heading": -0.004,
+    "headway": -0.02,
     "time": -0.003,
 }
 # RAD (arXiv 2502.13144, section 3.4): -1 for each event that ends a clip, nothing else
