@@ -104,7 +104,8 @@ class RealLogsSource:
         if not self._windows:
             raise DataError(
                 f"no window of {self.shape.frames} frames; looked for "
-                f"{AV2_FOLDER}/LOG/{av2.ANNOTATIONS} and {NUSCENES_FOLDER}/scene-*{SUFFIX}. {WHERE_FROM}",
+                f"{AV2_FOLDER}/LOG/{av2.ANNOTATIONS} and {NUSCENES_FOLDER}/scene-*{SUFFIX}. "
+                f"{WHERE_FROM}",
                 file=self.root,
             )
         return self._windows

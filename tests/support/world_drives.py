@@ -106,6 +106,18 @@ def drive(world: NativeWorld, seconds: float, acceleration: float = 0.0) -> list
     return states
 
 
+def states(run: list[State], k: int = 0, n: int = 1) -> list[int]:
+    """The states of a behaviour one after another."""
+    seen = [int(state.script_state[0, n, k]) for state in run]
+    return [s for i, s in enumerate(seen) if i == 0 or s != seen[i - 1]]
+
+
+def began(run: list[State], k: int = 0, n: int = 1) -> int:
+    """The step in which a behaviour began, -1 for never."""
+    last = run[-1]
+    return int(last.script_step[0, n, k]) if last.script_state[0, n, k] else -1
+
+
 def check_finite(state: State) -> None:
     """Nobody's body may ever hold a number that is none."""
     for name in ("x", "y", "yaw", "cos", "sin", "speed", "acceleration", "yaw_rate", "half_width"):
