@@ -7,7 +7,7 @@ AGENTS := constant_velocity idm pdm_closed human
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: eval test lint format bench clean
+.PHONY: eval test lint format bench rl clean
 
 eval: $(VENV)/.core  ## score four agents on the embedded split, with a report each
 	@for agent in $(AGENTS); do \
@@ -31,6 +31,8 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev  ## every figure of the speed table
 	$(BIN)/python benchmarks/navsim_scorer.py
 	$(BIN)/python benchmarks/eval_throughput.py
+	$(BIN)/python benchmarks/native_world.py
+	$(BIN)/python benchmarks/closed_loop_scores.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -41,6 +43,13 @@ $(VENV)/.core: $(VENV)/bin/python pyproject.toml setup.py constraints.txt
 
 $(VENV)/.dev: $(VENV)/.core
 	$(PIP) --editable '.[dev]'
+	@touch $@
+
+rl: $(VENV)/.rl  ## what learners and their tests need: torch, stable-baselines3, pettingzoo
+
+$(VENV)/.rl: $(VENV)/.dev
+	$(PIP) torch==2.13.0
+	$(PIP) --editable '.[dev,rl]'
 	@touch $@
 
 clean:
