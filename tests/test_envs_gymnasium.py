@@ -50,6 +50,29 @@ def test_gymnasiums_checker_passes(action: str, observation: str) -> None:
     check_env(env.unwrapped, skip_render_check=action != "control")
 
 
+@pytest.mark.parametrize("observation", ["dict", "flat"])
+def test_the_picture_environment_passes_the_checker(observation: str) -> None:
+    env = gym.make("drivelab.sim.envs:drivelab/NativeBEV-v0", observation=observation)
+    check_env(env.unwrapped, skip_render_check=True)
+
+
+def test_the_picture_shows_road_way_and_cars_about_the_ego() -> None:
+    batch = gym.make_vec(
+        "drivelab.sim.envs:drivelab/NativeBEV-v0",
+        num_envs=2,
+        vectorization_mode="vector_entry_point",
+        episodes="follow",
+    )
+    seen, _ = batch.reset(seed=1)
+    picture = seen["raster"]
+    assert picture.shape == (2, 6, 96, 96)
+    assert picture[:, 0, 46:50, 46:50].all()  # the ego stands on the road
+    assert picture[:, 2, 30:48, 44:52].any(axis=(1, 2)).all()  # its way leads ahead
+    assert picture[:, 3, :48].any(axis=(1, 2)).all()  # the leader
+    moved = batch.step(np.zeros((2, 2), np.float32))[0]
+    assert not np.array_equal(moved["raster"], picture)
+
+
 def test_flat_and_dict_hold_the_same_numbers() -> None:
     parts = NativeEnv(episodes="merge").reset(seed=4)[0]
     flat = NativeEnv(episodes="merge", observation="flat").reset(seed=4)[0]

@@ -122,7 +122,7 @@ def _summary(
         "verb": "train",
         "algo": names["algo"],
         "env": names["env"],
-        "episodes": env.episodes if isinstance(env.episodes, str) else list(env.episodes),
+        "episodes": _named(env.episodes),
         "seed": settings.seed,
         "minutes": last["minutes"],
         "steps": last["steps"],
@@ -131,6 +131,13 @@ def _summary(
         "results": {name: trials.facts() for name, trials in results.items()},
         "versions": versions(),
     }
+
+
+def _named(episodes: Any) -> Any:
+    """The choice of episodes as JSON."""
+    if isinstance(episodes, str) or callable(episodes):
+        return str(episodes)
+    return list(episodes)
 
 
 def _draw(folder: Path, results: dict[str, Trials]) -> None:

@@ -63,7 +63,7 @@ class NativeEnv(gym.Env[Any, Any]):
     v0: first version.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 10}
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
     view: ClassVar[type[View]] = VectorView
 
     def __init__(

@@ -35,7 +35,7 @@ class NativeVectorEnv(VectorEnv[Any, Any, np.ndarray]):
     progress [m], route_deviation [m], heading_deviation [rad], reward_terms (num_envs, terms).
     """
 
-    metadata: ClassVar[dict[str, Any]] = {
+    metadata: dict[str, Any] = {  # noqa: RUF012 - as in the base class
         "render_modes": [],
         "autoreset_mode": AutoresetMode.NEXT_STEP,
     }
@@ -103,7 +103,7 @@ class NativeVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         last, which = self._observations(), np.flatnonzero(ended)
         final_obs = np.full(self.num_envs, None, object)
         for e in which:
-            final_obs[e] = _row(last, e)
+            final_obs[e] = _row(last, int(e))
         final = {
             name: (value & ended if name.startswith("_") else value)
             for name, value in infos.items()
