@@ -28,7 +28,7 @@ PEDESTRIANS = 6  # near the route, where the map has pavements or crossings for 
 NEAR = 130.0  # the map and its traffic are kept so far from the route [m]
 TIME_PER_METRE, TIME_MORE = 0.8, 5.0  # of the leaderboard 1.0 [s/m], [s]
 RULES = Termination(
-    collision=False, route_deviation=30.0, blocked_for=180.0, route_done=True
+    collision=False, route_deviation=30.0, route_astray=0.3, blocked_for=180.0, route_done=True
 )  # leaderboard 1.0: deviation, blocked, timeout and the goal end a route
 
 

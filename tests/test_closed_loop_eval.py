@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from drivelab.data.rollout_log import load_rollout
+from drivelab.errors import ConfigError
 from drivelab.evaluation.evaluate import RunResult, evaluate
 from drivelab.evaluation.monitor import Silent
 from drivelab.evaluation.settings import EvalSettings
@@ -188,3 +189,10 @@ def test_what_a_rollout_does_not_hold_is_told_row_by_row(tmp_path: Path, clean: 
     rows = table(result).to_pylist()
     assert [row["status"] for row in rows] == ["ok", "failed", "ok", "ok"]
     assert header in rows[1]["error"]
+
+
+def test_an_unknown_controller_is_refused_before_anything_is_driven(tmp_path: Path) -> None:
+    bench = {"_target_": "driving_toys:FamilyBench", "controller": "lqrr"}
+    with pytest.raises(ConfigError, match=r"controller=lqrr.*did you mean 'lqr'"):
+        run(tmp_path, bench=bench)
+    assert not list(tmp_path.iterdir())

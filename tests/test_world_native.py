@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from drivelab.agents.constant_velocity import ConstantVelocity
+from drivelab.agents.idm import Idm
 from drivelab.errors import ConfigError
 from drivelab.evaluation.closed_loop import drive, drive_all
 from drivelab.evaluation.reference_impact import reference_impact
 from drivelab.sim.envs.families import family_episode
-from drivelab.sim.world.episode import Episode
+from drivelab.sim.world.episode import Episode, Termination
 from drivelab.sim.world.native import NativeWorld
 from drivelab.types import Observation, Plan, SensorRig
 
@@ -178,3 +179,33 @@ def test_the_reference_impact_is_what_happens_when_nobody_acts() -> None:
     assert 0.0 < hit <= 14.0
     empty = replace(EPISODES[1], actors=(), ego_speed=11.0, duration=5.0)
     assert reference_impact(empty) == 11.0
+
+
+def test_too_much_of_the_route_made_beside_it_ends_the_episode() -> None:
+    """All of it 20 m aside at 10 m/s: 30 % of the line are passed at the first metre beyond."""
+    episode = family_episode("straight", 0)
+    line = np.array(episode.route_line, float) + np.array([0.0, 20.0, 0.0])
+    length = float(line[-1, 0] - line[0, 0])
+    rules = Termination(collision=False, route_deviation=None, route_astray=0.3)
+    lost = replace(
+        episode, actors=(), ego_speed=10.0, duration=9.0, route_line=line, termination=rules
+    )
+    rollout = drive(lost, Straight(10.0), controller="perfect")
+    assert rollout.info["status"] == "failed: route deviation"
+    assert len(rollout.times) == int(0.3 * length) + 2
+    kept = replace(lost, termination=replace(rules, route_astray=None))
+    assert drive(kept, Straight(10.0), controller="perfect").info["status"] == "failed: timeout"
+
+
+def test_all_four_checkpoints_of_a_finished_route_are_noted() -> None:
+    """The goal counts a metre before the line's end; the last quarter counts all the same."""
+    rollout = drive(family_episode("follow", 0), Idm())
+    assert rollout.info["status"] == "completed"
+    steps = [event["step"] for event in rollout.events if event["kind"] == "min_speed"]
+    assert len(steps) == 4
+    assert steps[-1] == len(rollout.times) - 1
+
+
+def test_a_reference_that_the_episode_knows_is_kept() -> None:
+    told = replace(EPISODES[2], actors=(), duration=0.5, info={"v_ref": 7.5})
+    assert drive(told, Straight(8.0)).info["v_ref"] == 7.5

@@ -55,10 +55,9 @@ class Drive:
         """What was driven."""
         poses = np.stack([plan.poses for plan in self.plans]) if self.plans else np.zeros((0, 1, 3))
         dt = self.plans[0].dt if self.plans else 0.5
-        info = {
-            "time_act_ms": self.act_ms / max(len(self.plans), 1),
-            "v_ref": reference_impact(self.episode),
-        }
+        info = {"time_act_ms": self.act_ms / max(len(self.plans), 1)}
+        if "v_ref" not in self.episode.info:
+            info["v_ref"] = reference_impact(self.episode)
         return self.recorder.rollout(plans=poses, plan_dt=dt, info=info)
 
 
@@ -82,11 +81,7 @@ def drive_all(
     episodes: Sequence[Episode], agent: Agent, *, controller: str = "lqr", seed: int = 0
 ) -> list[Drive]:
     """Drive episodes side by side; an agent's error ends only the episode it happened in."""
-    if controller not in CONTROLLERS:
-        raise ConfigError(
-            f"controller={controller}: expected one of {', '.join(CONTROLLERS)}"
-            f"{nearest_name(controller, CONTROLLERS)}"
-        )
+    check_controller(controller)
     dynamics, tracked = CONTROLLERS[controller]
     world = NativeWorld(episodes, dynamics=dynamics)  # type: ignore[arg-type]
     recorders = [Recorder(world, e) for e in range(len(episodes))]
@@ -106,6 +101,15 @@ def drive_all(
             if one.active:
                 one.recorder.record()
     return drives
+
+
+def check_controller(controller: str) -> None:
+    """Refuse a name that no controller has, before anything is driven."""
+    if controller not in CONTROLLERS:
+        raise ConfigError(
+            f"controller={controller}: expected one of {', '.join(CONTROLLERS)}"
+            f"{nearest_name(controller, CONTROLLERS)}"
+        )
 
 
 def _decide(active: Sequence[Drive], agent: Agent) -> None:

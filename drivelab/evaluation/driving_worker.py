@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import Any
 
 from drivelab.errors import ConfigError, DataError
-from drivelab.evaluation.closed_loop import drive_all
+from drivelab.evaluation.closed_loop import check_controller, drive_all
 from drivelab.evaluation.metric_names import find_metric
 from drivelab.evaluation.proposals import StoredRollouts
 from drivelab.evaluation.tasks import Outcome, Task, WorkerSpec, failed_outcome
@@ -34,6 +34,7 @@ class DrivingWorker:
     """Holds one agent, one metric and one source of episodes."""
 
     def __init__(self, spec: WorkerSpec) -> None:
+        check_controller(spec.controller)
         self.source: Any = spec.source  # its `load` gives episodes
         self.metric = _rollout_metric(spec.metric)
         self.agent: Agent = build(spec.agent, device=spec.device, seed=spec.seed)

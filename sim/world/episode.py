@@ -185,6 +185,7 @@ class Termination:
     kerb: bool = False  # the ego's box crosses the border of the drivable area
     wrong_way: bool = False
     route_deviation: float | None = 30.0  # [m]
+    route_astray: float | None = None  # share of the route made more than 15 m beside its line
     heading_deviation: float | None = None  # [rad] from the expert's path
     blocked_for: float | None = None  # slower than 0.1 m/s for so long [s]
     route_done: bool = True

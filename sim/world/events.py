@@ -20,6 +20,7 @@ STANDING = 0.1  # slower than this counts as standing [m/s]
 APART = 0.5  # a collision is over when the boxes have been apart for so long [s]
 EMERGENCY_NEAR, EMERGENCY_PATIENCE = 30.0, 15.0  # behind the ego [m], for so long [s]
 YIELDED = 2.0  # an ego so far [m] beside its route line has made room
+ASTRAY = 15.0  # way made farther than this from the route line is made astray [m]
 CHECKPOINTS = 4  # of the minimum-speed test along a route
 _FLAGS = ((a.OFF_ROAD, "off_road"), (a.KERB, "kerb"), (a.WRONG_WAY, "wrong_way"))
 _MOMENTS = ((a.RED_LIGHT, "red_light"), (a.STOP_SIGN, "stop_sign"))
@@ -40,6 +41,7 @@ class EventWatch:
         self._standing = 0
         self._behind = 0
         self._deviated = False
+        self._at, self._astray = float(start.state.way_at[0, 0]), 0.0  # along the route [m]
 
     @property
     def ended(self) -> bool:
@@ -54,7 +56,7 @@ class EventWatch:
         self._areas(state, e, step, flags)
         self._behaviours(state, e, step)
         self._route(state, e, step, flags)
-        self._deviation(state, e, step)
+        self._deviation(recorder, state, e, step)
         self._blocked(state, e, step)
         self._emergency(state, e, step)
         self._seen = flags
@@ -144,9 +146,10 @@ class EventWatch:
             if self._rules.route_done and not self.reason:
                 self.reason = "route done"
 
-    def _deviation(self, state: State, e: int, step: int) -> None:
+    def _deviation(self, recorder: Recorder, state: State, e: int, step: int) -> None:
         rules, offset = self._rules, abs(float(state.way_off[e, 0]))
         far = rules.route_deviation is not None and offset > rules.route_deviation
+        far = far or self._lost(recorder, float(state.way_at[e, 0]), offset)
         turned = abs(float(state.way_heading[e, 0]))
         aside = rules.heading_deviation is not None and turned > rules.heading_deviation
         if far and not self._deviated:
@@ -156,6 +159,14 @@ class EventWatch:
         self._deviated = self._deviated or far or aside
         self._end(far, "route deviation")
         self._end(aside, "heading deviation")
+
+    def _lost(self, recorder: Recorder, at: float, offset: float) -> bool:
+        """Whether too much of the route was made astray."""
+        if offset > ASTRAY:
+            self._astray += max(at - self._at, 0.0)
+        self._at = at
+        share = self._rules.route_astray
+        return share is not None and self._astray > share * recorder.route_length
 
     def _blocked(self, state: State, e: int, step: int) -> None:
         limit = self._rules.blocked_for
@@ -231,6 +242,8 @@ def _slow_checkpoints(recorder: Recorder) -> list[dict[str, Any]]:
     begin = recorder.facts[0, 0]
     length = max(recorder.route_length - begin, 1e-9)
     share = np.clip((recorder.facts[:n, 0] - begin) / length, 0.0, 1.0)
+    if recorder.watch.route_done:
+        share[-1] = 1.0  # the goal is reached a little before the line's end
     events = []
     for quarter in range(CHECKPOINTS):
         inside = (share >= quarter / CHECKPOINTS) & (share <= (quarter + 1) / CHECKPOINTS)

@@ -19,11 +19,10 @@ from drivelab.types import EgoTrajectory, Observation, Plan, SensorRig
 
 @dataclass(frozen=True)
 class FamilySource:
-    """Episodes `family-seed`; without a `reference` NeuroNCAP has no score for them."""
+    """Episodes `family-seed`."""
 
     count: int
     duration: float
-    reference: bool = True
 
     label, data, licence = "training families (native world)", "embedded", "none"
 
@@ -39,7 +38,7 @@ class FamilySource:
             id=scene_id,
             duration=self.duration,
             expert=_along_route(episode, self.duration),
-            info={"v_ref": 10.0} if self.reference else {},
+            info={"v_ref": 10.0},
         )
 
     def provenance(self) -> Mapping[str, str]:
@@ -60,12 +59,11 @@ def _along_route(episode: Episode, duration: float) -> EgoTrajectory:
 class FamilyBench:
     count: int = 4
     duration: float = 1.5
-    reference: bool = True
     metric: str = "carla_ds_v2.1"
     controller: str = "lqr"
 
     def source(self) -> FamilySource:
-        return FamilySource(self.count, self.duration, self.reference)
+        return FamilySource(self.count, self.duration)
 
     def split_name(self, source: FamilySource) -> str:
         return "families"
