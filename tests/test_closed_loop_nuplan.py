@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from closed_loop_road import LEFT, ONCOMING, RIGHT, car, lane, moving, rollout, scene, straight_road
 
+from drivelab.errors import DataError
 from drivelab.kernels.comfort import comfort_signals as dense_signals
 from drivelab.metrics.closed_loop.drive import drive_of
-from drivelab.metrics.closed_loop.nuplan import NuplanClosedLoop, non_reactive
+from drivelab.metrics.closed_loop.nuplan import NuplanClosedLoop, non_reactive, reactive
 from drivelab.metrics.closed_loop.nuplan_lanes import driven_lanes, in_one_course
 from drivelab.metrics.closed_loop.nuplan_rules import backward_travel
 from drivelab.metrics.closed_loop.road import road_under
@@ -189,3 +190,10 @@ def test_overlapping_lanes_are_told_apart_by_where_the_ego_goes() -> None:
     assert {lanes[0] for lanes in path} == {"a-right", "b-right"}
     backward = backward_travel(drive, road_map, path)
     assert backward.max() == 0.0
+
+
+def test_a_name_is_not_given_to_the_other_kind_of_traffic() -> None:
+    answered = rollout(moving(8.0, 81), traffic="reactive")
+    with pytest.raises(DataError, match="driven in reactive traffic: score it by nuplan_cls_r"):
+        non_reactive().score(scene(), answered)
+    assert reactive().score(scene(), answered).score == 1.0

@@ -8,7 +8,9 @@ import pytest
 
 from drivelab.errors import ConfigError, DrivelabError
 from drivelab.evaluation.benches.navsim import MAPS_VARIABLE, OPENSCENE_VARIABLE, NavsimBench
+from drivelab.evaluation.benches.nuplan_closed_loop import NuplanClosedLoopBench
 from drivelab.evaluation.benches.reallogs import ROOT_VARIABLE, ReallogsBench
+from drivelab.evaluation.benches.scenarios import ScenariosBench
 
 
 @pytest.fixture(autouse=True)
@@ -72,3 +74,16 @@ def test_misspelt_choices_offer_the_nearest(options: dict[str, str], message: st
 def test_reallogs_without_a_root_says_how_to_name_one() -> None:
     with pytest.raises(ConfigError, match=r"data\.root=DIR"):
         ReallogsBench().source()
+
+
+@pytest.mark.parametrize("seeds", [0, 1.5, True, "3"])
+def test_seeds_are_counted_in_whole_numbers(seeds: object) -> None:
+    with pytest.raises(ConfigError, match="expected a whole number, 1 or more"):
+        ScenariosBench(seeds=seeds)  # type: ignore[arg-type]
+
+
+def test_a_score_of_the_other_traffic_is_refused() -> None:
+    with pytest.raises(ConfigError, match="of reactive traffic the score is nuplan_cls_r"):
+        NuplanClosedLoopBench(traffic="reactive", metric="nuplan_cls_nr_v1.2")
+    assert NuplanClosedLoopBench(traffic="reactive").metric == "nuplan_cls_r_v1.2"
+    assert NuplanClosedLoopBench(traffic="reactive", metric="rad9_v2").metric == "rad9_v2"

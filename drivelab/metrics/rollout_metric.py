@@ -39,6 +39,7 @@ Times are 10 Hz, frame 0 is the scene's current moment. `rollout.events` are map
 | scenario_kinds | names of the scenarios on the route |
 | status | "completed", "running" or "failed: " and why |
 | world | who simulated it, e.g. native |
+| traffic | what recorded others did: replay or reactive |
 | time_limit | how long the episode could last [s] |
 """
 

@@ -39,6 +39,11 @@ class NuplanClosedLoopBench:
         check_traffic(self.traffic)
         if self.metric is None:
             object.__setattr__(self, "metric", SCORES[self.traffic])
+        fitting = SCORES[self.traffic]
+        if self.metric in SCORES.values() and self.metric != fitting:
+            raise ConfigError(
+                f"metric={self.metric}: of {self.traffic} traffic the score is {fitting}"
+            )
 
     def source(self) -> EpisodeSource:
         """Real logs under `root`, nuPlan databases, or radlab."""

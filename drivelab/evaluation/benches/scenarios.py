@@ -73,8 +73,8 @@ class ScenariosBench:
     controller: str = "lqr"  # lqr | perfect | dynamic
 
     def __post_init__(self) -> None:
-        if self.seeds < 1:
-            raise ConfigError(f"seeds={self.seeds}: expected 1 or more")
+        if type(self.seeds) is not int or self.seeds < 1:  # a yes is no number
+            raise ConfigError(f"seeds={self.seeds}: expected a whole number, 1 or more")
 
     def source(self) -> EpisodeSource:
         """The library, one of its families, or the user's files."""

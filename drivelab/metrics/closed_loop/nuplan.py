@@ -1,7 +1,8 @@
 """nuPlan's closed-loop score, CLS-NR and CLS-R (nuplan-devkit v1.2, arXiv 2403.04133).
 
 score = NC x DAC x DDC x MP x (5 progress + 5 TTC + 4 speed limit + 2 comfort) / 16. The two names
-hold the same function: whether the traffic answers the ego is a property of the world.
+hold the same function: whether the traffic answers the ego is a property of the world, and where a
+rollout says what its traffic did, the other name is refused.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from drivelab.errors import DataError
 from drivelab.metrics.closed_loop.drive import Drive, drive_of
 from drivelab.metrics.closed_loop.expert import expert_poses
 from drivelab.metrics.closed_loop.nuplan_lanes import driven_lanes, in_one_course
@@ -75,6 +77,7 @@ class NuplanClosedLoop(MeanOfScenes):
     """The score under one of its two names."""
 
     name: str
+    traffic: str  # of the worlds that it is for: replay | reactive
     subscores: tuple[str, ...] = (*MULTIPLIERS, *WEIGHTS)
     failed_score: float | None = None
     inputs: tuple[str, ...] = ("expert",)
@@ -82,6 +85,7 @@ class NuplanClosedLoop(MeanOfScenes):
     def score(self, scene: Scene, rollout: Rollout) -> SceneScore:
         """Judge one episode."""
         check_inputs(self, scene, rollout)
+        self._check_traffic(rollout)
         found = _find(scene, rollout)
         parts = _subscores(found)
         product = float(np.prod([parts[name] for name in MULTIPLIERS]))
@@ -100,15 +104,25 @@ class NuplanClosedLoop(MeanOfScenes):
             },
         )
 
+    def _check_traffic(self, rollout: Rollout) -> None:
+        told = rollout.info.get("traffic", self.traffic)
+        if told != self.traffic:
+            other = next((m.name for m in (non_reactive(), reactive()) if m.traffic == told), None)
+            raise DataError(
+                f"{self.name} is for {self.traffic} traffic, this was driven in {told} traffic"
+                + (f": score it by {other}" if other else ""),
+                where=f"rollout of {rollout.scene_id}, info",
+            )
+
 
 def non_reactive() -> NuplanClosedLoop:
     """CLS-NR: the others repeat the log."""
-    return NuplanClosedLoop("nuplan_cls_nr_v1.2")
+    return NuplanClosedLoop("nuplan_cls_nr_v1.2", "replay")
 
 
 def reactive() -> NuplanClosedLoop:
     """CLS-R: vehicles answer the ego."""
-    return NuplanClosedLoop("nuplan_cls_r_v1.2")
+    return NuplanClosedLoop("nuplan_cls_r_v1.2", "reactive")
 
 
 def _find(scene: Scene, rollout: Rollout) -> _Findings:
