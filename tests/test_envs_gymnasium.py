@@ -134,7 +134,7 @@ def test_info_tells_events_deviations_and_weighted_terms_that_sum_to_the_reward(
         total += info["reward_terms"]["progress"]
         if terminated:
             break
-    assert info["progress"] == pytest.approx(total / 0.01, abs=1e-6)
+    assert info["progress"] == pytest.approx(total / 0.02, abs=1e-6)
     assert info["progress"] > 20.0
     assert info["time"] == pytest.approx(0.1 * (k + 1))
 

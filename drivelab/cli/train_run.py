@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -44,14 +45,18 @@ def train_config(config: Mapping[str, Any]) -> int:
     episode_source(env.episodes)
     algo = build(config["algo"])
     open_folder(folder, {key: value for key, value in config.items() if key != "quiet"})
+    if (folder / SUMMARY).is_file():
+        say(f"this run is finished: {folder}")
+        _print(json.loads((folder / SUMMARY).read_text()), folder)
+        return 0
     write_json(folder / "env.json", describe_environment(settings.seed))
     say(f"run: {folder}")
     act = algo.train(env, settings, say)
     results = _test(act, env, settings, say)
     summary = _summary(names, settings, env, results)
-    write_json(folder / SUMMARY, summary)
     _draw(folder, results)
     _film(folder, results["trained"])
+    write_json(folder / SUMMARY, summary)  # last: a run with a summary is finished
     _print(summary, folder)
     return 0
 

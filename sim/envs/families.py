@@ -29,7 +29,7 @@ from drivelab.sim.world.episode import (
 ROADS = 12  # roads of each family
 MODELS = ("car", "car", "car", "van", "truck")
 RULES = Termination(
-    collision=True, off_road=True, wrong_way=True, route_deviation=10.0, blocked_for=25.0
+    collision=True, off_road=True, wrong_way=True, route_deviation=10.0, blocked_for=15.0
 )
 SLOWEST = 0.35  # share of the speed limit that is fast enough to be in time
 

@@ -13,7 +13,7 @@ from drivelab.kernels.world.judge import TERMS
 
 # Good for learning to drive a route; every other term weighs nothing unless it is given.
 DEFAULT_WEIGHTS: Mapping[str, float] = {
-    "progress": 0.01,
+    "progress": 0.02,
     "goal": 1.0,
     "collision": -2.0,
     "off_road": -2.0,
@@ -21,13 +21,13 @@ DEFAULT_WEIGHTS: Mapping[str, float] = {
     "red_light": -0.5,
     "stop_sign": -0.2,
     "route_deviation": -2.0,
-    "blocked": -0.5,
+    "blocked": -2.0,
     "comfort": -0.002,
     "speeding": -0.05,
     "lane_keeping": -0.004,
     "heading": -0.004,
     "headway": -0.02,
-    "time": -0.003,
+    "time": -0.01,
 }
 # RAD (arXiv 2502.13144, section 3.4): -1 for each event that ends a clip, nothing else
 RAD_WEIGHTS: Mapping[str, float] = {
