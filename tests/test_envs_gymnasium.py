@@ -189,6 +189,7 @@ def _lane_keeper(observation: dict[str, np.ndarray]) -> np.ndarray:
         ({"observation": "vector"}, "expected one of dict, flat"),
         ({"dynamics": "kinematics"}, "did you mean 'kinematic'"),
         ({"max_steps": 0}, "max_steps=0"),
+        ({"max_steps": 2.5}, "max_steps=2.5: expected a whole number"),
         ({"render_mode": "human"}, "expected None or 'rgb_array'"),
     ],
 )
@@ -249,3 +250,18 @@ def test_results_do_not_depend_on_the_size_of_the_batch() -> None:
         for name, part in ours[0].items():
             np.testing.assert_array_equal(part[0], theirs[0][name][1])
         assert ours[1][0] == theirs[1][1]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"episod_seed": 3}, "no option 'episod_seed'; did you mean 'episode_seed'"),
+        ({"episode_seed": -1}, "episode_seed=-1: expected a whole number, 0 or more"),
+        ({"episode_seed": "x"}, "episode_seed='x'"),
+        ({"episode": 5}, "episode=5: expected a drivelab.sim.world Episode"),
+    ],
+)
+def test_wrong_options_of_reset_are_told(options: dict[str, Any], told: str) -> None:
+    env = NativeEnv(episodes="straight")
+    with pytest.raises(ConfigError, match=told):
+        env.reset(options=options)

@@ -166,7 +166,6 @@ def test_weights_replace_those_of_the_default_by_name() -> None:
     assert {name for name, value in rad.items() if value} == {
         "collision",
         "kerb",
-        "off_road",
         "route_deviation",
         "heading_deviation",
     }

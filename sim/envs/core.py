@@ -91,8 +91,10 @@ class EnvCore:
             raise ConfigError(
                 f"{environments} environments, {policies} policies: expected 1 or more"
             )
-        if options.max_steps is not None and options.max_steps < 1:
-            raise ConfigError(f"max_steps={options.max_steps}: expected a number above 0")
+        if options.max_steps is not None and (
+            not isinstance(options.max_steps, int) or options.max_steps < 1
+        ):
+            raise ConfigError(f"max_steps={options.max_steps}: expected a whole number above 0")
         if options.dynamics not in HOW:
             raise ConfigError(
                 f"dynamics={options.dynamics!r}: expected one of {', '.join(HOW)}"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from drivelab.errors import ConfigError
+import numpy as np
+
+from drivelab.errors import ConfigError, nearest_name
 from drivelab.sim.envs.families import FAMILIES, FamilyEpisodes
 from drivelab.sim.scenario.files import load_scenario
 from drivelab.sim.world.episode import Episode
@@ -31,6 +34,26 @@ def episode_source(episodes: EpisodeSource | str | Sequence[str]) -> EpisodeSour
             return FamilyEpisodes((episodes,))
         return load_scenario(episodes).episode
     return FamilyEpisodes(tuple(episodes))
+
+
+def asked_seed(options: Mapping[str, Any] | None, known: tuple[str, ...]) -> int | None:
+    """The seed of an episode that `reset(options=...)` asks for, if any.
+
+    Raises:
+        ConfigError: an option that `known` does not name, or a seed that is no whole number >= 0.
+    """
+    for name in options or ():
+        if name not in known:
+            raise ConfigError(
+                f"reset has no option {name!r}{nearest_name(str(name), known)} "
+                f"(there are: {', '.join(known)})"
+            )
+    seed = (options or {}).get("episode_seed")
+    if seed is None:
+        return None
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ConfigError(f"episode_seed={seed!r}: expected a whole number, 0 or more")
+    return int(seed)
 
 
 def make_episode(source: EpisodeSource, seed: int) -> Episode:

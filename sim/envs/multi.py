@@ -16,7 +16,7 @@ from drivelab.errors import ConfigError, MissingExtra
 from drivelab.sim.envs.actions import ActionKind, TrajectoryActions, action_kind
 from drivelab.sim.envs.agents_view import AgentsView
 from drivelab.sim.envs.core import SEEDS, EnvCore, EnvOptions
-from drivelab.sim.envs.episodes import ALL_FAMILIES, EpisodeSource
+from drivelab.sim.envs.episodes import ALL_FAMILIES, EpisodeSource, asked_seed
 from drivelab.sim.envs.picture import picture
 from drivelab.sim.world.episode import Drive, Episode, Policy
 from drivelab.sim.world.native import Dynamics
@@ -112,10 +112,12 @@ class NativeMultiEnv(ParallelEnv[str, np.ndarray, Any]):
         """Begin a new episode."""
         if seed is not None:
             self._random = seeding.np_random(seed)[0]
-        episode_seed = (options or {}).get("episode_seed")
+        # PettingZoo's checker resets with options of its own: other names are left alone
+        ours = {"episode_seed": (options or {}).get("episode_seed")}
+        episode_seed = asked_seed(ours, tuple(ours))
         if episode_seed is None:
-            episode_seed = self._random.integers(SEEDS)
-        self.core.reset({0: int(episode_seed)})
+            episode_seed = int(self._random.integers(SEEDS))
+        self.core.reset({0: episode_seed})
         over = self.core.over[0]
         self.agents = [name for name, k in self._number.items() if not over[k]]
         return self._observations(), {name: self._info(name) for name in self.agents}

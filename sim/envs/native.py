@@ -12,7 +12,7 @@ from gymnasium.error import ResetNeeded
 from drivelab.errors import ConfigError
 from drivelab.sim.envs.actions import ActionKind
 from drivelab.sim.envs.core import SEEDS, EnvCore, EnvOptions
-from drivelab.sim.envs.episodes import ALL_FAMILIES, EpisodeSource
+from drivelab.sim.envs.episodes import ALL_FAMILIES, EpisodeSource, asked_seed
 from drivelab.sim.envs.picture import picture
 from drivelab.sim.envs.vector_view import VectorView
 from drivelab.sim.envs.views import View, check_form
@@ -91,14 +91,16 @@ class NativeEnv(gym.Env[Any, Any]):
     ) -> tuple[Any, dict[str, Any]]:
         """Begin a new episode."""
         super().reset(seed=seed)
-        given: Episode | None = (options or {}).get("episode")
+        episode_seed = asked_seed(options, ("episode", "episode_seed"))
+        given = (options or {}).get("episode")
         if given is not None:
+            if not isinstance(given, Episode):
+                raise ConfigError(f"episode={given!r}: expected a drivelab.sim.world Episode")
             self.core.reset_to({0: given})
         else:
-            episode_seed = (options or {}).get("episode_seed")
             if episode_seed is None:
-                episode_seed = self.np_random.integers(SEEDS)
-            self.core.reset({0: int(episode_seed)})
+                episode_seed = int(self.np_random.integers(SEEDS))
+            self.core.reset({0: episode_seed})
         return self._observation(), self.core.info(0)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:

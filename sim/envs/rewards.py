@@ -29,11 +29,11 @@ DEFAULT_WEIGHTS: Mapping[str, float] = {
     "headway": -0.02,
     "time": -0.01,
 }
-# RAD (arXiv 2502.13144, section 3.4): -1 for each event that ends a clip, nothing else
+# RAD (arXiv 2502.13144, section 3.4): -1 for each event that ends a clip, nothing else. A static
+# collision is the border touched; `off_road` begins in the same step and would count it twice.
 RAD_WEIGHTS: Mapping[str, float] = {
     "collision": -1.0,
     "kerb": -1.0,
-    "off_road": -1.0,
     "route_deviation": -1.0,
     "heading_deviation": -1.0,
 }
