@@ -75,6 +75,8 @@ def test_new_routes_carry_weathers_and_scenarios(tmp_path: Path) -> None:
         (OLD[:-40], "cut short"),
         ('<!DOCTYPE routes [<!ENTITY a "b">]>' + OLD, "document type"),
         ("<scenes/>", "expected <routes>"),
+        ('<?xml version="1.0" encoding="foo"?>' + OLD, "unknown encoding"),
+        ('<?xml version="1.0" encoding="gb2312"?>' + OLD, "multi-byte encodings"),
         ("<routes/>", "has no <route>"),
         (OLD.replace('town="Town05"', ""), "route 3, <route>: has no attribute 'town'"),
         (OLD.replace('x="23.0"', 'x="east"'), "route 3, <waypoint>: x is 'east'"),
@@ -118,6 +120,7 @@ def test_triggers_of_old_routes_are_read_by_town(tmp_path: Path) -> None:
         (TRIGGERS[:-5], "cannot be read as JSON"),
         (TRIGGERS.replace('"yaw": 90', '"pitch": 90'), "'yaw'"),
         (TRIGGERS.replace("1.5", "NaN"), "not finite"),
+        (TRIGGERS.replace('"1.5"', "9" * 400), "too large"),
         ("[1]", "not a file of the leaderboard"),
     ],
 )

@@ -254,6 +254,9 @@ def test_a_map_survives_pickling_with_its_control() -> None:
 
 
 GOOD = road("1", section(right=lane(-1)))
+CROSSWALK = """<objects><object id="w" type="crosswalk" s="5" t="1"><outline>
+<cornerLocal u="nan" v="0"/><cornerLocal u="3" v="0"/><cornerLocal u="3" v="5"/>
+</outline></object></objects>"""
 
 
 @pytest.mark.parametrize(
@@ -310,6 +313,20 @@ GOOD = road("1", section(right=lane(-1)))
             document(road("1", section(right=lane(-1, inner=SPEED.format(3, "knots"))))),
             "road 1, <speed>",
             "knots",
+        ),
+        (b'<?xml version="1.0" encoding="foo"?><OpenDRIVE/>', "", "unknown encoding"),
+        (document(road("1", section(right=lane(-1)), length=1e9)), "road 1", "more than 10000000"),
+        (document(road("1", section(right=lane(-1, width=1e300)))), "road 1, <width>", "beyond"),
+        (document(road("1", section(right=lane(-(10**30))))), "road 1, <lane>", "no whole number"),
+        (
+            document(road("1", section(right=lane(-1)), geometry('<arc curvature="5"/>'))),
+            "road 1, <geometry>",
+            "turns by up to 500 rad",
+        ),
+        (
+            document(road("1", section(right=lane(-1)), more=CROSSWALK)),
+            "road 1, <object w>",
+            "a corner is not finite",
         ),
     ],
 )

@@ -38,7 +38,7 @@ def read_triggers(file: str | Path) -> dict[str, tuple[RouteScenario, ...]]:
                 raise DataError(f"is cut short or unpacks to more than {LARGEST} bytes", file=path)
         towns = json.loads(content)["available_scenarios"]
         return {town: tuple(_scenarios(kinds)) for entry in towns for town, kinds in entry.items()}
-    except (OSError, zlib.error, ValueError, RecursionError) as error:
+    except (OSError, zlib.error, ValueError, OverflowError, RecursionError) as error:
         raise DataError(f"cannot be read as JSON of triggers ({error})", file=path) from error
     except (KeyError, TypeError, AttributeError) as error:
         problem = f"is not a file of the leaderboard's triggers: missing or misplaced {error}"

@@ -29,7 +29,7 @@ def parse_xml(content: bytes, file: str | Path) -> ElementTree.Element:
     try:
         parser.Parse(content, True)
         return ElementTree.fromstring(content)
-    except (ElementTree.ParseError, expat.ExpatError) as error:
+    except (ElementTree.ParseError, expat.ExpatError, LookupError, ValueError) as error:
         raise DataError(
             f"cannot be read as XML, it may be cut short ({error})", file=file
         ) from error

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from drivelab.maps.opendrive.tables import Records, Shape
 
 PARAMETERS = 14  # x, y, heading, length, shape, eight parameters, end of the curve parameter
-MAX_TURN = 1000.0  # an arc or spiral may turn by this much [rad]
+MAX_TURN = 250.0  # an arc or spiral may turn by this much: 40 times round [rad]
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(12)
 _PANEL_TURN = 2.0  # [rad]
 _CURVE_PANELS = 32

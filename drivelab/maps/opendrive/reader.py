@@ -57,7 +57,7 @@ def parse_opendrive(content: bytes, name: str, *, file: str = "") -> OpenDriveMa
     """
     network, furniture = build_tables(read_rows(content, file or name))
     successors = lane_successors(network, furniture, file or name)
-    stations = place_stations(network)
+    stations = place_stations(network, file or name)
     groups = lane_groups(network)
     rows = np.array([row for group in groups for row in group.rows], np.int64)
     if not len(rows):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from drivelab.errors import DataError
 from drivelab.maps.opendrive.geometry import reference_poses
 from drivelab.maps.opendrive.lane_poses import lane_edges
 from drivelab.maps.opendrive.tables import RoadNetwork
@@ -14,6 +15,7 @@ from drivelab.maps.opendrive.tables import RoadNetwork
 CHORD_ERROR = 0.02  # between a boundary and its polyline [m]
 SPACING = 2.0  # of centreline vertices at most [m]
 BOUNDARY_SPACING = 40.0  # of boundary vertices at most, on straight roads [m]
+MOST_PLACES = 10_000_000  # of a map: 20,000 km of road
 _SAME = 0.01  # break points nearer than this to another are one [m]
 _MARGIN = 1e-3  # how far inside a piece its bends are measured, as a share of it
 
@@ -28,24 +30,49 @@ class Stations:
     start: Int[np.ndarray, " c1"]
 
 
-def place_stations(network: RoadNetwork) -> Stations:
-    """Break points of all records, then as many places between as curvature asks for."""
+def place_stations(network: RoadNetwork, file: str = "") -> Stations:
+    """Break points of all records, then as many places between as curvature asks for.
+
+    Raises:
+        DataError: more than `MOST_PLACES` would be needed; `file` is what the message calls it.
+    """
     section, s = _breaks(network)
     inside = section[1:] == section[:-1]
     first, length = np.flatnonzero(inside), np.diff(s)[inside]
     bend = _bends(network, section[first], s[first], length)
     count = np.ceil(length * np.sqrt(bend / (8 * CHORD_ERROR)))
-    count = np.maximum(count, np.ceil(length / BOUNDARY_SPACING)).astype(np.int64)
-    section, s = _divide(section, s, first, np.maximum(count, 1))
+    asked = np.maximum(count, np.ceil(length / BOUNDARY_SPACING))
+    section, s = _divide(section, s, first, _counts(network, section[first], asked, file))
     corner_at = (section, s)
     inside = section[1:] == section[:-1]
     first = np.flatnonzero(inside)
-    count = np.maximum(np.ceil(np.diff(s)[inside] / SPACING - 1e-9).astype(np.int64), 1)
+    asked = np.ceil(np.diff(s)[inside] / SPACING - 1e-9)
+    count = _counts(network, section[first], asked, file)
     corner = np.zeros(len(section) + int((count - 1).sum()), bool)
     corner[_kept_places(len(section), first, count)] = True
     section, s = _divide(*corner_at, first, count)
     start = np.searchsorted(section, np.arange(len(network.section_end) + 1))
     return Stations(section, s, corner, start)
+
+
+def _counts(
+    network: RoadNetwork,
+    section: Int[np.ndarray, " p"],
+    asked: Float[np.ndarray, " p"],
+    file: str,
+) -> Int[np.ndarray, " p"]:
+    """Parts of each step as whole numbers; a small file with absurd numbers asks for too many."""
+    asked = np.where(np.isnan(asked), np.inf, np.maximum(asked, 1.0))
+    if asked.sum() > MOST_PLACES:
+        worst = int(section[np.argmax(asked)])
+        road = network.road_ids[network.sections.owner[worst]]
+        raise DataError(
+            f"its lengths, widths and bends ask for more than {MOST_PLACES} points; check the "
+            "numbers of this road first",
+            file=file,
+            where=f"road {road}",
+        )
+    return asked.astype(np.int64)
 
 
 def _breaks(network: RoadNetwork) -> tuple[Int[np.ndarray, " m"], Float[np.ndarray, " m"]]:

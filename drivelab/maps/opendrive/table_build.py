@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Float, Int
 
 from drivelab.errors import DataError
 from drivelab.maps.opendrive.geometry import MAX_TURN, PARAMETERS
@@ -22,6 +22,8 @@ from drivelab.maps.opendrive.tables import (
 )
 from drivelab.maps.opendrive.xml_rows import XmlRows, limit
 
+_LARGEST = 1e30  # steep cubics of short pieces occur; beyond this, powers overflow
+_ABSURD = f"holds a number that is not finite or beyond {_LARGEST:g}"
 _LENGTH_SLACK = 0.1  # how far the pieces of a plan view may miss the road's length [m]
 _SHAPES = {
     "line": Shape.LINE,
@@ -58,15 +60,15 @@ def _check(rows: XmlRows) -> None:
     )
     for element, table in tables:
         flat = np.array([number for row in table for number in row[1:]], float)
-        if not np.isfinite(flat).all():
-            bad = next(row for row in table if not np.isfinite(row[1:]).all())
-            _fail(rows, int(bad[0]), element, "holds a number that is not finite")
+        if not _sane(flat).all():
+            bad = next(row for row in table if not _sane(np.array(row[1:])).all())
+            _fail(rows, int(bad[0]), element, _ABSURD)
     for element, table in (("width", rows.widths), ("border", rows.borders)):
         flat = np.array(table, float)
-        if not np.isfinite(flat).all():
-            bad = table[int(np.argmin(np.isfinite(flat).all(1)))]
+        if not _sane(flat).all():
+            bad = table[int(np.argmin(_sane(flat).all(1)))]
             road = rows.sections[rows.lanes[int(bad[0])][0]][0]
-            _fail(rows, road, element, "holds a number that is not finite")
+            _fail(rows, road, element, _ABSURD)
     seen: set[str] = set()
     for number, (name, _, length, _) in enumerate(rows.roads):
         if not np.isfinite(length) or length <= 0.0:
@@ -79,6 +81,10 @@ def _check(rows: XmlRows) -> None:
     for number in range(len(rows.roads)):
         if number not in has_section:
             _fail(rows, number, "lanes", "has no <laneSection>; expected at least one")
+
+
+def _sane(values: Float[np.ndarray, "*shape"]) -> Bool[np.ndarray, "*shape"]:
+    return np.abs(values) <= _LARGEST
 
 
 def _check_geometry(rows: XmlRows) -> None:
@@ -288,6 +294,8 @@ def _is_used(found: dict[str, Any]) -> bool:
 
 
 def _object(rows: XmlRows, found: dict[str, Any]) -> RoadObject:
+    if not np.isfinite(found["corners"]).all():
+        _fail(rows, found["road"], f"object {found.get('id', '')}", "a corner is not finite")
     return RoadObject(
         id=found.get("id", ""),
         road=found["road"],

@@ -14,6 +14,7 @@ from drivelab.errors import DataError
 Attributes = dict[str, str]
 _UNITS = {"": 1.0, "m/s": 1.0, "km/h": 1 / 3.6, "kmh": 1 / 3.6, "mph": 0.44704}
 _SIDES = ("left", "center", "right")
+_LARGEST_LANE = 1_000_000  # of lane ids
 _TO_UP, _TO_DOWN = ("both", "increase"), ("both", "decrease")
 
 
@@ -85,7 +86,7 @@ class XmlRows:
 
     def _link(self, end: str, a: Attributes) -> None:
         if self._path[-3] == "lane":
-            self.lanes[-1][3 if end == "predecessor" else 4] = int(a["id"])
+            self.lanes[-1][3 if end == "predecessor" else 4] = _lane_number(a["id"])
         else:
             link = (a.get("elementType", "road"), a["elementId"], a.get("contactPoint", ""))
             self.road_links[end][len(self.roads) - 1] = link
@@ -144,7 +145,8 @@ class XmlRows:
         self.sections.append((len(self.roads) - 1, float(a["s"])))
 
     def _lane(self, a: Attributes) -> None:
-        self.lanes.append([len(self.sections) - 1, int(a["id"]), a.get("type", "none"), 0, 0])
+        number = _lane_number(a["id"])
+        self.lanes.append([len(self.sections) - 1, number, a.get("type", "none"), 0, 0])
 
     def _mark(self, a: Attributes) -> None:
         change = a.get("laneChange")
@@ -171,7 +173,7 @@ class XmlRows:
         self.signals.append(self._holder)
 
     def _validity(self, a: Attributes) -> None:
-        self._holder["lanes"].append((int(a["fromLane"]), int(a["toLane"])))
+        self._holder["lanes"].append((_lane_number(a["fromLane"]), _lane_number(a["toLane"])))
 
     def _controller_start(self, a: Attributes) -> None:
         self._controller = a["id"]
@@ -191,7 +193,7 @@ class XmlRows:
         self.connections.append({**a, "junction": self._junction, "lanes": []})
 
     def _lane_link(self, a: Attributes) -> None:
-        self.connections[-1]["lanes"].append((int(a["from"]), int(a["to"])))
+        self.connections[-1]["lanes"].append((_lane_number(a["from"]), _lane_number(a["to"])))
 
 
 _PARAMETERS: dict[str, tuple[str, ...]] = {
@@ -234,6 +236,16 @@ _HANDLERS: dict[str, Callable[[XmlRows, Attributes], None]] = {
 }
 
 
+def _lane_number(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = _LARGEST_LANE + 1
+    if abs(number) > _LARGEST_LANE:
+        raise ValueError(f"the lane id {text[:40]!r} is no whole number up to {_LARGEST_LANE}")
+    return number
+
+
 def limit(a: Attributes) -> float:
     """A speed limit [m/s]; NaN for "no limit", "undefined" and numbers that are not positive."""
     text = a.get("max", "undefined")
@@ -270,6 +282,8 @@ def read_rows(content: bytes, file: str) -> XmlRows:
     except (ValueError, IndexError) as error:
         where = f"line {parser.CurrentLineNumber}, {rows.place}"
         raise DataError(str(error), file=file, where=where) from error
+    except LookupError as error:
+        raise DataError(f"cannot be read as XML ({error})", file=file) from error
     return rows
 
 
