@@ -44,7 +44,14 @@ def some_rollout(seed: int, frames: int, tracks: int, scene_id: str = "a/b c") -
         ),
         rng.normal(size=(8, 3)),
         0.5,
-        ({"kind": "collision", "step": 3, "actor": "t0", "margin": float("-inf")},),
+        (
+            {
+                "kind": "collision",
+                "step": min(3, frames - 1),
+                "actor": "t0",
+                "margin": float("-inf"),
+            },
+        ),
         {"speed": 0.1 + 0.2, "proposals": rng.normal(size=(2, 8, 3)), "note": "ä"},
     )
 
@@ -219,3 +226,30 @@ def test_a_rollout_of_another_scene_is_refused() -> None:
 def test_now_must_be_a_frame_of_the_rollout() -> None:
     with pytest.raises(DataError, match="expected 0 to 8"):
         rollout_scene(some_rollout(3, 9, 2), world(), now=9)
+
+
+@pytest.mark.parametrize(
+    ("events", "where"),
+    [
+        ([{"kind": "collision"}], r"events\[0\]"),
+        ([{"kind": "kerb", "step": 2}, {"kind": "kerb", "step": 9}], r"events\[1\]: .*0 to 8"),
+        ([{"kind": "kerb", "step": "2"}], r"events\[0\]"),
+        ([7], r"events\[0\]"),
+        ({"kind": "kerb", "step": 2}, "list of events"),
+    ],
+)
+def test_events_that_cannot_be_read_are_named(tmp_path: Path, events: object, where: str) -> None:
+    file = save_rollout(some_rollout(1, 9, 1), tmp_path)
+    with np.load(file) as stored:
+        content = dict(stored)
+    header = {**json.loads(str(content["header"])), "events": events}
+    np.savez(file, **{**content, "header": np.array(json.dumps(header))})
+    with pytest.raises(DataError, match=where):
+        load_rollout(file)
+
+
+def test_an_ego_that_is_nowhere_is_named(tmp_path: Path) -> None:
+    rollout = some_rollout(1, 9, 1)
+    rollout.ego[4, 2] = np.nan
+    with pytest.raises(DataError, match="ego, step 4: a number is not finite"):
+        load_rollout(save_rollout(rollout, tmp_path))

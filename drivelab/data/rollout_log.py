@@ -120,6 +120,8 @@ def load_rollout(path: str | Path, scene_id: str | None = None) -> Rollout:
     if not isinstance(header, dict) or header.get("schema") not in _READS:
         raise DataError(f"expected a rollout of schema {SCHEMA}", file=file, where="header")
     _check_shapes(arrays, header, file)
+    _check_numbers(arrays, file)
+    _check_events(header, len(arrays["times"]), file)
     return _rollout(arrays, header, file)
 
 
@@ -147,6 +149,34 @@ def _check_shapes(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any], f
                 raise DataError(
                     f"axis {axis} has {size} entries, expected {expected}", file=file, where=name
                 )
+
+
+def _check_numbers(arrays: Mapping[str, np.ndarray], file: Path) -> None:
+    """Where the ego was is known at every step, whoever wrote the file."""
+    for name in ("times", "ego"):
+        values = arrays[name]
+        if values.dtype.kind not in "fiu":
+            raise DataError(f"holds {values.dtype}, expected numbers", file=file, where=name)
+        bad = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+        if bad.any():
+            where = f"{name}, step {int(bad.argmax())}"
+            raise DataError("a number is not finite", file=file, where=where)
+
+
+def _check_events(header: Mapping[str, Any], steps: int, file: Path) -> None:
+    """Every event says what happened and at which step."""
+    events = header.get("events")
+    if not isinstance(events, list):
+        raise DataError("expected a list of events", file=file, where="header")
+    for k, event in enumerate(events):
+        known = isinstance(event, dict) and isinstance(event.get("kind"), str)
+        step = event.get("step") if known else None
+        if type(step) is not int or not 0 <= step < steps:
+            raise DataError(
+                f"expected a mapping with kind (text) and step (0 to {steps - 1}), found {event!r}",
+                file=file,
+                where=f"events[{k}]",
+            )
 
 
 def _rollout(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any], file: Path) -> Rollout:
