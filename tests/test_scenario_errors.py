@@ -26,6 +26,7 @@ expect:
   no_collision: true
   min_progress: 80.0      # [m]
 """
+CUT_IN = "behavior: {type: cut_in, to_lane: 1, when: {gap_below: 12.0}, over: 2.5}"
 
 
 def faults(text: str) -> list[str]:
@@ -104,6 +105,9 @@ RULES = [
      "down; expected [low, high]"),
     ("actors.car_a.speed:", "actors.car_b.speed:", 13, "$.vary.actors.car_b.speed: `actors` has no "
      "`car_b`, did you mean `car_a`?"),
+    ("actors.car_a.speed:", '"actors.\u00b2.speed":', 13, "$.vary.actors.\u00b2.speed: `actors` "
+     "has no `\u00b2`"),
+    ("id: car_a", 'id: "\0"', 1, "is no YAML: unacceptable character #x0000"),
     ("actors.car_a.speed:", "actors.car_a.sped:", 13, "$.vary.actors.car_a.sped: unknown key "
      "`sped`, did you mean `speed` (at the start, [m/s])?"),
     ("actors.car_a.speed:", "actors.car_a.behavior:", 13, "$.vary.actors.car_a.behavior: "
@@ -155,6 +159,10 @@ PLACES = [
      "is 99.0; expected 0.1 to 60 s"),
     ("speed: 10.0", "speed: 10.0\n    offset: 3.0", 11, "$.actors[0].offset: is 3 m; a driver "
      "keeps within 2.5 m of its lane"),
+    (CUT_IN, "motion: {type: walk, distance: 1e12, speed: 1}", 11,
+     "$.actors[0].motion.distance: is 1e+12 m long; expected at most 50000 m"),
+    (CUT_IN, "motion: {type: walk, path: [[1e300, 0], [-1e300, 2]], speed: 1}", 11,
+     "$.actors[0].motion.path: is "),
     ("actors.car_a.speed: {uniform: [8.0, 12.0]}", "ego.s: {uniform: [401, 402]}", 4,
      "$.ego.s: is 40"),
 ]  # fmt: skip

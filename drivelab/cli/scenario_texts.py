@@ -108,7 +108,7 @@ def needed(found: dict[str, str], key: str, usage: str) -> str:
 def whole(found: dict[str, str], key: str, default: int) -> int:
     """A whole number among the words."""
     text = found.get(key, str(default))
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise ConfigError(f"{key}={text}: expected a whole number, 0 or more")
     return int(text)
 

@@ -24,6 +24,7 @@ from drivelab.sim.scenario.rules import motion_name
 from drivelab.sim.scenario.site import Site
 from drivelab.sim.scenario.spot import (
     Spot,
+    check_path_length,
     find_path,
     find_spot,
     straight_path,
@@ -159,6 +160,7 @@ def _path(
     stage: Stage, actor: Actor, act: Act, spot: Spot, path: Path
 ) -> Float[np.ndarray, "n 3"] | None:
     if isinstance(act, Jaywalk) and act.distance is not None:
+        check_path_length(act.distance, (*path, "distance"))
         return straight_path(spot.pose, act.distance)
     if isinstance(act, FollowPath | Jaywalk) and act.path is not None:
         turns_on_the_spot = actor.kind_name == "pedestrian"

@@ -26,6 +26,7 @@ from drivelab.sim.scenario.rules import motion_name
 from drivelab.sim.scenario.site import Site
 from drivelab.sim.scenario.spot import (
     Spot,
+    check_path_length,
     find_path,
     find_spot,
     nudged,
@@ -181,6 +182,7 @@ def _walk_path(
     stage: Stage, actor: Actor, said: WalkMotion, spot: Spot, path: Path
 ) -> Float[np.ndarray, "n 3"]:
     if said.distance is not None:
+        check_path_length(said.distance, (*path, "distance"))
         return straight_path(spot.pose, said.distance)
     if said.crossing is not None:
         return _crossing(stage.site, said.crossing, path)

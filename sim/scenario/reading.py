@@ -105,7 +105,11 @@ def read_text(text: str, name: str = "scenario") -> Document:
     """
     if len(text) > LARGEST:
         raise ScenarioError([f"{name}:1: the text is longer than {LARGEST} characters"])
-    loader = _Loader(text)
+    try:
+        loader = _Loader(text)  # refuses control characters at once
+    except yaml.YAMLError as error:
+        told = " ".join(str(error).split())[:200]
+        raise ScenarioError([f"{name}:1: is no YAML: {told}"]) from error
     try:
         node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:

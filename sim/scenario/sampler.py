@@ -152,7 +152,7 @@ def _step(here: Any, part: str, place: str) -> Any:
 
 def _index(here: list[Any], part: str, place: str) -> int:
     """An entry by number, or by its `id` or `type`."""
-    if part.isdigit() and int(part) < len(here):
+    if part.isascii() and part.isdigit() and int(part) < len(here):
         return int(part)
     names = [
         str(entry.get("id", entry.get("type", ""))) for entry in here if isinstance(entry, dict)

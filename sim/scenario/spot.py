@@ -18,6 +18,7 @@ from drivelab.sim.scenario.road_users import Nudge
 from drivelab.sim.scenario.site import Site
 
 PATH_STEP = 1.0  # vertices of free paths are at most so far apart [m]
+LONGEST_PATH = 50_000.0  # 600 s at 70 m/s, and a little [m]
 _ROUNDS = 3  # of cutting corners
 
 
@@ -104,6 +105,7 @@ def free_path(
     rows: Float[np.ndarray, "k 2"], path: Path, *, rounded: bool = False
 ) -> Float[np.ndarray, "n 3"]:
     """Points as a path with headings, at most 1 m apart; doubled points are dropped."""
+    check_path_length(float(np.hypot(*np.diff(rows, axis=0).T).sum()), path)
     apart = np.concatenate([[True], np.hypot(*np.diff(rows, axis=0).T) > 1e-3])
     rows = rows[apart]
     if len(rows) < 2:
@@ -113,6 +115,12 @@ def free_path(
         for _ in range(_ROUNDS):
             rows = _corners_cut(rows)
     return with_headings(resample(rows, PATH_STEP))
+
+
+def check_path_length(length: float, path: Path) -> None:
+    """Refuse what no actor can travel within the longest scenario."""
+    if length > LONGEST_PATH:
+        raise Misfit(path, f"is {length:g} m long; expected at most {LONGEST_PATH:g} m")
 
 
 def straight_path(pose: Float[np.ndarray, "3"], length: float) -> Float[np.ndarray, "n 3"]:
