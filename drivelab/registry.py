@@ -12,9 +12,10 @@ import importlib.util
 import inspect
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from importlib.metadata import entry_points
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_type_hints
 
 from drivelab.errors import ConfigError, DrivelabError, nearest_name
 
@@ -23,6 +24,13 @@ METRICS = "drivelab.metrics"
 BENCHES = "drivelab.benches"
 CONF = "drivelab.conf"
 TARGET = "_target_"
+_WORDS: Mapping[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    type(None): "null",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +108,7 @@ def build(spec: Mapping[str, Any], **extra: Any) -> Any:
                     f"{target} has no option {key!r}{nearest_name(key, known)}; "
                     f"it knows: {', '.join(sorted(known)) or 'none'}"
                 )
+        _check_types(target, factory, options)
         options.update({k: v for k, v in extra.items() if k in known and k not in options})
     try:
         return factory(**options)
@@ -107,6 +116,25 @@ def build(spec: Mapping[str, Any], **extra: Any) -> Any:
         raise
     except (Exception, SystemExit) as error:
         raise ConfigError(f"{target} cannot be made: {_told(error)}") from error
+
+
+def _check_types(target: str, factory: Any, options: Mapping[str, Any]) -> None:
+    """Refuse numbers, texts and switches in each other's place, where a dataclass says which."""
+    if not is_dataclass(factory):
+        return
+    try:
+        hints = get_type_hints(factory)
+    except (NameError, TypeError):  # hints that are only there for type checkers
+        return
+    defaults = {field.name: field.default for field in fields(factory)}
+    for key, value in options.items():
+        hint = hints.get(key)
+        allowed = set(get_args(hint)) if isinstance(hint, UnionType) else {hint}
+        if not allowed <= _WORDS.keys() or value is defaults.get(key, MISSING):
+            continue
+        if type(value) not in allowed and not (type(value) is int and float in allowed):
+            words = " or ".join(word for kind, word in _WORDS.items() if kind in allowed)
+            raise ConfigError(f"{key}={value!r}: {target} expects {words}")
 
 
 def _told(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,35 @@ def test_what_others_raise_is_told_with_its_line(
 def test_an_unknown_option_offers_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"no option 'histori'; did you mean 'history'\?"):
         build({"_target_": "drivelab.types:SensorRig", "histori": 2})
+
+
+@dataclass(frozen=True)
+class Options:
+    count: int = 1
+    share: float = 0.5
+    name: str | None = None
+    fast: bool = False
+    hidden: tuple[int, ...] = (1,)
+    late: int = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"count": 1.5}, r"count=1.5: .*Options expects a whole number"),
+        ({"count": True}, "count=True: .* expects a whole number"),
+        ({"share": "abc"}, "share='abc': .* expects a number"),
+        ({"name": 3}, "name=3: .* expects text or null"),
+        ({"fast": "yes"}, "fast='yes': .* expects true or false"),
+    ],
+)
+def test_an_option_of_another_type_is_refused(options: dict[str, object], told: str) -> None:
+    sys.modules.setdefault("options_of_tests", sys.modules[__name__])
+    with pytest.raises(ConfigError, match=told):
+        build({"_target_": "options_of_tests:Options", **options})
+
+
+def test_whole_numbers_are_numbers_and_defaults_always_pass() -> None:
+    sys.modules.setdefault("options_of_tests", sys.modules[__name__])
+    fine = {"share": 1, "name": "x", "fast": True, "hidden": [3], "late": None}
+    assert build({"_target_": "options_of_tests:Options", **fine}).share == 1
