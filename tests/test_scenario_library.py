@@ -1,6 +1,7 @@
 """The scenario library: every text is sound, no two are alike, and they tell drivers apart."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ from drivelab.sim.scenario.files import (
 )
 from drivelab.sim.scenario.map_choice import TemplateMap
 from drivelab.sim.scenario.schema import Expect
+from drivelab.sim.scenario.templates import TEMPLATES
 from drivelab.sim.scenario.templates.catalogue import resolve
 from drivelab.types import Agent, Rollout
 
@@ -96,3 +98,9 @@ def test_a_careful_planner_passes_over_ten_seeds() -> None:
         for name in NAMES
     }
     assert sum(passes.values()) >= CAREFUL_PASSES * SEEDS * len(NAMES), passes
+
+
+def test_the_documentation_lists_every_scenario_and_template() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "scenario_library.md").read_text("utf-8")
+    assert [name for name in NAMES if f"| `{name}` |" not in page] == []
+    assert [name for name in TEMPLATES if f"### {name}\n" not in page] == []
