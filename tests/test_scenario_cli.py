@@ -116,6 +116,15 @@ def test_samples_are_concrete_and_build_the_same_start(crash: Path) -> None:
         assert concrete.actors[0].pose[0] == whole.episode(seed).actors[0].pose[0]
 
 
+def test_a_score_that_cannot_be_told_is_named(
+    crash: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crash.write_text(CRASH.replace("duration: 4", "duration: 0.5").replace("20}", "0.1}"))
+    words = ["scenario", "run", str(crash), "agent=constant_velocity", "video=false"]
+    main([*words, "metric=nuplan_cls_nr_v1.2"])
+    assert "nuplan_cls_nr_v1.2: none, this drive lacks" in capsys.readouterr().out
+
+
 def test_schema_is_json(crash: Path) -> None:
     assert main(["scenario", "schema", "out=schema.json"]) == 0
     assert json.loads(Path("schema.json").read_text())["title"] == "drivelab scenario"
@@ -147,6 +156,12 @@ def test_logs_become_files(crash: Path, capsys: pytest.CaptureFixture[str]) -> N
         (["run", "nowhere"], "there is no scenario `nowhere`"),
         (["run", "crash.yaml", "agent=pdm"], "agent=pdm: no such agent; did you mean"),
         (["run", "crash.yaml", "seed=1", "seeds=2"], "exclude each other"),
+        (["run", "crash.yaml", "seeds=0"], "seeds=0: expected 1 or more"),
+        (["run", "crash.yaml", "seed=\u00b2"], "expected a whole number"),
+        (["run", "crash.yaml", "quiet=yes"], "quiet=yes: expected true or false"),
+        (["run", "crash.yaml", "video=film.txt"], "a file that ends in .mp4"),
+        (["run", "crash.yaml", "metric=pdms_v1.1"], "metric=pdms_v1.1 scores plans, not drives"),
+        (["run", "crash.yaml", "run.dir=crash.yaml"], "crash.yaml"),
         (["run", "crash.yaml", "speed=3"], "no option 'speed'"),
         (["show", "crash.yaml", "seed=-1"], "seed=-1: expected a whole number"),
         (["list", "nothing"], "no scenario family 'nothing'"),

@@ -120,6 +120,8 @@ RULES = [
     ("min_progress: 80.0", "max_time: 20", 16, "$.expect.max_time: is 20 s, but the scenario ends"),
     ("min_progress: 80.0", "min_score: {rad8: 1}", 16, "$.expect.min_score.rad8: there is no score "
      "`rad8`, did you mean `rad9_v2`?"),
+    ("min_progress: 80.0", "min_score: {'os:abort': 1}", 16, "$.expect.min_score.os:abort: there "
+     "is no score `os:abort`"),
     ("map:", "route: {turn: left, lanes: [1]}\nmap:", 2, "$.route: expected one of turn, goal, "
      "lanes, recorded; got turn and lanes"),
     ("map:", "route: {recorded: true}\nmap:", 2, "$.route.recorded: only the ego on the map of a"),

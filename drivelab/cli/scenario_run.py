@@ -35,7 +35,10 @@ def drive_words(words: Sequence[str]) -> int:
     seeds = _seeds(found)
     metrics = _metrics(source, found.get("metric"))
     folder = Path(found.get("run.dir", f"runs/scenario-{source.scenario.id}-{_plain(name)}"))
-    quiet = found.get("quiet", "false") == "true"
+    video, quiet = found.get("video", ""), _yes(found, "quiet")
+    if video not in ("", "true", "false") and not video.endswith(".mp4"):
+        raise ConfigError(f"video={video}: expected true, false or a file that ends in .mp4")
+    folder.mkdir(parents=True, exist_ok=True)
     drives = []
     for seed in seeds:
         agent = build_agent(name, seed)
@@ -43,8 +46,8 @@ def drive_words(words: Sequence[str]) -> int:
         done = drive_scenario(source, agent, seed, metrics=metrics, controller=controller)
         drives.append(done)
         if not quiet:
-            _print_drive(done)
-        _keep(done, folder, found.get("video", ""), film=len(seeds) == 1)
+            _print_drive(done, metrics if "metric" in found else ())
+        _keep(done, folder, video, film=len(seeds) == 1)
     _write_result(folder, source, name, drives)
     passed = sum(done.passed for done in drives)
     told = "all expectations met" if passed == len(drives) else "expectations NOT met"
@@ -78,19 +81,35 @@ def build_agent(name: str, seed: int) -> Agent:
 
 def _metrics(source: ScenarioFile, said: str | None) -> tuple[str, ...]:
     from drivelab.evaluation.metric_names import rollout_metrics
+    from drivelab.metrics.registry import METRICS
 
     if said is None:
         return rollout_metrics()
-    return tuple(name for name in said.split(",") if name)
+    names = tuple(name for name in said.split(",") if name)
+    for name in names:
+        if name in METRICS:
+            known = ", ".join(rollout_metrics())
+            raise ConfigError(f"metric={name} scores plans, not drives; there are: {known}")
+    return names
 
 
 def _seeds(found: dict[str, str]) -> range:
     if "seeds" in found and "seed" in found:
         raise ConfigError("seed= and seeds= exclude each other")
     if "seeds" in found:
-        return range(max(whole(found, "seeds", 1), 1))
+        count = whole(found, "seeds", 1)
+        if not count:
+            raise ConfigError("seeds=0: expected 1 or more")
+        return range(count)
     seed = whole(found, "seed", 0)
     return range(seed, seed + 1)
+
+
+def _yes(found: dict[str, str], key: str) -> bool:
+    text = found.get(key, "false")
+    if text not in ("true", "false"):
+        raise ConfigError(f"{key}={text}: expected true or false")
+    return text == "true"
 
 
 def _keep(done: ScenarioDrive, folder: Path, video: str, *, film: bool) -> None:
@@ -109,7 +128,7 @@ def _keep(done: ScenarioDrive, folder: Path, video: str, *, film: bool) -> None:
     print(f"video:  {render_drive(scene, done.rollout, file, title=done.episode.id)}")
 
 
-def _print_drive(done: ScenarioDrive) -> None:
+def _print_drive(done: ScenarioDrive, asked: Sequence[str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -127,6 +146,9 @@ def _print_drive(done: ScenarioDrive) -> None:
         table.add_row(mark, f"{verdict.name}: {verdict.found}")
     for name, score in done.scores.items():
         table.add_row("score", f"{name}: {score:.4f}")
+    for name in asked:
+        if name not in done.scores:
+            table.add_row("score", f"{name}: none, this drive lacks what it asks for")
     console.print(table)
 
 

@@ -217,7 +217,8 @@ def _time_faults(scenario: Scenario) -> Iterator[Fault]:
         text = f"is {expect.max_time:g} s, but the scenario ends at {duration:g} s"
         yield Fault(("expect", "max_time"), text)
     for name in expect.min_score:
-        if ":" not in name and name not in {**ROLLOUT_METRICS, **find_plugs(METRICS).plugs}:
+        # No `package.module:Class` here: a text of a stranger must not say what is imported.
+        if name not in {**ROLLOUT_METRICS, **find_plugs(METRICS).plugs}:
             hint = did_you_mean(name, list(ROLLOUT_METRICS))
             yield Fault(("expect", "min_score", name), f"there is no score `{name}`{hint}")
     faults = () if scenario.sensors is None else scenario.sensors.faults
