@@ -106,3 +106,21 @@ def test_ratios_are_shares_of_clips(metric: Rad9) -> None:
     assert run["heading_deviation_ratio"] == 0.0
     expected = (81 * 0.5 + 1 * 2.1) / (81 + 18 + 18 + 1)
     assert run["average_deviation_distance"] == pytest.approx(expected)
+
+
+def test_a_clip_that_the_world_ended_off_the_path_is_no_success(metric: Rad9) -> None:
+    # At the last step the rear axle is 1.9 m aside; the box centre, at which the world looks, 2.1 m.
+    ego = moving(8.0, 21)
+    ego[-1, 1] += 1.9
+    noted = [{"kind": "route_deviation", "step": 20, "time": 2.0, "actor": "", "distance": 2.1}]
+    ended = metric.score(scene(), rollout(ego, expert=moving(8.0, 81), events=noted))
+    assert (ended.score, ended.subscores["position_deviation_ratio"]) == (0.0, 1.0)
+    assert (ended.events[0].step, ended.details["safe_steps"]) == (20, 20)
+    assert ended.events[0].margin == pytest.approx(-0.1)
+    turned = [{"kind": "heading_deviation", "step": 20, "angle": np.radians(40.5)}]
+    result = metric.score(scene(), rollout(ego, expert=moving(8.0, 81), events=turned))
+    assert result.subscores["heading_deviation_ratio"] == 1.0
+    # Limits of other worlds are not RAD's.
+    nearer = [{**noted[0], "distance": 1.5}]
+    fine = metric.score(scene(), rollout(ego, expert=moving(8.0, 81), events=nearer))
+    assert fine.score == 1.0

@@ -3,8 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from drivelab.agents.constant_velocity import ConstantVelocity
 from drivelab.errors import DataError
+from drivelab.evaluation.benches.rad import RadBench
+from drivelab.evaluation.closed_loop import drive
 from drivelab.maps.map_check import check_map
+from drivelab.metrics.closed_loop.rad import paper
 from drivelab.sim.generator.families import FAMILIES
 from drivelab.sim.radlab import (
     LENGTH,
@@ -16,6 +20,7 @@ from drivelab.sim.radlab import (
     read_clip_id,
 )
 from drivelab.sim.radlab import _attempts as attempts
+from drivelab.sim.world.view import base_scene
 
 
 def test_the_splits_are_as_large_as_promised_and_cover_all_families() -> None:
@@ -68,3 +73,13 @@ def test_an_unknown_clip_is_refused(clip: str) -> None:
 def test_an_unknown_split_is_refused_with_the_nearest() -> None:
     with pytest.raises(DataError, match="did you mean 'train'"):
         clip_ids("trian")
+
+
+def test_the_score_agrees_with_the_world_about_the_end() -> None:
+    """Straight on where the path turns: the world ends the clip at RAD's limit of 2 m."""
+    episode = RadBench().source().load("test-0005-t_junction")
+    rollout = drive(episode, ConstantVelocity())
+    assert rollout.info["status"] == "failed: route deviation"
+    result = paper().score(base_scene(episode), rollout)
+    assert (result.score, result.subscores["position_deviation_ratio"]) == (0.0, 1.0)
+    assert result.events[0].step == len(rollout.times) - 1

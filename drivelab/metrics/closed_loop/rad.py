@@ -73,6 +73,7 @@ class Rad9(MeanOfScenes):
         check_inputs(self, scene, rollout)
         drive = drive_of(scene, rollout)
         deviation = _deviation(drive, _expert_path(scene, rollout, drive))
+        _note_world(deviation, rollout)
         happened = self._events(scene, rollout, drive, deviation)
         steps = np.flatnonzero(happened.any(1))
         end = int(steps[0]) if len(steps) else drive.steps
@@ -166,6 +167,22 @@ def _deviation(drive: Drive, expert: Float[np.ndarray, "k 3"]) -> _Deviation:
     nearest = np.argmin(gaps, 1)
     error = wrap_angle(drive.states[:, StateColumn.HEADING] - expert[nearest, 2])
     return _Deviation(gaps[np.arange(drive.steps), nearest], np.abs(error))
+
+
+def _note_world(deviation: _Deviation, rollout: Rollout) -> None:
+    """Put in where the world saw the ego beyond a limit, and perhaps ended the clip there.
+
+    It looks at the box centre against the path, this metric at the rear axle: on the way off the
+    path the centre comes first, and a clip that ends there must not count as driven.
+    """
+    for kind, key, limit, values in (
+        ("route_deviation", "distance", POSITION_LIMIT, deviation.distance),
+        ("heading_deviation", "angle", HEADING_LIMIT, deviation.heading),
+    ):
+        for event in rollout.events:
+            step, seen = int(event["step"]), float(event.get(key, np.nan))
+            if event["kind"] == kind and seen > limit and 0 <= step < len(values):
+                values[step] = max(values[step], seen)
 
 
 def _over_kerb(scene: Scene, rollout: Rollout, drive: Drive) -> Bool[np.ndarray, " t"]:
