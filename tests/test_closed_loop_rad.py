@@ -109,7 +109,7 @@ def test_ratios_are_shares_of_clips(metric: Rad9) -> None:
 
 
 def test_a_clip_that_the_world_ended_off_the_path_is_no_success(metric: Rad9) -> None:
-    # At the last step the rear axle is 1.9 m aside; the box centre, at which the world looks, 2.1 m.
+    # At the last step the rear axle is 1.9 m aside and the box centre, as the world notes, 2.1 m.
     ego = moving(8.0, 21)
     ego[-1, 1] += 1.9
     noted = [{"kind": "route_deviation", "step": 20, "time": 2.0, "actor": "", "distance": 2.1}]
