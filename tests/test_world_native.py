@@ -101,6 +101,48 @@ def test_actions_that_are_no_numbers_are_named() -> None:
         world.step(np.zeros((1, 1, 2)))
 
 
+@pytest.mark.parametrize(
+    ("policies", "told"),
+    [
+        (np.array([[999]]), "expected each slot once"),
+        (np.array([[-5]]), "expected each slot once"),
+        (np.array([[0, 0]]), "expected each slot once"),
+        (np.array([0]), "shape"),
+        (np.array([[0], [0]]), "shape"),
+        (np.array([[0.5]]), "float64"),
+    ],
+)
+def test_slots_that_are_not_there_are_refused(policies: np.ndarray, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        NativeWorld(EPISODES[:1], policies=policies)
+
+
+def test_a_snapshot_of_another_world_is_refused() -> None:
+    moment = NativeWorld([EPISODES[0]]).snapshot()
+    with pytest.raises(ConfigError, match="another world"):
+        NativeWorld([EPISODES[1]]).restore(moment)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"ego_pose": np.array([np.nan, 0.0, 0.0])}, "the ego starts at"),
+        ({"ego_speed": np.inf}, "the ego starts at"),
+        ({"duration": np.nan}, "lasts nan s"),
+        ({"duration": 0.0}, "lasts 0.0 s"),
+        ({"route_line": np.zeros((1, 3))}, "1 vertices"),
+        ({"route_line": np.full((4, 3), np.nan)}, "2 or more, finite"),
+        (
+            {"actors": (replace(EPISODES[1].actors[0], pose=np.full(3, np.nan)),)},
+            "expected finite numbers",
+        ),
+    ],
+)
+def test_episodes_without_numbers_are_refused(wrong: dict[str, object], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        NativeWorld([replace(EPISODES[1], **wrong)])
+
+
 def test_unknown_dynamics_get_the_nearest_name() -> None:
     with pytest.raises(ConfigError, match="did you mean 'dynamic'"):
         NativeWorld(EPISODES[:1], dynamics="dynamik")  # type: ignore[arg-type]

@@ -29,6 +29,7 @@ class Snapshot:
 
     state: State
     starts: tuple[Start, ...]
+    bank: RoadBank  # whose maps the state's numbers mean
 
 
 class NativeWorld:
@@ -65,11 +66,7 @@ class NativeWorld:
         self.starts = [self.start(episode) for episode in episodes]
         self.capacity = (capacity or Capacity()).covering(s.capacity for s in self.starts)
         self.state = allocate(len(episodes), self.capacity)
-        self.policies = (
-            np.zeros((len(episodes), 1), np.int32)
-            if policies is None
-            else np.ascontiguousarray(policies, np.int32)
-        )
+        self.policies = _slots(policies, [len(start.ids) for start in self.starts])
         self._no_poses = np.zeros((len(episodes), self.policies.shape[1], 3))
         self._no_controls = np.zeros((len(episodes), self.policies.shape[1], 2))
         for e in range(len(episodes)):
@@ -147,7 +144,7 @@ class NativeWorld:
 
     def snapshot(self) -> Snapshot:
         """Everything that changes, copied."""
-        return Snapshot(copied(self.state), tuple(self.starts))
+        return Snapshot(copied(self.state), tuple(self.starts), self.bank)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot of this world, bit for bit."""
@@ -155,6 +152,8 @@ class NativeWorld:
             raise ConfigError(
                 f"a snapshot of {len(snapshot.starts)} environments, this world has {len(self)}"
             )
+        if snapshot.bank is not self.bank:
+            raise ConfigError("a snapshot of another world: it means other maps than this one's")
         self.starts = list(snapshot.starts)
         kept = copied(snapshot.state)
         self.state = grown(kept, self.capacity)
@@ -189,3 +188,21 @@ class NativeWorld:
                 f"{tuple(int(i) for i in where[2:])} is {given[tuple(where)]}: expected a finite "
                 "number"
             )
+
+
+def _slots(policies: Int[np.ndarray, "E A"] | None, counts: Sequence[int]) -> np.ndarray:
+    """Slots that are driven from outside; compiled code does not look whether they are there."""
+    if policies is None:
+        return np.zeros((len(counts), 1), np.int32)
+    given = np.asarray(policies)
+    if given.ndim != 2 or len(given) != len(counts) or given.dtype.kind not in "iu":
+        raise ConfigError(
+            f"policies: shape {given.shape} of {given.dtype}, expected ({len(counts)}, A) integers"
+        )
+    for row, count in zip(given.tolist(), counts, strict=True):
+        used = [slot for slot in row if slot != -1]
+        if len(set(used)) < len(used) or any(not 0 <= slot < count for slot in used):
+            raise ConfigError(
+                f"policies: {row}, expected each slot once, 0 to {count - 1}, or -1 for none"
+            )
+    return np.ascontiguousarray(given, np.int32)

@@ -29,6 +29,7 @@ from drivelab.sim.world.episode import (
     SignalGroup,
     Walk,
 )
+from drivelab.sim.world.episode_check import check_episode
 from drivelab.sim.world.roads import RoadBank
 from drivelab.sim.world.state import Capacity, allocate
 from drivelab.sim.world.way import way_rows
@@ -49,7 +50,12 @@ class Start:
 
 
 def start_state(episode: Episode, bank: RoadBank) -> Start:
-    """Compile an episode against the bank, which learns its map where it does not know it."""
+    """Compile an episode against the bank, which learns its map where it does not know it.
+
+    Raises:
+        ConfigError: the episode holds something that no world can start from.
+    """
+    check_episode(episode)
     groups = light_groups(episode)
     number = bank.add(
         episode.map,
