@@ -147,6 +147,15 @@ def test_logs_become_files(crash: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "no scene 'nothing' in labmini" in capsys.readouterr().err
 
 
+def test_imports_beyond_our_bounds_are_told_with_the_line_of_the_new_file(
+    crash: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("h.yaml").write_text("plan_list: [[0, 20, 0, 0, 500, car, IDM, {}]]\n")
+    assert main(["scenario", "import", "hugsim", "h.yaml", "out=mine.yaml"]) == 2
+    assert "speed: 500" in Path("mine.yaml").read_text()
+    assert "$.actors[0].speed: is 500; expected at most 70 [m/s]" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

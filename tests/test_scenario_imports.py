@@ -212,6 +212,7 @@ def test_hugsim_starts_are_turned_and_moved(tmp_path: Path) -> None:
         ("IDM,", "IDMM,", r"plan_list\[0\]: unknown controller 'IDMM'"),
         ("[0.5, 25, -0.3, 0, 4, car_a, IDM, {v0: 8, s0: 3}]", "[1, 2]", r"plan_list\[0\]: expect"),
         ("[0.5, 25,", "[0.5, far,", r"plan_list\[0\]: is \[0.5, 'far'"),
+        ("v0: 8", "v0: fast", r"plan_list\[0\]\.v0: is 'fast'; expected a number"),
         ("start_velo: 6", "start_velo: fast", "start_velo: is 'fast'; expected a number"),
     ],
 )
@@ -219,6 +220,11 @@ def test_broken_hugsim_files_say_where(hugsim: Path, old: str, new: str, told: s
     hugsim.write_text(HUGSIM.replace(old, new))
     with pytest.raises(DataError, match=told):
         import_hugsim(hugsim)
+
+
+def test_hugsim_needs_a_template_that_there_is(hugsim: Path) -> None:
+    with pytest.raises(ConfigError, match="map=strait: there is no map template 'strait'"):
+        import_hugsim(hugsim, map_name="strait")
 
 
 # NeuroNCAP, on real logs.

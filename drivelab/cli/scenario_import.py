@@ -64,10 +64,13 @@ def import_file(words: Sequence[str]) -> int:
 
 
 def _write(made: Scenario, out: str | None, header: str) -> int:
+    from drivelab.sim.scenario.files import parse_scenario
     from drivelab.sim.scenario.writing import scenario_yaml
 
     file = Path(out or f"{made.id}.yaml")
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(scenario_yaml(made, header=header), encoding="utf-8")
+    text = scenario_yaml(made, header=header)
+    file.write_text(text, encoding="utf-8")
     print(file)
+    parse_scenario(text, str(file))  # foreign numbers may be beyond our bounds: tell their lines
     return 0

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from drivelab.errors import DataError
+from drivelab.errors import ConfigError, DataError
 from drivelab.geometry.poses import compose, relative
 from drivelab.sim.scenario.acts import AnyAct, CutIn, FollowPath, HardBrake, When
 from drivelab.sim.scenario.imports.fields import Fields, number_list
 from drivelab.sim.scenario.places import Place
+from drivelab.sim.scenario.problems import Misfit
 from drivelab.sim.scenario.reading import read_document
 from drivelab.sim.scenario.road_users import (
     Actor,
@@ -51,6 +52,7 @@ def import_hugsim(file: Path, *, map_name: str = DEFAULT_MAP) -> Scenario:
         map_name: template that stands in for the scene's road.
 
     Raises:
+        ConfigError: no such template.
         DataError: a key or row is missing or of a wrong type.
         ScenarioError: no YAML.
     """
@@ -58,7 +60,7 @@ def import_hugsim(file: Path, *, map_name: str = DEFAULT_MAP) -> Scenario:
     scene = str(fields.get("scene_name", file.stem))
     mode = str(fields.get("mode", "easy"))
     start, speed = _start_pose(fields), abs(fields.number("start_velo", 0.0))
-    site = load_site(map_name)
+    site = _site(map_name)
     lane = EGO_LANE if str(EGO_LANE) in site.chains else 0
     ego = site.line(lane, ("ego",)).pose(EGO_S)
     notes = [
@@ -85,6 +87,13 @@ def import_hugsim(file: Path, *, map_name: str = DEFAULT_MAP) -> Scenario:
     )
 
 
+def _site(map_name: str) -> Site:
+    try:
+        return load_site(map_name)
+    except Misfit as misfit:
+        raise ConfigError(f"map={map_name}: {misfit.fault.text}") from misfit
+
+
 def _start_pose(fields: Fields) -> Float[np.ndarray, "3"]:
     """The ego's start in a frame with x forward and y left of the first camera."""
     right, forward = fields.numbers("start_ab", 2) if fields.get("start_ab") else (0.0, 0.0)
@@ -109,7 +118,8 @@ def _actor(
         )
     right, forward, _, yaw, speed = number_list(row[:5], file, where, 5)
     controller = _controller(row[6], file, where)
-    options = row[7] if len(row) >= _ROW and isinstance(row[7], Mapping) else {}
+    said = row[7] if len(row) >= _ROW and isinstance(row[7], Mapping) else {}
+    options = Fields(said, file, where)
     pose = relative(start, np.array([forward, -right, -yaw]))
     # Their ego is the middle of its box, ours the rear axle.
     ahead, left = pose[0] + PACIFICA.rear_axle_to_center, pose[1]
@@ -141,7 +151,7 @@ def _controller(name: Any, file: str, where: str) -> str:
 
 def _controlled(
     controller: str,
-    options: Mapping[str, Any],
+    options: Fields,
     pose: Float[np.ndarray, "3"],
     speed: float,
     place: tuple[Site, int, Float[np.ndarray, "3"]],
@@ -169,16 +179,16 @@ def _controlled(
 
 
 def _idm(
-    options: Mapping[str, Any],
+    options: Fields,
     site: Site,
     pose: Float[np.ndarray, "3"],
     name: str,
     notes: list[str],
 ) -> DriveMotion:
-    said = {key: float(options.get(key, default)) for key, default in IDM.items()}
-    unknown = [str(key) for key in options if key not in IDM]
-    if unknown:
-        notes.append(f"{name}: options of IDM without a meaning here: {', '.join(unknown)}")
+    said = {key: options.number(key, default) for key, default in IDM.items()}
+    if options.rest():
+        unknown = ", ".join(map(str, options.rest()))
+        notes.append(f"{name}: options of IDM without a meaning here: {unknown}")
     found = site.lane_at(pose)
     limit = (site.map.lanes[found[0]].speed_limit if found else None) or 13.9
     return DriveMotion(
