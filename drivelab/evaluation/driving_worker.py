@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import Any
 
 from drivelab.errors import ConfigError, DataError
-from drivelab.evaluation.closed_loop import check_controller, drive_all
+from drivelab.evaluation.closed_loop import Drive, check_controller, drive_all
 from drivelab.evaluation.metric_names import find_metric
 from drivelab.evaluation.proposals import StoredRollouts
 from drivelab.evaluation.tasks import Outcome, Task, WorkerSpec, failed_outcome
@@ -70,7 +70,7 @@ class DrivingWorker:
             if len(episodes) == 1:
                 return [error]
             return [result for episode in episodes for result in self._drive([episode])]
-        return [one.rollout() if one.fault is None else one.fault for one in drives]
+        return [_rollout(one) for one in drives]
 
     def _stored(self, agent: StoredRollouts, episode: Episode) -> Rollout | BaseException:
         try:
@@ -102,6 +102,17 @@ class DrivingWorker:
             **score_columns(score),
         }
         return Outcome(name, row, rollout=result)
+
+
+def _rollout(one: Drive) -> Rollout | BaseException:
+    """What was driven, or why it cannot be told."""
+    if one.fault is not None:
+        return one.fault
+    try:
+        return one.rollout()
+    except AGENT_FAULTS as error:
+        raise_if_interrupted(error)
+        return error
 
 
 def _rollout_metric(name: str) -> RolloutMetric:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from drivelab.sim.envs.raster_view import RasterView
-
 from drivelab.sim.envs.native import NativeEnv
+from drivelab.sim.envs.raster_view import RasterView
 from drivelab.sim.envs.vector import NativeVectorEnv
 from drivelab.sim.envs.views import View
 

@@ -88,7 +88,7 @@ def allocate(environments: int, capacity: Capacity) -> State:
         "G": capacity.groups,
         "K": capacity.behaviours,
     }
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for name in State._fields:
         letters, kind, empty = _LAYOUT.get(name, _PLAIN)
         shape = [room[letter] if letter in room else int(letter) for letter in letters]
