@@ -183,3 +183,16 @@ def test_wrong_words_are_answered(
 ) -> None:
     assert main(["scenario", *words]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_the_place_of_the_towns_can_be_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CARLA_ROOT", "")
+    file = tmp_path / "town.yaml"
+    file.write_text(
+        "id: town\nmap: {town: Town05}\nduration: 5.0\nego: {pose: [0, 0, 0]}\n", "utf-8"
+    )
+    assert main(["scenario", "check", str(file), f"data.carla_root={tmp_path}/nowhere"]) == 2
+    told = capsys.readouterr()
+    assert f"{tmp_path}/nowhere" in told.out + told.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 
 from drivelab.errors import ConfigError, nearest_name
@@ -20,7 +21,9 @@ USAGE = """usage: drivelab scenario check FILE|NAME...            every fault wi
 A NAME is one of the library (`scenario list`). `run` drives the scenario in closed loop, writes the
 rollout, a video and result.json, prints scores and expectations, and exits with 1 when an
 expectation is not met. `check` without a file checks the whole library. docs/scenarios.md says
-what a scenario may hold."""
+what a scenario may hold. All know data.carla_root=DIR, the place of CARLA's towns."""
+
+CARLA_WORD = "data.carla_root="
 
 
 def run(words: Sequence[str]) -> int:
@@ -39,7 +42,15 @@ def run(words: Sequence[str]) -> int:
     if action not in actions:
         hint = nearest_name(action, actions)
         raise ConfigError(f"scenario {action}: expected one of {', '.join(actions)}{hint}")
-    return actions[action](words[1:])
+    return actions[action](_with_carla(words[1:]))
+
+
+def _with_carla(words: Sequence[str]) -> Sequence[str]:
+    """Take `data.carla_root=DIR` out of the words; scenarios find their towns there."""
+    named = [word for word in words if word.startswith(CARLA_WORD)]
+    if named:
+        os.environ["CARLA_ROOT"] = named[-1].removeprefix(CARLA_WORD)
+    return [word for word in words if word not in named]
 
 
 def _check(words: Sequence[str]) -> int:
