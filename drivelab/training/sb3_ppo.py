@@ -52,8 +52,8 @@ class SB3PPO:
     """
 
     n_envs: int = 64
-    n_steps: int = 128
-    batch: int = 2048
+    n_steps: int = 64
+    batch: int = 1024
     epochs: int = 6
     learning_rate: float = 5e-4
     gamma: float = 0.99
