@@ -73,12 +73,18 @@ def _test(act: Any, env: EnvOptions, settings: TrainSettings, say: Say) -> dict[
     test = unseen(env)
     seeds = range(TEST_SEED, TEST_SEED + settings.trials)
     say(f"testing on {settings.trials} unseen episodes: the policy, a random one, idm")
-    filmed = range(min(4, settings.trials))
     return {
-        "trained": run_trials(act, test, seeds, record=filmed),
+        "trained": run_trials(act, test, seeds, record=_first_of_each_family(test, seeds)),
         "random": run_trials(random_policy(test, settings.seed), test, seeds),
         "idm": rule_trials(test, seeds),
     }
+
+
+def _first_of_each_family(env: EnvOptions, seeds: range) -> list[int]:
+    """Places of the episodes that are filmed."""
+    source = episode_source(env.episodes)
+    families = [source(seed).family for seed in seeds]
+    return [families.index(family) for family in sorted(set(families))]
 
 
 def rule_trials(env: EnvOptions, seeds: range) -> Trials:
@@ -157,7 +163,8 @@ def _film(folder: Path, trials: Trials) -> None:
     from drivelab.reports.drive_video import render_drive
 
     for rollout, scene in zip(trials.rollouts, trials.scenes, strict=True):
-        render_drive(rollout_scene(rollout, scene), rollout, folder / f"{scene.id}.mp4")
+        file = folder / f"trained-{scene.family or 'episode'}.mp4"
+        render_drive(rollout_scene(rollout, scene), rollout, file, title=scene.id)
 
 
 def _print(summary: Mapping[str, Any], folder: Path) -> None:
