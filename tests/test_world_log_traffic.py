@@ -319,6 +319,7 @@ def real_episodes(traffic: str, every: int) -> list[Episode]:
 
 
 @pytest.mark.data
+@pytest.mark.skipif(DATA is None, reason="DRIVELAB_DATA names no real logs")
 def test_replayed_real_logs_are_what_was_recorded() -> None:
     for episode in real_episodes("replay", 5):
         assert episode.log is not None
@@ -341,6 +342,7 @@ def test_replayed_real_logs_are_what_was_recorded() -> None:
 
 
 @pytest.mark.data
+@pytest.mark.skipif(DATA is None, reason="DRIVELAB_DATA names no real logs")
 def test_reactive_traffic_in_real_logs_stays_near_what_was_recorded() -> None:
     drivers, met, offsets = 0, 0, []
     for episode in real_episodes("reactive", 3):

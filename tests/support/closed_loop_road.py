@@ -137,6 +137,7 @@ def rollout(
         "expert": (ego if expert is None else expert)[:, :3],
         "off_lane": np.zeros(count, bool),
         "route_completion": 1.0,
+        "expect": {"no_collision": True},
         **info,
     }
     return Rollout(
