@@ -147,7 +147,7 @@ def rollout(
         tracks=tracks_of(actors or {}, count),
         plan=np.zeros((8, 3)),
         plan_dt=plan_dt,
-        events=tuple(events),
+        events=tuple({"time": 0.1 * event["step"], "actor": "", **event} for event in events),
         info=facts,
         plans=plans,
         plan_steps=np.array(plan_steps) if plans is not None else None,
