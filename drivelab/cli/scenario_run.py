@@ -25,6 +25,7 @@ RESULT = "result.json"
 def drive_words(words: Sequence[str]) -> int:
     """Run the verb's words; exit code 1 when an expectation is not met."""
     from drivelab.cli.run import one_thread
+    from drivelab.evaluation.agent_check import check_record
     from drivelab.evaluation.scenario_drive import drive_scenario
     from drivelab.sim.scenario.files import load_scenario
 
@@ -38,6 +39,7 @@ def drive_words(words: Sequence[str]) -> int:
     video, quiet = found.get("video", ""), _yes(found, "quiet")
     if video not in ("", "true", "false") and not video.endswith(".mp4"):
         raise ConfigError(f"video={video}: expected true, false or a file that ends in .mp4")
+    check_record(build_agent(name, seeds[0]), source.episode(seeds[0]))
     folder.mkdir(parents=True, exist_ok=True)
     drives = []
     for seed in seeds:

@@ -1,12 +1,14 @@
-"""Whether a class given by the user can act at all, told before the first scene."""
+"""Whether an agent can act at all, and on these scenes, told before the first one."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from drivelab.data.observation import check_rig
 from drivelab.data.source import SceneSource
 from drivelab.errors import ConfigError, DataError
-from drivelab.evaluation.benches.bench import WHO_HAS_SENSORS
-from drivelab.types import Agent, Scene, SensorRig
+from drivelab.evaluation.benches.bench import WHO_HAS_RECORDS, WHO_HAS_SENSORS
+from drivelab.types import Agent, Privilege, Scene, SensorRig
 
 
 def check_agent(agent: object) -> Agent:
@@ -28,17 +30,35 @@ def check_agent(agent: object) -> Agent:
     return agent
 
 
-def check_sensors(agent: Agent, source: SceneSource, scene_id: str) -> None:
-    """Refuse an agent whose sensors the source lacks, on the first scene as a sample."""
-    if not agent.rig.cameras and not agent.rig.lidar:
+def check_wishes(agent: Agent, source: SceneSource, scene_id: str) -> None:
+    """Refuse an agent that asks for what the source lacks, on the first scene as a sample."""
+    rig = agent.rig
+    if not rig.cameras and not rig.lidar and rig.privilege is not Privilege.FUTURE:
         return
     try:
         scene = source.load(scene_id)
     except DataError:
         return  # this scene fails with its own row; the others may be well
-    if not isinstance(scene, Scene):  # an episode: the native world has no cameras and no lidar
+    if isinstance(scene, Scene):
+        check_rig(scene, rig, bench=source.label, who_has=WHO_HAS_SENSORS)
+        return
+    if rig.cameras or rig.lidar:  # an episode: the native world has no cameras and no lidar
         raise ConfigError(
             f"the agent asks for cameras or lidar, which the native world of {source.label} "
             f"lacks. {WHO_HAS_SENSORS}"
         )
-    check_rig(scene, agent.rig, bench=source.label, who_has=WHO_HAS_SENSORS)
+    check_record(agent, scene)
+
+
+def check_record(agent: Agent, episode: Any) -> None:
+    """Refuse an agent that asks for the recorded ego's future where nothing was recorded.
+
+    Args:
+        agent: who is to drive.
+        episode: of the native world, `drivelab.sim.world.episode.Episode`.
+    """
+    if agent.rig.privilege is Privilege.FUTURE and episode.expert is None:
+        raise ConfigError(
+            f"{type(agent).__name__} asks for the recorded ego (privilege=future), and the episode "
+            f"{episode.id} has none. {WHO_HAS_RECORDS}"
+        )

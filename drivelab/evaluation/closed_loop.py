@@ -15,8 +15,8 @@ from jaxtyping import Float
 
 from drivelab.data.observation import build_observation
 from drivelab.errors import ConfigError, PlanError, nearest_name
+from drivelab.evaluation.agent_check import check_record
 from drivelab.evaluation.plan_check import check_answer, check_plan
-from drivelab.evaluation.reference_impact import reference_impact
 from drivelab.geometry.poses import compose
 from drivelab.sim.world.control import plan_poses, track_plans
 from drivelab.sim.world.episode import Episode
@@ -56,8 +56,6 @@ class Drive:
         poses = np.stack([plan.poses for plan in self.plans]) if self.plans else np.zeros((0, 1, 3))
         dt = self.plans[0].dt if self.plans else 0.5
         info = {"time_act_ms": self.act_ms / max(len(self.plans), 1)}
-        if "v_ref" not in self.episode.info:
-            info["v_ref"] = reference_impact(self.episode)
         return self.recorder.rollout(plans=poses, plan_dt=dt, info=info)
 
 
@@ -80,8 +78,14 @@ def drive(episode: Episode, agent: Agent, *, controller: str = "lqr", seed: int 
 def drive_all(
     episodes: Sequence[Episode], agent: Agent, *, controller: str = "lqr", seed: int = 0
 ) -> list[Drive]:
-    """Drive episodes side by side; an agent's error ends only the episode it happened in."""
+    """Drive episodes side by side; an agent's error ends only the episode it happened in.
+
+    Raises:
+        ConfigError: no such controller, or the agent asks for a recorded ego that is not there.
+    """
     check_controller(controller)
+    for episode in episodes:
+        check_record(agent, episode)
     dynamics, tracked = CONTROLLERS[controller]
     world = NativeWorld(episodes, dynamics=dynamics)  # type: ignore[arg-type]
     recorders = [Recorder(world, e) for e in range(len(episodes))]

@@ -14,6 +14,7 @@ from drivelab.errors import ConfigError, DataError
 from drivelab.evaluation.closed_loop import Drive, check_controller, drive_all
 from drivelab.evaluation.metric_names import find_metric
 from drivelab.evaluation.proposals import StoredRollouts
+from drivelab.evaluation.reference_impact import with_reference
 from drivelab.evaluation.tasks import Outcome, Task, WorkerSpec, failed_outcome
 from drivelab.evaluation.worker import (
     AGENT_FAULTS,
@@ -89,6 +90,7 @@ class DrivingWorker:
             return _failed(name, result, episode, times)
         start = perf_counter()
         try:
+            result = with_reference(self.metric, episode, result)
             score = self.metric.score(base_scene(episode), result)
         except AGENT_FAULTS as error:
             return _failed(name, error, episode, times)

@@ -18,7 +18,7 @@ import yaml
 from drivelab.data.source import SceneSource
 from drivelab.errors import ConfigError, RunError, nearest_name
 from drivelab.evaluation import fingerprint
-from drivelab.evaluation.agent_check import check_agent, check_sensors
+from drivelab.evaluation.agent_check import check_agent, check_wishes
 from drivelab.evaluation.benches.bench import Bench
 from drivelab.evaluation.environment import describe_environment
 from drivelab.evaluation.launchers.launcher import Launcher
@@ -122,7 +122,7 @@ def _prepare(settings: EvalSettings) -> _Job:
     controller = str(getattr(bench, "controller", ""))
     spec = WorkerSpec(settings.agent, metric, source, settings.seed, settings.device, controller)
     worker = make_worker(spec)
-    check_sensors(check_agent(worker.agent), source, scenes[0])
+    check_wishes(check_agent(worker.agent), source, scenes[0])
     partial = len(scenes) < len(ids)
     label = f"{source.label}, partial: {len(scenes)} of {len(ids)} scenes"
     return _Job(

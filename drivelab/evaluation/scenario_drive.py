@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from drivelab.errors import DataError
 from drivelab.evaluation.closed_loop import drive
 from drivelab.evaluation.metric_names import find_metric
+from drivelab.evaluation.reference_impact import with_reference
 from drivelab.sim.scenario.expect import Verdict, judge
 from drivelab.sim.scenario.files import ScenarioFile
 from drivelab.sim.world.episode import Episode
@@ -63,10 +64,11 @@ def rollout_scores(episode: Episode, rollout: Rollout, names: Sequence[str]) -> 
     scores = {}
     for name in names:
         metric = find_metric(name)
-        if any(not _holds(rollout, key) for key in getattr(metric, "inputs", ())):
+        known = with_reference(metric, episode, rollout)
+        if any(not _holds(known, key) for key in getattr(metric, "inputs", ())):
             continue
         try:
-            scores[name] = float(metric.score(scene, rollout).score)
+            scores[name] = float(metric.score(scene, known).score)
         except DataError:  # no such score for this episode, as NeuroNCAP without its reference
             continue
     return scores

@@ -23,6 +23,7 @@ class FamilySource:
 
     count: int
     duration: float
+    told: bool = True  # whether the reference speed of NeuroNCAP's score is known
 
     label, data, licence = "training families (native world)", "embedded", "none"
 
@@ -38,7 +39,7 @@ class FamilySource:
             id=scene_id,
             duration=self.duration,
             expert=_along_route(episode, self.duration),
-            info={"v_ref": 10.0},
+            info={"v_ref": 10.0} if self.told else {},
         )
 
     def provenance(self) -> Mapping[str, str]:
@@ -61,9 +62,10 @@ class FamilyBench:
     duration: float = 1.5
     metric: str = "carla_ds_v2.1"
     controller: str = "lqr"
+    told: bool = True
 
     def source(self) -> FamilySource:
-        return FamilySource(self.count, self.duration)
+        return FamilySource(self.count, self.duration, self.told)
 
     def split_name(self, source: FamilySource) -> str:
         return "families"

@@ -11,6 +11,9 @@ WHO_HAS_SENSORS = (
     "(OPENSCENE_DATA_ROOT and NUPLAN_MAPS_ROOT set, data=real: eight cameras and lidar), "
     "reallogs on logs that were stored with lidar"
 )
+WHO_HAS_RECORDS = (
+    "Closed loops with a recorded ego: rad, nuplan_closed_loop, and scenarios cut from a log"
+)
 
 
 class Bench(Protocol):
