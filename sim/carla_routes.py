@@ -77,6 +77,7 @@ def route_episode(town: LaneMap, route: CarlaRoute, *, vehicles: int = VEHICLES)
         yield_signs=site.yield_signs,
         termination=RULES,
         goal=plan.line[-1, :2],
+        line_told=True,
         family=route.town,
         source="carla_routes",
         licence="CARLA's maps (CC BY 4.0) and leaderboard routes (MIT)",

@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float
 
-from drivelab.geometry.polyline import sample
+from drivelab.geometry.polyline import arc_lengths, sample, with_headings
 from drivelab.geometry.poses import relative, wrap_angle
 from drivelab.sim.world.episode import Episode
+from drivelab.sim.world.log_ways import lanes_beyond, way_on
 from drivelab.sim.world.recorder import Recorder, expert_poses
 from drivelab.sim.world.start import DT
 from drivelab.types import Command, EgoTrajectory, Scene, StateColumn, Tracks
@@ -20,6 +21,9 @@ PAST = 20  # steps of history
 SECOND = 1_000_000  # [us]
 FIRST_TIME = 1_000 * SECOND  # time of step 0 where no log says otherwise [us]
 COMMAND_AHEAD, COMMAND_ASIDE = 20.0, 2.0  # where the route is looked at, what is a turn [m]
+# How much of the route's line is told [m]: more than a plan needs, less than the way to where most
+# routes cross themselves. It goes on past the goal, so that nobody brakes for it.
+LINE_BEHIND, LINE_AHEAD = 10.0, 150.0
 
 
 class SceneView:
@@ -30,6 +34,7 @@ class SceneView:
         episode = recorder.episode
         self._time = FIRST_TIME if episode.history is None else episode.history.time
         self._route = route_blocks(episode)
+        self._line = _told_line(episode) if episode.line_told else None
         self._past_ego = _ego_before(episode, recorder.ego[0])
         self._past_poses, self._past_velocities, self._past_valid = _tracks_before(recorder)
 
@@ -65,7 +70,17 @@ class SceneView:
             vehicle=episode.vehicle,
             licence=episode.licence,
             family=episode.family,
+            route_line=self._line_ahead(),
         )
+
+    def _line_ahead(self) -> Float[np.ndarray, "m 3"] | None:
+        """The part of the route's line about the ego."""
+        if self._line is None:
+            return None
+        at = float(self._recorder.facts[self._recorder.frames - 1, 0])
+        along = arc_lengths(self._line)
+        first, last = np.searchsorted(along, (at - LINE_BEHIND, at + LINE_AHEAD))
+        return self._line[first : last + 1]
 
     def _tracks(self, before: int, first: int, now: int, ahead: int) -> Tracks:
         recorder = self._recorder
@@ -149,6 +164,16 @@ def route_blocks(episode: Episode) -> tuple[str, ...]:
         return episode.history.route
     lanes = episode.map.lanes
     return tuple(dict.fromkeys(lanes[lane].block for lane in episode.route if lanes[lane].block))
+
+
+def _told_line(episode: Episode) -> Float[np.ndarray, "m 3"]:
+    """The route's line and, past its end, the lanes it leads on to."""
+    line = with_headings(np.asarray(episode.route_line, float))
+    lanes: tuple[str, ...] = ()
+    if episode.route:
+        last = episode.route[-1]
+        lanes = (last, *lanes_beyond(episode.map, last, line[-1], LINE_AHEAD))
+    return way_on(episode.map, line[:, :2], line[-1], lanes, LINE_AHEAD)
 
 
 def _ego_before(episode: Episode, start: Float[np.ndarray, "11"]) -> Float[np.ndarray, "t 11"]:

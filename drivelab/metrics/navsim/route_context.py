@@ -66,5 +66,7 @@ def route_context(scene: Scene) -> RouteContext:
         if kind in (LANE, LANE_CONNECTOR)
     ]
     start = starting_lane(scene.map, lanes, nearby, pose, box[:2], box_polygon(box))
-    centreline = route_centreline(scene.map, route, start, lanes)
+    centreline = scene.route_line
+    if centreline is None:
+        centreline = route_centreline(scene.map, route, start, lanes)
     return RouteContext(origin, route, lanes, start, drivable, centreline)
