@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from drivelab.errors import ConfigError, MissingExtra, RunError
 from drivelab.evaluation.fingerprint import differences, scene_set_hash
 from drivelab.evaluation.journal import append_rows, read_rows
-from drivelab.evaluation.metric_names import find_metric
 from drivelab.evaluation.row_table import write_rows
 from drivelab.evaluation.run_folder import LONGEST_NAME, file_name
 from drivelab.evaluation.summary import metric_version, score_rows
 from drivelab.evaluation.tasks import Task, after_death, cut_tasks
 from drivelab.metrics.bootstrap import mean_interval
+from drivelab.metrics.metric_names import find_metric
 
 
 def test_journal_keeps_every_bit_and_the_latest_row(tmp_path: Path) -> None:

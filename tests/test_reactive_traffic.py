@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import shapely
 
-from drivelab.evaluation.metric_names import find_metric
+from drivelab.metrics.metric_names import find_metric
 from drivelab.metrics.navsim.observation import recorded_objects
 from drivelab.metrics.navsim.reactive import find_drivers, reactive_objects
 from drivelab.types import Block, EgoTrajectory, Lane, LaneMap, Scene, Tracks

@@ -9,10 +9,10 @@ import pytest
 
 from drivelab.agents.constant_velocity import ConstantVelocity
 from drivelab.evaluation.closed_loop import drive
-from drivelab.evaluation.metric_names import find_metric
 from drivelab.evaluation.reference_impact import reference_impact, with_reference
 from drivelab.evaluation.scenario_drive import rollout_scores
 from drivelab.metrics.closed_loop.neuroncap import NeuroNcap
+from drivelab.metrics.metric_names import find_metric
 from drivelab.sim.envs.families import family_episode
 from drivelab.sim.world.episode import ActorSpec, Episode, Termination, Walk
 

@@ -11,10 +11,10 @@ import shapely
 from golden_worlds import archive, golden_scene
 
 from drivelab.errors import DataError, PlanError
-from drivelab.evaluation.metric_names import find_metric
 from drivelab.kernels.polygons import polygon_contains, ring_meets_polygon
 from drivelab.maps.drivable import polygon_arrays
 from drivelab.metrics.metric import Metric
+from drivelab.metrics.metric_names import find_metric
 from drivelab.metrics.navsim.prepared import human_plan
 from drivelab.metrics.navsim.rules import PLAN_DT
 from drivelab.metrics.registry import METRICS

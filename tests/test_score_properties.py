@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from rigid_motion import moved_scene
 
 from drivelab.errors import DataError
-from drivelab.evaluation.metric_names import find_metric
 from drivelab.geometry.boxes import box_polygon, ego_boxes
 from drivelab.geometry.poses import relative
 from drivelab.metrics.metric import Metric
+from drivelab.metrics.metric_names import find_metric
 from drivelab.metrics.navsim.pdm_closed.forecast import HELD, forecast_objects
 from drivelab.metrics.navsim.pdm_closed.planner import plan_pdm_closed
 from drivelab.metrics.navsim.prepared import prepare

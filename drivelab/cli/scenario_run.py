@@ -82,7 +82,7 @@ def build_agent(name: str, seed: int) -> Agent:
 
 
 def _metrics(source: ScenarioFile, said: str | None) -> tuple[str, ...]:
-    from drivelab.evaluation.metric_names import rollout_metrics
+    from drivelab.metrics.metric_names import rollout_metrics
     from drivelab.metrics.registry import METRICS
 
     if said is None:

@@ -12,7 +12,6 @@ from typing import Any
 
 from drivelab.errors import ConfigError, DataError
 from drivelab.evaluation.closed_loop import Drive, check_controller, drive_all
-from drivelab.evaluation.metric_names import find_metric
 from drivelab.evaluation.proposals import StoredRollouts
 from drivelab.evaluation.reference_impact import with_reference
 from drivelab.evaluation.tasks import Outcome, Task, WorkerSpec, failed_outcome
@@ -24,6 +23,7 @@ from drivelab.evaluation.worker import (
     seed_libraries,
     writable,
 )
+from drivelab.metrics.metric_names import find_metric
 from drivelab.metrics.rollout_metric import RolloutMetric
 from drivelab.registry import build
 from drivelab.sim.world.episode import Episode
@@ -120,7 +120,7 @@ def _rollout(one: Drive) -> Rollout | BaseException:
 def _rollout_metric(name: str) -> RolloutMetric:
     metric = find_metric(name)
     if not isinstance(metric, RolloutMetric):
-        from drivelab.evaluation.metric_names import rollout_metrics
+        from drivelab.metrics.metric_names import rollout_metrics
 
         raise ConfigError(
             f"{name} scores single plans, this bench drives in closed loop; its scores: "

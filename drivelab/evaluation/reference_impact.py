@@ -15,6 +15,7 @@ from drivelab.kernels.boxes import boxes_overlap
 from drivelab.kernels.world.arrays import ABSENT, State
 from drivelab.metrics.closed_loop.neuroncap import HIT_KINDS
 from drivelab.metrics.rollout_metric import RolloutMetric
+from drivelab.sim.scenario.score import ScenarioPass, named_metrics
 from drivelab.sim.world.episode import Episode
 from drivelab.sim.world.events import closing_speed
 from drivelab.sim.world.native import NativeWorld
@@ -27,9 +28,13 @@ KEY = "v_ref"
 def with_reference(metric: RolloutMetric, episode: Episode, rollout: Rollout) -> Rollout:
     """The rollout with its reference speed in `info`, where the metric needs one.
 
-    What the rollout or its episode says of it comes first.
+    So does the score of a scenario that expects a NeuroNCAP score. What the rollout or its episode
+    says of the speed comes first.
     """
-    if KEY not in getattr(metric, "inputs", ()) or rollout.info.get(KEY) is not None:
+    asked = [metric]
+    if isinstance(metric, ScenarioPass):
+        asked += named_metrics(rollout).values()
+    if rollout.info.get(KEY) is not None or all(KEY not in one.inputs for one in asked):
         return rollout
     told = episode.info.get(KEY)
     speed = reference_impact(episode) if told is None else float(told)

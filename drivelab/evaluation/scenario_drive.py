@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from drivelab.errors import DataError
 from drivelab.evaluation.closed_loop import drive
-from drivelab.evaluation.metric_names import find_metric
 from drivelab.evaluation.reference_impact import with_reference
+from drivelab.metrics.metric_names import find_metric
 from drivelab.sim.scenario.expect import Verdict, judge
 from drivelab.sim.scenario.files import ScenarioFile
+from drivelab.sim.scenario.score import known_scores
 from drivelab.sim.world.episode import Episode
 from drivelab.sim.world.view import base_scene
 from drivelab.types import Agent, Rollout
@@ -60,20 +60,7 @@ def drive_scenario(
 
 def rollout_scores(episode: Episode, rollout: Rollout, names: Sequence[str]) -> dict[str, float]:
     """Scores by metric; metrics that need what this rollout does not hold are left out."""
-    scene = base_scene(episode)
-    scores = {}
-    for name in names:
-        metric = find_metric(name)
-        known = with_reference(metric, episode, rollout)
-        if any(not _holds(known, key) for key in getattr(metric, "inputs", ())):
-            continue
-        try:
-            scores[name] = float(metric.score(scene, known).score)
-        except DataError:  # no such score for this episode, as NeuroNCAP without its reference
-            continue
-    return scores
-
-
-def _holds(rollout: Rollout, key: str) -> bool:
-    """Whether a rollout has what a metric asks for."""
-    return getattr(rollout, key, None) is not None or rollout.info.get(key) is not None
+    metrics = {name: find_metric(name) for name in names}
+    for metric in metrics.values():
+        rollout = with_reference(metric, episode, rollout)
+    return known_scores(base_scene(episode), rollout, metrics)

@@ -17,10 +17,10 @@ import numpy as np
 
 from drivelab.data.observation import build_observation
 from drivelab.errors import ConfigError
-from drivelab.evaluation.metric_names import find_metric
 from drivelab.evaluation.plan_check import check_answer, check_plan
 from drivelab.evaluation.tasks import OK, Outcome, Task, WorkerSpec, failed_outcome
 from drivelab.metrics.metric import Metric, SceneScore
+from drivelab.metrics.metric_names import find_metric
 from drivelab.registry import build
 from drivelab.types import Agent, Observation, Plan, Scene
 

@@ -27,6 +27,8 @@ from drivelab.sim.scenario.road_users import (
 )
 from drivelab.sim.scenario.schema import Scenario
 
+OWN_SCORE = "scenario_pass_v1"
+
 # behaviour -> motions that can carry it out
 _FITTING = {
     "cut_in": ("drive",),
@@ -217,6 +219,9 @@ def _time_faults(scenario: Scenario) -> Iterator[Fault]:
         text = f"is {expect.max_time:g} s, but the scenario ends at {duration:g} s"
         yield Fault(("expect", "max_time"), text)
     for name in expect.min_score:
+        if name == OWN_SCORE:
+            text = "is the verdict on these very expectations; name another score"
+            yield Fault(("expect", "min_score", name), text)
         # No `package.module:Class` here: a text of a stranger must not say what is imported.
         if name not in {**ROLLOUT_METRICS, **find_plugs(METRICS).plugs}:
             hint = did_you_mean(name, list(ROLLOUT_METRICS))

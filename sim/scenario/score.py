@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
 from drivelab.errors import DataError
 from drivelab.metrics.metric import Event, SceneScore
-from drivelab.metrics.rollout_metric import MeanOfScenes, check_inputs
+from drivelab.metrics.metric_names import find_metric
+from drivelab.metrics.rollout_metric import MeanOfScenes, RolloutMetric, check_inputs
 from drivelab.sim.scenario.expect import Verdict, judge
 from drivelab.sim.scenario.schema import Expect
 from drivelab.types import Rollout, Scene
@@ -22,8 +23,8 @@ class ScenarioPass(MeanOfScenes):
     """1 where every expectation of the scenario is met, else 0.
 
     Sub-scores: the share of expectations met, 1 without a collision, 1 without an infraction, and
-    the share of the route driven. `min_score` expectations are judged by `drivelab scenario run`,
-    not here: a score does not ask for other scores.
+    the share of the route driven. Scores that `min_score` names are computed from the same
+    rollout; one that cannot be told is not met.
     """
 
     name: str = "scenario_pass_v1"
@@ -34,7 +35,8 @@ class ScenarioPass(MeanOfScenes):
     def score(self, scene: Scene, rollout: Rollout) -> SceneScore:
         """Judge one drive."""
         check_inputs(self, scene, rollout)
-        verdicts = judge(_expect(rollout), rollout, scene.vehicle)
+        known = known_scores(scene, rollout, named_metrics(rollout))
+        verdicts = judge(_expect(rollout), rollout, scene.vehicle, known)
         kinds = {str(event["kind"]) for event in rollout.events}
         met = [verdict.passed for verdict in verdicts]
         failed = [verdict for verdict in verdicts if not verdict.passed]
@@ -54,11 +56,33 @@ class ScenarioPass(MeanOfScenes):
         )
 
 
+def named_metrics(rollout: Rollout) -> dict[str, RolloutMetric]:
+    """The metrics that a rollout's expectations name; none where it has no expectations.
+
+    Names only: a stored text must not say what is imported.
+    """
+    if rollout.info.get("expect") is None:
+        return {}
+    return {n: find_metric(n) for n in _expect(rollout).min_score if ":" not in n}
+
+
+def known_scores(
+    scene: Scene, rollout: Rollout, metrics: Mapping[str, RolloutMetric]
+) -> dict[str, float]:
+    """Scores by name; metrics that need what this rollout does not hold are left out."""
+    scores = {}
+    for name, metric in metrics.items():
+        try:
+            check_inputs(metric, scene, rollout)
+            scores[name] = float(metric.score(scene, rollout).score)
+        except DataError:  # no such score for this episode, as nuPlan's without an expert
+            continue
+    return scores
+
+
 def _expect(rollout: Rollout) -> Expect:
-    said: dict[str, Any] = dict(rollout.info["expect"])
-    said.pop("min_score", None)
     try:
-        return msgspec.convert(said, Expect)
+        return msgspec.convert(rollout.info["expect"], Expect)
     except msgspec.ValidationError as error:
         raise DataError(
             f"its expectations cannot be read: {error}", where=f"rollout of {rollout.scene_id}"

@@ -36,7 +36,7 @@ def run(words: Sequence[str]) -> int:
 
 def _metrics() -> None:
     """What each metric scores; of a plug-in's that is only known when it is loaded."""
-    from drivelab.evaluation.metric_names import metric_targets
+    from drivelab.metrics.metric_names import metric_targets
     from drivelab.metrics.registry import METRICS, ROLLOUT_METRICS
 
     kinds = {**dict.fromkeys(METRICS, PLANS), **dict.fromkeys(ROLLOUT_METRICS, DRIVES)}
