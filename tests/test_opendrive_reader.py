@@ -254,6 +254,12 @@ def test_a_map_survives_pickling_with_its_control() -> None:
 
 
 GOOD = road("1", section(right=lane(-1)))
+TYPED = (
+    document(GOOD)
+    .decode()
+    .replace("<planView>", '<type s="{}" type="town"><speed max="{}"/></type><planView>')
+)
+SIGN = '<signals><signal id="7" s="1" t="1" type="274" value="50" unit="{}"/></signals>'
 CROSSWALK = """<objects><object id="w" type="crosswalk" s="5" t="1"><outline>
 <cornerLocal u="nan" v="0"/><cornerLocal u="3" v="0"/><cornerLocal u="3" v="5"/>
 </outline></object></objects>"""
@@ -327,6 +333,30 @@ CROSSWALK = """<objects><object id="w" type="crosswalk" s="5" t="1"><outline>
             document(road("1", section(right=lane(-1)), more=CROSSWALK)),
             "road 1, <object w>",
             "a corner is not finite",
+        ),
+        (TYPED.format("nan", 50).encode(), "road 1, <type>", "its s is 'nan'"),
+        (TYPED.format(0, "inf").encode(), "road 1, <speed>", "its max is 'inf'"),
+        (
+            document(road("1", section(right=lane(-1, inner=SPEED.format("3", "m/s"))))).replace(
+                b'<speed sOffset="0"', b'<speed sOffset="-inf"'
+            ),
+            "road 1, <speed>",
+            "its sOffset is '-inf'",
+        ),
+        (
+            document(road("1", section(right=lane(-1, inner='<roadMark sOffset="NaN"/>')))),
+            "road 1, <roadMark>",
+            "its sOffset is 'NaN'",
+        ),
+        (
+            document(road("1", section(s=float("inf"), right=lane(-1)))),
+            "road 1, <laneSection>",
+            "not finite",
+        ),
+        (
+            document(road("1", section(right=lane(-1)), more=SIGN.format("furlong"))),
+            "road 1, <signal 7>",
+            "its unit is 'furlong'",
         ),
     ],
 )

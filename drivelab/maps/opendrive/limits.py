@@ -16,10 +16,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from drivelab.maps.opendrive.table_build import sign_limit
+from drivelab.maps.opendrive.table_build import SPEED_SIGN, sign_limit
 from drivelab.maps.opendrive.tables import Furniture, RoadNetwork
 
-SPEED_SIGN = "274"
 _NAMED_SIGN = re.compile(r"sp+e+d_?(?:limit)?_?(\d+)", re.IGNORECASE)  # "Sppedlimit40" exists
 
 

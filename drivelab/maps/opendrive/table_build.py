@@ -20,7 +20,9 @@ from drivelab.maps.opendrive.tables import (
     Shape,
     Signal,
 )
-from drivelab.maps.opendrive.xml_rows import XmlRows, limit
+from drivelab.maps.opendrive.xml_rows import UNITS, XmlRows, limit
+
+SPEED_SIGN = "274"
 
 _LARGEST = 1e30  # steep cubics of short pieces occur; beyond this, powers overflow
 _ABSURD = f"holds a number that is not finite or beyond {_LARGEST:g}"
@@ -269,6 +271,9 @@ def _number(rows: XmlRows, found: dict[str, Any], key: str, default: float = 0.0
 
 def _signal(rows: XmlRows, found: dict[str, Any]) -> Signal:
     lanes: Sequence[tuple[int, int]] = found["lanes"]
+    if found.get("type") == SPEED_SIGN and found.get("unit", "") not in UNITS:
+        problem = f"its unit is {found['unit']!r}; expected one of {sorted(UNITS)}"
+        _fail(rows, found["road"], f"signal {found.get('id', '')}", problem)
     return Signal(
         id=found.get("id", ""),
         road=found["road"],

@@ -6,13 +6,14 @@ Document type declarations, where entities live, are refused. `userData` is skip
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf, isfinite
 from typing import Any, NoReturn
 from xml.parsers import expat
 
 from drivelab.errors import DataError
 
 Attributes = dict[str, str]
-_UNITS = {"": 1.0, "m/s": 1.0, "km/h": 1 / 3.6, "kmh": 1 / 3.6, "mph": 0.44704}
+UNITS = {"": 1.0, "m/s": 1.0, "km/h": 1 / 3.6, "kmh": 1 / 3.6, "mph": 0.44704}
 _SIDES = ("left", "center", "right")
 _LARGEST_LANE = 1_000_000  # of lane ids
 _TO_UP, _TO_DOWN = ("both", "increase"), ("both", "decrease")
@@ -132,13 +133,13 @@ class XmlRows:
         self._cubic(self.borders, len(self.lanes) - 1, s, a)
 
     def _type(self, a: Attributes) -> None:
-        self._type_s = float(a["s"])
+        self._type_s = _finite(a, "s")
 
     def _road_speed(self, a: Attributes) -> None:
         self.road_speeds.append((len(self.roads) - 1, self._type_s, limit(a)))
 
     def _lane_speed(self, a: Attributes) -> None:
-        s = self.sections[-1][1] + float(a.get("sOffset", "0"))
+        s = self.sections[-1][1] + _finite(a, "sOffset", "0")
         self.lane_speeds.append((len(self.lanes) - 1, s, limit(a)))
 
     def _section(self, a: Attributes) -> None:
@@ -153,7 +154,7 @@ class XmlRows:
         if change is None:  # the format's default follows from the kind of line
             change = "both" if a.get("type", "none") in ("broken", "none", "botts dots") else "none"
         kerb = a.get("type") == "curb"
-        place = float(a.get("sOffset", "0"))
+        place = _finite(a, "sOffset", "0")
         self.marks.append((len(self.lanes) - 1, place, change in _TO_UP, change in _TO_DOWN, kerb))
 
     def _object(self, a: Attributes) -> None:
@@ -246,15 +247,31 @@ def _lane_number(text: str) -> int:
     return number
 
 
+def _finite(a: Attributes, key: str, default: str | None = None) -> float:
+    """A number that no table checks later; without a default the attribute must be there."""
+    text = a[key] if default is None else a.get(key, default)
+    try:
+        number = float(text)
+    except ValueError:
+        number = inf
+    if not isfinite(number):
+        raise ValueError(f"its {key} is {text[:40]!r}; expected a finite number")
+    return number
+
+
 def limit(a: Attributes) -> float:
-    """A speed limit [m/s]; NaN for "no limit", "undefined" and numbers that are not positive."""
+    """A speed limit [m/s]; NaN for "no limit", "undefined" and numbers that are not positive.
+
+    Raises:
+        ValueError: the unit is not known, or the limit is no finite number.
+    """
     text = a.get("max", "undefined")
     if text in ("no limit", "undefined"):
         return float("nan")
     unit = a.get("unit", "")
-    if unit not in _UNITS:
-        raise ValueError(f"the unit {unit!r} is not known; expected one of {sorted(_UNITS)}")
-    value = float(text) * _UNITS[unit]
+    if unit not in UNITS:
+        raise ValueError(f"the unit {unit!r} is not known; expected one of {sorted(UNITS)}")
+    value = _finite(a, "max") * UNITS[unit]
     return value if value > 0.0 else float("nan")
 
 
