@@ -82,6 +82,32 @@ def test_seeds_are_counted_in_whole_numbers(seeds: object) -> None:
         ScenariosBench(seeds=seeds)  # type: ignore[arg-type]
 
 
+GOOD = "id: {}\nmap: straight_3lane\nduration: 4\nego: {{lane: 1, s: 20, speed: 12}}\n"
+
+
+def test_all_files_that_are_no_scenario_are_told_before_anything_is_driven(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD.format("a"))
+    (tmp_path / "config.yaml").write_text("lr: 0.1\nid: config\n")
+    (tmp_path / "later.yaml").write_text(GOOD.format("later").replace("speed", "sped"))
+    (tmp_path / "torn.yaml").write_bytes(b"id: \xff")
+    with pytest.raises(ConfigError) as refused:
+        ScenariosBench(files=str(tmp_path)).source()
+    first, *told = str(refused.value).splitlines()
+    assert first.startswith(f"files={tmp_path}: 3 of 4 files are no scenario")
+    for name in ("config.yaml:1: $.lr", "later.yaml:4: $.ego.sped", "torn.yaml"):
+        assert any(name in line for line in told), name
+    assert not any("a.yaml" in line for line in told)
+    for name in ("config", "later", "torn"):
+        (tmp_path / f"{name}.yaml").unlink()
+    assert ScenariosBench(files=str(tmp_path), seeds=2).source().scene_ids() == ("a-0", "a-1")
+
+
+def test_a_single_file_that_is_no_scenario_is_told(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("buy milk\n")
+    with pytest.raises(ConfigError, match=r"1 of 1 file is no scenario(.|\n)*notes\.txt"):
+        ScenariosBench(files=str(tmp_path / "notes.txt")).source()
+
+
 def test_a_score_of_the_other_traffic_is_refused() -> None:
     with pytest.raises(ConfigError, match="of reactive traffic the score is nuplan_cls_r"):
         NuplanClosedLoopBench(traffic="reactive", metric="nuplan_cls_nr_v1.2")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from drivelab.errors import ConfigError, DataError, nearest_name
+from drivelab.errors import ConfigError, DataError, DrivelabError, nearest_name
 from drivelab.evaluation.benches.episodes import EpisodeSource
 from drivelab.sim.scenario.files import ENDINGS, ScenarioFile, families, library, load_scenario
 from drivelab.sim.world.episode import Episode
@@ -110,7 +110,26 @@ def _own_files(place: Path) -> dict[str, str]:
     named = {file.stem: str(file) for file in found}
     if len(named) < len(found):
         raise ConfigError(f"files={place}: two files have the same name; names are ids here")
+    _check_texts(place, named.values())
     return named
+
+
+def _check_texts(place: Path, files: Collection[str]) -> None:
+    """Read every file before anything is driven; all that is wrong with all of them is told."""
+    wrong: list[str] = []
+    bad = 0
+    for file in files:
+        try:
+            _load(file)
+        except (DrivelabError, OSError) as error:
+            wrong.append(str(error))
+            bad += 1
+    if bad:
+        raise ConfigError(
+            f"files={place}: {bad} of {len(files)} {'file is' if bad == 1 else 'files are'} no "
+            "scenario; mend or move what is told here (`drivelab scenario check FILE`):\n"
+            + "\n".join(wrong)
+        )
 
 
 @lru_cache(maxsize=64)
