@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from drivelab.errors import ConfigError
 from drivelab.geometry.polyline import project
@@ -110,11 +111,15 @@ def test_a_misspelt_action_space_is_told_with_the_nearest_name() -> None:
         action_kind("trajectry")
 
 
-@given(st.integers(1, 4), st.integers(1, 3))
-def test_checked_actions_keep_their_values(environments: int, policies: int) -> None:
+@given(st.integers(1, 4), st.integers(1, 3), st.data())
+def test_checked_actions_keep_their_values(
+    environments: int, policies: int, data: st.DataObject
+) -> None:
     space = gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
-    actions = np.stack([space.sample() for _ in range(environments * policies)])
+    values = st.floats(-1.0, 1.0, width=32)
+    actions = data.draw(hnp.arrays(np.float32, (environments * policies, 2), elements=values))
     checked = check_actions(space, actions, (environments, policies))
+    assert checked.shape == (environments, policies, 2)
     np.testing.assert_array_equal(checked.reshape(-1, 2), actions)
 
 

@@ -158,16 +158,14 @@ def test_a_given_seed_or_episode_is_played() -> None:
 def test_an_expert_that_keeps_its_lane_and_distance_succeeds() -> None:
     """A hand-written driver, to see that success can be had and is told."""
     env = NativeEnv(episodes="curve")
-    done = []
     for seed in range(6):
         observation, _ = env.reset(options={"episode_seed": seed})
         over = False
         while not over:
             observation, _, terminated, truncated, info = env.step(_lane_keeper(observation))
             over = terminated or truncated
-        done.append(info["success"])
-        assert info["success"] == (info["events"] == ("route_done",))
-    assert np.mean(done) >= 0.5
+        assert info["success"], seed
+        assert info["events"] == ("route_done",)
 
 
 def _lane_keeper(observation: dict[str, np.ndarray]) -> np.ndarray:

@@ -43,20 +43,33 @@ def test_only_what_is_written_is_asked() -> None:
     assert judge(Expect(), rollout(EVENTS), PACIFICA) == ()
 
 
+def all_kinds(at_fault: bool) -> dict[str, dict[str, Any]]:
+    """One event of every kind that expectations know."""
+    kinds = ("collision", "red_light", "stop_sign", "off_road", "wrong_way", "route_done")
+    events = {kind: {"kind": kind, "step": 5, "time": 0.5, "actor": ""} for kind in kinds}
+    events["collision"]["at_fault"] = at_fault
+    return events
+
+
 @pytest.mark.parametrize(
-    ("name", "passed"),
+    ("name", "kind"),
     [
-        ("no_collision", False),
-        ("no_at_fault_collision", True),
-        ("no_red_light", False),
-        ("no_stop_sign", True),
-        ("no_off_road", True),
-        ("no_wrong_way", True),
-        ("reaches_goal", True),
+        ("no_collision", "collision"),
+        ("no_at_fault_collision", "collision"),
+        ("no_red_light", "red_light"),
+        ("no_stop_sign", "stop_sign"),
+        ("no_off_road", "off_road"),
+        ("no_wrong_way", "wrong_way"),
+        ("reaches_goal", "route_done"),
     ],
 )
-def test_events_decide(name: str, passed: bool) -> None:
-    assert verdicts(Expect(**{name: True}), rollout(EVENTS)) == {name: passed}
+def test_events_decide(name: str, kind: str) -> None:
+    """The one event alone, and all others without it."""
+    alone = all_kinds(at_fault=True)
+    others = tuple(event for other, event in alone.items() if other != kind)
+    wanted = name == "reaches_goal"
+    assert verdicts(Expect(**{name: True}), rollout((alone[kind],))) == {name: wanted}
+    assert verdicts(Expect(**{name: True}), rollout(others)) == {name: not wanted}
 
 
 def test_guilt_counts_where_it_is_sure() -> None:

@@ -69,9 +69,8 @@ def test_lanes_join_exactly_and_chains_follow_them(name: str) -> None:
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
 def test_any_parameters_in_range_give_a_sound_map_or_say_what_is_too_small(data) -> None:
-    kind = TEMPLATES[data.draw(st.sampled_from(NAMES))]
-    if kind.name == "grid_town":
-        return  # covered by its own test: large ones are slow to check
+    # The grid town has a test of its own: large ones are slow to check.
+    kind = TEMPLATES[data.draw(st.sampled_from([n for n in NAMES if n != "grid_town"]))]
     values = {key: data.draw(drawn(parameter)) for key, parameter in kind.parameters.items()}
     if tight(values):
         with pytest.raises(ConfigError, match=r"too small .* ask for at least"):

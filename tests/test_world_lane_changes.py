@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from lane_drivers import LIMIT, step
 from small_roads import add_body, add_driver, parallel, room, straight, tables
 
@@ -32,21 +33,24 @@ def test_a_slow_leader_is_overtaken_smoothly() -> None:
     assert speed.min() > 7.0
 
 
-def test_nobody_changes_into_a_gap_that_is_too_short() -> None:
+@pytest.mark.parametrize("row", [True, False])
+def test_nobody_changes_into_a_gap_that_is_too_short(row: bool) -> None:
     known, state = tables(parallel(400.0)), room(actors=8)
     add_driver(known, state, 0, "b0/1", 50.0, 10.0, obeys=a.CHANGES)
     add_driver(known, state, 1, "b0/1", 75.0, 4.0)
     state.wish[0, 1] = 4.0
     state.shift_time[0, 0] = 10.0
-    for k in range(4):  # a row on the left that leaves no gap
+    for k in range(4 * row):  # a row on the left that leaves no gap
         add_driver(known, state, 2 + k, "b0/0", 30.0 + 12 * k, 9.0)
         state.wish[0, 2 + k] = 9.0
+    changed = False
     for _ in range(20):
         step(known, state)
-        assert state.other_lane[0, 0] == -1 or state.lane_s[0, 0] > 100
+        changed |= bool(state.other_lane[0, 0] >= 0)
+    assert changed is not row
 
 
-def test_a_route_that_changes_lanes_is_followed_or_waited_for_at_the_end() -> None:
+def test_a_route_that_changes_lanes_is_followed() -> None:
     known, state = tables(parallel(120.0, blocks=1)), room()
     add_driver(known, state, 0, "b0/1", 10.0, 10.0, route=("b0/0",))
     step(known, state, 70)

@@ -292,11 +292,15 @@ def test_compiled_is_plain() -> None:
     world = NativeWorld([crowd(seed) for seed in range(3)])
     comparison = Comparison(world)
     controls = np.zeros((3, 1, 2))
+    waited = False
     for step in range(120):
         if step % 8 == 0:
             comparison.check()
         world.step(controls)
-    assert (world.state.waited > 0.0).any() or (world.state.way_at > 5.0).any()
+        waited |= bool((world.state.waited > 0.0).any())
+    kinds = world.state.mode == a.WALK
+    assert (world.state.way_at[kinds] > 5.0).mean() > 0.5  # most have come somewhere
+    assert waited
 
 
 def test_a_scripted_stop_holds_for_walkers_that_wait() -> None:
