@@ -199,6 +199,21 @@ def test_a_way_tells_progress_offset_heading_and_its_end() -> None:
         assert bool(state.flags[0, 0] & a.ROUTE_DONE) is done
 
 
+def test_offset_and_heading_of_a_way_are_those_of_the_rear_axle() -> None:
+    # A bend of 10 m radius, driven exactly by the rear axle; the box centre is 2 m ahead of it,
+    # sqrt(104) m from the middle, and atan(0.2) farther along the bend.
+    angle = np.linspace(0.0, 2.0, 2001)
+    state = on_way(10.0 * np.column_stack([np.sin(angle), 1.0 - np.cos(angle), 0 * angle]), at=9.0)
+    state.rear[0, 0], state.yaw[0, 0] = 2.0, 1.0
+    state.cos[0, 0], state.sin[0, 0] = np.cos(1.0), np.sin(1.0)
+    state.x[0, 0] = 10.0 * np.sin(1.0) + 2.0 * np.cos(1.0)
+    state.y[0, 0] = 10.0 * (1.0 - np.cos(1.0)) + 2.0 * np.sin(1.0)
+    follow_ways(state)
+    assert state.way_off[0, 0] == pytest.approx(0.0, abs=1e-5)
+    assert state.way_heading[0, 0] == pytest.approx(0.0, abs=1e-3)
+    assert state.way_at[0, 0] == pytest.approx(10.0 * (1.0 + np.arctan(0.2)), abs=1e-3)
+
+
 def test_a_way_that_crosses_itself_is_not_cut_short() -> None:
     # Along x, round a loop, back across the first piece at x = 20 after some 100 m.
     turns = [(0, 0), (40, 0), (40, 20), (20, 20), (20, -20)]
@@ -224,7 +239,9 @@ def test_numpy_follows_ways_alike(seed: int) -> None:
     path = np.cumsum(np.column_stack([np.cos(angle), np.sin(angle), 0 * angle]), axis=0)
     state = on_way(path, at=rng.uniform(0, 55))
     state.speed[0, 0], state.yaw[0, 0] = rng.uniform(0, 20), rng.uniform(-3, 3)
+    state.cos[0, 0], state.sin[0, 0] = np.cos(state.yaw[0, 0]), np.sin(state.yaw[0, 0])
     state.x[0, 0], state.y[0, 0] = path[int(state.way_at[0, 0])][:2] + rng.normal(0, 2, 2)
+    state.rear[0, 0] = rng.uniform(-2, 2)
     other = copied(state)
     follow_ways(state)
     plain_ways.follow_ways(other)

@@ -189,7 +189,7 @@ class StateFields(NamedTuple):
     way_count: Int[np.ndarray, "E N"]  # int32, 0 = none
     way_used: Int[np.ndarray, " E"]  # int32 vertices in use
     way_at: Float[np.ndarray, "E N"]  # progress along the way [m]
-    way_off: Float[np.ndarray, "E N"]  # to the left of it [m]
+    way_off: Float[np.ndarray, "E N"]  # to the left of it [m], POLICY: of the rear axle
     way_heading: Float[np.ndarray, "E N"]  # heading relative to the way [rad]
     way_waits: Bool[np.ndarray, "E N"]
     way_gap: Bool[np.ndarray, "E N"]

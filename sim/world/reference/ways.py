@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float
 
 from drivelab.kernels.world.arrays import POLICY, ROUTE_DONE, State
 from drivelab.kernels.world.ways import (
@@ -23,20 +24,28 @@ def follow_ways(state: State) -> None:
         first = state.way_first[e, n]
         way = state.way[e, first : first + state.way_count[e, n]]
         at, reach = state.way_at[e, n], STEP_REACH * abs(state.speed[e, n])
-        begin, end = way[:-1, 3], way[1:, 3]
-        window = (end >= at - SEARCH_BACK - reach) & (begin <= at + SEARCH_AHEAD + reach)
+        behind, beyond = at - SEARCH_BACK - reach, at + SEARCH_AHEAD + reach
+        window = (way[1:, 3] >= behind) & (way[:-1, 3] <= beyond)
         pieces = np.flatnonzero(window)
         a, d = way[pieces, :2], way[pieces + 1, :2] - way[pieces, :2]
-        here = np.array([state.x[e, n], state.y[e, n]])
-        squared = (d * d).sum(axis=1)
-        t = np.clip(((here - a) * d).sum(axis=1) / squared, 0, 1)
-        away = np.hypot(*(here - a - t[:, None] * d).T)
-        k = int(np.argmin(away))
-        piece = pieces[k]
-        side = d[k, 0] * (here - a[k])[1] - d[k, 1] * (here - a[k])[0]
-        state.way_at[e, n] = begin[piece] + t[k] * (end[piece] - begin[piece])
-        state.way_off[e, n] = away[k] if side >= 0 else -away[k]
-        state.way_heading[e, n] = wrapped(state.yaw[e, n] - way[piece, 2])
-        done = state.way_at[e, n] >= way[-1, 3] - DONE_WITHIN and away[k] <= DONE_ASIDE
+        center = np.array([state.x[e, n], state.y[e, n]])
+        ahead = np.array([state.cos[e, n], state.sin[e, n]])
+        k, t, aside = _nearest(a, d, center)
+        begin, end = way[pieces[k], 3], way[pieces[k] + 1, 3]
+        state.way_at[e, n] = begin + t * (end - begin)
+        k, _, state.way_off[e, n] = _nearest(a, d, center - state.rear[e, n] * ahead)
+        state.way_heading[e, n] = wrapped(state.yaw[e, n] - way[pieces[k], 2])
+        done = state.way_at[e, n] >= way[-1, 3] - DONE_WITHIN and abs(aside) <= DONE_ASIDE
         flags = int(state.flags[e, n]) & ~ROUTE_DONE
         state.flags[e, n] = flags | ROUTE_DONE * done
+
+
+def _nearest(
+    a: Float[np.ndarray, "k 2"], d: Float[np.ndarray, "k 2"], here: Float[np.ndarray, "2"]
+) -> tuple[int, float, float]:
+    """The segment (from a, along d) nearest to a point, the share of it, the offset to the left."""
+    t = np.clip(((here - a) * d).sum(axis=1) / (d * d).sum(axis=1), 0, 1)
+    away = np.hypot(*(here - a - t[:, None] * d).T)
+    k = int(np.argmin(away))
+    side = d[k, 0] * (here - a[k])[1] - d[k, 1] * (here - a[k])[0]
+    return k, float(t[k]), float(away[k] if side >= 0 else -away[k])
