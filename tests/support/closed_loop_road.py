@@ -153,3 +153,10 @@ def rollout(
         plan_steps=np.array(plan_steps) if plans is not None else None,
         route=np.column_stack([xs, np.full(len(xs), RIGHT), np.zeros(len(xs))]),
     )
+
+
+def straight_plan(speed: float, count: int = 8, dt: float = 0.5) -> np.ndarray:
+    """Poses straight ahead of the ego at constant speed [m/s]."""
+    plan = np.zeros((count, 3))
+    plan[:, 0] = speed * dt * np.arange(1, count + 1)
+    return plan
