@@ -68,10 +68,21 @@ def test_alpasim_failures() -> None:
     off = moving(8.0, 81, y=-3.5 + 1.1485 - 0.3)
     lost = AlpaSim().score(scene(), rollout(off, **plans_of(off, 8.0)))
     assert (lost.score, lost.subscores["offroad"]) == (0.0, 1.0)
-    # A record that moved 4 m (< 5 m) asks for no progress.
+
+
+@pytest.mark.parametrize(("speed", "score"), [(0.62, 1.0), (0.63, 0.0)])
+def test_alpasim_asks_for_no_progress_of_short_records(speed: float, score: float) -> None:
+    # Records of 8 x 0.62 = 4.96 m and of 5.04 m; less than 5 m count as standing.
     still = moving(0.0, 81)
-    short = rollout(still, expert=moving(0.5, 81), **plans_of(still, 0.0))
-    assert AlpaSim().score(scene(), short).score == 1.0
+    short = rollout(still, expert=moving(speed, 81), **plans_of(still, 0.0))
+    assert AlpaSim().score(scene(), short).score == score
+
+
+def test_alpasim_asks_for_the_progress_of_the_whole_time() -> None:
+    # The drive ended after 8 of 10 s and 32 m; the record, 12 s long, was at 80 m then: 0.4 / 0.8.
+    slow = moving(4.0, 81)
+    ended = rollout(slow, expert=moving(8.0, 121), time_limit=10.0, **plans_of(slow, 4.0))
+    assert AlpaSim().score(scene(), ended).score == pytest.approx(0.5)
 
 
 def test_alpasim_of_a_push_from_the_side() -> None:
@@ -116,10 +127,10 @@ def test_alpasim_weighs_the_moments_of_two_plans_that_disagree() -> None:
 
 
 def test_alpasim_counts_the_plans_that_run_into_a_box_within_three_seconds() -> None:
-    # The ego creeps at 1 m/s towards a tail at 54 m. The plan of step k, at 16 m/s, gets there after
-    # (54 - 4.049 - 0.1 k) / 16 s: within 3 s from k = 20 on (2.997 s). The episode ends at step 80:
-    # that of k = 50 still meets the tail in it (2.81 s, step 79), that of k = 55 does not (step 83),
-    # and that of k = 80 knows nothing: 7 (20, 25, ..., 50) of 16.
+    # The ego creeps at 1 m/s towards a tail at 54 m. The plan of step k, at 16 m/s, is there after
+    # (54 - 4.049 - 0.1 k) / 16 s: within 3 s from k = 20 on (2.997 s). The episode ends at step
+    # 80: the plan of k = 50 meets the tail before (2.81 s, step 79), that of k = 55 would do so at
+    # step 83, and that of k = 80 knows no future: 7 plans (20, 25, ..., 50) of 16.
     ego = moving(1.0, 81)
     wall = rollout(ego, {"wall": car(56.0)}, **plans_of(ego, 16.0))
     parts = AlpaSim().score(scene(), wall).subscores

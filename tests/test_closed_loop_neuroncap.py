@@ -27,6 +27,7 @@ def test_golden_ncap_scores(index: int) -> None:
     ego = moving(speed, 81, x=start)
     result = NeuroNcap().score(scene(), rollout(ego, actors, v_ref=reference))
     assert result.score == pytest.approx(case["score"], abs=1e-6)
+    assert result.subscores["collision_rate"] == float(case["collided"])
     if case["collided"]:
         assert ncap_score(speed, reference) == pytest.approx(case["score"], abs=1e-6)
 
