@@ -55,6 +55,30 @@ def test_the_same_command_does_not_learn_again(run: Path, capsys: pytest.Capture
     assert "driver" in capsys.readouterr().out
 
 
+def test_report_shows_a_training_run(run: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["report", str(run)]) == 0
+    out = capsys.readouterr().out
+    assert "route driven without a fault" in out
+    assert "learnt: 0.0 min, 256 steps" in out
+    assert all(name in out for name in ("trained", "random", "idm", "straight"))
+    assert str(run / "curve.png") in out
+    assert not (run / "report.html").exists()
+
+
+def test_report_says_what_to_do_with_a_run_that_is_not_finished(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "config.yaml").write_bytes((run / "config.yaml").read_bytes())
+    assert main(["report", str(tmp_path)]) == 2
+    told = "is a training run that is not finished: type its `drivelab train` command again"
+    assert told in capsys.readouterr().err
+    assert main(["report", str(run), str(tmp_path)]) == 2
+    assert "is a training run, and only runs of `drivelab eval`" in capsys.readouterr().err
+    (tmp_path / "summary.json").write_text("{}")
+    assert main(["report", str(tmp_path)]) == 2
+    assert "is no summary of a training run" in capsys.readouterr().err
+
+
 def test_another_run_does_not_go_into_its_folder(run: Path, capsys: pytest.CaptureFixture) -> None:
     assert main([*SHORT, "steps=512", f"run.dir={run}"]) == 2
     assert "holds a run with other settings" in capsys.readouterr().err
@@ -68,6 +92,19 @@ def test_another_run_does_not_go_into_its_folder(run: Path, capsys: pytest.Captu
         (["algo.batch=4096", "algo.n_steps=16"], "more than the 1024 samples"),
         (["minutes=-1"], "minutes=-1"),
         (["algo.gama=0.9"], "did you mean 'gamma'"),
+        (["env.action=contrl"], "did you mean 'control'"),
+        (["env.reward=rat"], "reward='rat': no such preset"),
+        (["env.max_steps=-1"], "max_steps=-1: expected a whole number above 0"),
+        (["env.dynamics=kinematik"], "did you mean 'kinematic'"),
+        (["device=cudda"], "device=cudda: expected one of cpu, cuda; did you mean 'cuda'"),
+        (["algo.hidden=wide"], "algo.hidden='wide': expected a list of whole numbers above 0"),
+        (["algo.hidden=[0]"], "algo.hidden=[0]: expected a list of whole numbers above 0"),
+        (["algo.learning_rate=-1"], "algo.learning_rate=-1: expected a number above 0"),
+        (["algo.batch=1"], "algo.batch=1: expected 2 or more"),
+        (["algo.gamma=2"], "algo.gamma=2: expected 0 to 1"),
+        (["algo.n_envs=0", "algo.batch=2"], "algo.n_envs=0: expected 1 or more"),
+        (["seed=-1"], "seed=-1: expected 0 to 4294967295"),
+        (["validation=1.5"], "validation=1.5: expected a whole number"),
     ],
 )
 def test_wrong_options_are_told_before_anything_is_written(
@@ -75,6 +112,15 @@ def test_wrong_options_are_told_before_anything_is_written(
 ) -> None:
     assert main(["train", *words, f"run.dir={tmp_path / 'run'}"]) == 2
     assert told in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_gpu_that_is_not_there_is_told_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert main(["train", "device=cuda", f"run.dir={tmp_path / 'run'}"]) == 2
+    assert "device=cuda: PyTorch sees no GPU here" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from drivelab.cli.compose import NAMES
+from drivelab.cli.train_result import print_training
 from drivelab.errors import ConfigError
 from drivelab.registry import build
-from drivelab.sim.envs.core import EnvOptions
+from drivelab.sim.envs.core import EnvCore, EnvOptions
 from drivelab.sim.envs.episodes import episode_source
 from drivelab.sim.envs.families import ROADS, FamilyEpisodes
+from drivelab.sim.envs.vector_view import VectorView
 from drivelab.training.run_folder import (
     SUMMARY,
     new_folder,
@@ -26,7 +28,7 @@ from drivelab.training.settings import Say, TrainSettings
 from drivelab.training.trials import Trials, random_policy, run_trials
 
 TEST_SEED = 2**32  # seeds of the last test; training draws its own below 2^31
-_NUMBERS = ("minutes", "every", "validation", "trials", "threads", "seed")
+_WHOLE = ("validation", "trials", "threads", "seed")
 
 
 def train_config(config: Mapping[str, Any]) -> int:
@@ -42,12 +44,13 @@ def train_config(config: Mapping[str, Any]) -> int:
     env = build(config["env"])
     if not isinstance(env, EnvOptions):
         raise ConfigError(f"env={names['env']}: its _target_ makes no EnvOptions")
-    episode_source(env.episodes)
+    EnvCore(env, environments=1, view=VectorView())  # knows its own options, and refuses wrong ones
     algo = build(config["algo"])
+    algo.check(settings)
     open_folder(folder, {key: value for key, value in config.items() if key != "quiet"})
     if (folder / SUMMARY).is_file():
         say(f"this run is finished: {folder}")
-        _print(json.loads((folder / SUMMARY).read_text()), folder)
+        print_training(json.loads((folder / SUMMARY).read_text()), folder)
         return 0
     write_json(folder / "env.json", describe_environment(settings.seed))
     say(f"run: {folder}")
@@ -57,7 +60,7 @@ def train_config(config: Mapping[str, Any]) -> int:
     _draw(folder, results)
     _film(folder, results["trained"])
     write_json(folder / SUMMARY, summary)  # last: a run with a summary is finished
-    _print(summary, folder)
+    print_training(summary, folder)
     return 0
 
 
@@ -101,14 +104,13 @@ def rule_trials(env: EnvOptions, seeds: range) -> Trials:
 
 
 def _settings(config: Mapping[str, Any], folder: Path) -> TrainSettings:
-    values = {name: _number(config, name) for name in _NUMBERS}
-    steps = None if config["steps"] is None else int(_number(config, "steps"))
-    whole = {name: int(values[name]) for name in ("validation", "trials", "threads", "seed")}
+    steps = None if config["steps"] is None else _whole(config, "steps")
+    whole = {name: _whole(config, name) for name in _WHOLE}
     return TrainSettings(
         folder=folder,
         steps=steps,
-        minutes=float(values["minutes"]),
-        every=float(values["every"]),
+        minutes=float(_number(config, "minutes")),
+        every=float(_number(config, "every")),
         device=str(config["device"]),
         **whole,
     )
@@ -119,6 +121,13 @@ def _number(config: Mapping[str, Any], key: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigError(f"{key}={value!r}: expected a number")
     return value
+
+
+def _whole(config: Mapping[str, Any], key: str) -> int:
+    value = _number(config, key)
+    if value != int(value):
+        raise ConfigError(f"{key}={value!r}: expected a whole number")
+    return int(value)
 
 
 def _summary(
@@ -165,22 +174,6 @@ def _film(folder: Path, trials: Trials) -> None:
     for rollout, scene in zip(trials.rollouts, trials.scenes, strict=True):
         file = folder / f"trained-{scene.family or 'episode'}.mp4"
         render_drive(rollout_scene(rollout, scene), rollout, file, title=scene.id)
-
-
-def _print(summary: Mapping[str, Any], folder: Path) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    results = summary["results"]
-    families = sorted(next(iter(results.values()))["families"])
-    table = Table(title=f"route driven without a fault, {summary['algo']} on {summary['env']}")
-    for name in ("driver", "success", *families):
-        table.add_column(name, justify="left" if name == "driver" else "right")
-    for driver, facts in results.items():
-        shares = [facts["success"], *(facts["families"][name] for name in families)]
-        table.add_row(driver, *(f"{100 * share:.0f} %" for share in shares))
-    Console(highlight=False).print(table)
-    print(f"run:    {folder}")
 
 
 def _aloud(text: str) -> None:

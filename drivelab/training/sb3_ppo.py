@@ -6,6 +6,7 @@ Proximal Policy Optimization, arXiv 1707.06347. The flat vector observation is s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,21 @@ except ModuleNotFoundError as error:
 from drivelab.sim.envs.sb3 import NativeVecEnv
 from drivelab.training.road_user_net import RoadUserNet
 
+# option -> which numbers it may be, and how that is said
+_POSITIVE = (lambda value: value > 0, "a number above 0")
+_COUNT = (lambda value: value >= 1, "1 or more")
+_SHARE = (lambda value: 0 <= value <= 1, "0 to 1")
+_RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
+    "n_envs": _COUNT,
+    "n_steps": _COUNT,
+    "batch": (lambda value: value >= 2, "2 or more"),
+    "epochs": _COUNT,
+    "learning_rate": _POSITIVE,
+    "gamma": _SHARE,
+    "gae_lambda": _SHARE,
+    "clip": _POSITIVE,
+    "entropy": (lambda value: value >= 0, "0 or more"),
+}
 FOREVER = 10**12  # steps: the budget ends the loop
 VALIDATION_SEED = 1_000_000_007  # validation episodes have seeds from here on
 
@@ -64,10 +80,19 @@ class SB3PPO:
     log_std: float = -0.7
 
     def __post_init__(self) -> None:
+        _check_numbers(self)
         if self.n_envs * self.n_steps < self.batch:
             raise ConfigError(
                 f"algo.batch={self.batch}: more than the {self.n_envs * self.n_steps} samples "
                 "that n_envs * n_steps collect"
+            )
+
+    def check(self, settings: TrainSettings) -> None:
+        """Refuse a device that this machine lacks, before anything is written."""
+        if settings.device != "cpu" and not torch.cuda.is_available():
+            raise ConfigError(
+                f"device={settings.device}: PyTorch sees no GPU here; leave device=cpu, or install "
+                "a build of torch for this machine's driver"
             )
 
     def train(self, env: EnvOptions, settings: TrainSettings, say: Say) -> Act:
@@ -120,6 +145,17 @@ class SB3PPO:
             stats_window_size=500,
             seed=settings.seed + budget.steps,  # a resumed run goes on with fresh episodes
             device=settings.device,
+        )
+
+
+def _check_numbers(options: SB3PPO) -> None:
+    for name, (fits, expected) in _RANGES.items():
+        value = getattr(options, name)
+        if not fits(value):
+            raise ConfigError(f"algo.{name}={value}: expected {expected}")
+    if not all(type(width) is int and width > 0 for width in options.hidden):
+        raise ConfigError(
+            f"algo.hidden={options.hidden!r}: expected a list of whole numbers above 0"
         )
 
 

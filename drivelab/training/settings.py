@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from drivelab.errors import ConfigError
+from drivelab.errors import ConfigError, nearest_name
 
+LARGEST_SEED = 2**32 - 1  # of the network library's generators
+DEVICES = ("cpu", "cuda")
 Say = Callable[[str], None]
 
 
@@ -24,7 +26,7 @@ class TrainSettings:
         validation: episodes of such a look.
         trials: unseen episodes of the last test.
         threads: of the network library.
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda", or "cuda:N" for one of several.
     """
 
     folder: Path
@@ -43,3 +45,10 @@ class TrainSettings:
                 raise ConfigError(f"{name}={getattr(self, name)}: expected a number above 0")
         if self.steps is not None and self.steps < 1:
             raise ConfigError(f"steps={self.steps}: expected a number above 0, or null")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise ConfigError(f"seed={self.seed}: expected 0 to {LARGEST_SEED}")
+        if self.device.partition(":")[0] not in DEVICES:
+            raise ConfigError(
+                f"device={self.device}: expected one of {', '.join(DEVICES)}"
+                f"{nearest_name(self.device, DEVICES)}"
+            )

@@ -18,6 +18,7 @@ USAGE = """usage: drivelab report RUN
 
 One run: writes RUN/report.html again from its rows and rollouts. A run on a bench of your own
 needs bench=package.module:Class again.
+A training run: prints its result again and names its curve, videos and policy.
 Several runs: prints one table and writes it to FILE (default: comparison.html beside
 the first run); refused when metric version or set of scenes differ."""
 
@@ -28,6 +29,17 @@ def run(words: Sequence[str]) -> int:
     found = read_words([word for word in words if Path(word) not in folders], ("out", "bench"))
     if not folders:
         raise ConfigError("report needs a run folder: drivelab report runs/RUN")
+    from drivelab.cli.train_result import is_training, show_training
+
+    learned = [folder for folder in folders if is_training(folder)]
+    if learned and len(folders) > 1:
+        raise ConfigError(
+            f"{learned[0]} is a training run, and only runs of `drivelab eval` stand in one table; "
+            f"see it alone: drivelab report {learned[0]}"
+        )
+    if learned:
+        show_training(learned[0])
+        return 0
     if len(folders) > 1:
         return _compare(folders, Path(found.get("out", folders[0].parent / "comparison.html")))
     if "out" in found:
