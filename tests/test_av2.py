@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from av2_files import (
     write_log,
 )
 from pyarrow import feather
+from real_data import real_data
 
 from drivelab.data.av2.categories import KIND_OF_CATEGORY
 from drivelab.data.av2.forecasting import load_scenario
@@ -219,10 +219,7 @@ def test_an_unknown_forecasting_type_is_named(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def real() -> Path:
-    root = os.environ.get("DRIVELAB_DATA")
-    if not root:
-        pytest.skip("DRIVELAB_DATA is not set")
-    return Path(root) / "real_logs" / "av2"
+    return real_data("real_logs/av2")
 
 
 @pytest.mark.data

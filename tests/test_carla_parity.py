@@ -1,6 +1,5 @@
 """Our OpenDRIVE maps against those of the `carla` wheel, which works without a simulator."""
 
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from real_data import real_data
 from xodr_text import crossing
 
 from drivelab.geometry.poses import wrap_angle
@@ -112,20 +112,13 @@ def check_topology(found: OpenDriveMap, topology: np.ndarray) -> None:
     assert ours <= theirs
 
 
-def data_root() -> str:
-    root = os.environ.get("DRIVELAB_DATA")
-    if not root:
-        pytest.skip("DRIVELAB_DATA is not set")
-    return str(Path(root) / "carla")
-
-
 @pytest.mark.data
 @pytest.mark.parametrize(
     "town",
     [pytest.param(t, marks=pytest.mark.slow) if t in LARGE else t for t in TOWNS],
 )
 def test_a_town_is_carlas(town: str, tmp_path: Path) -> None:
-    xodr = read_xodr(town_file(town, data_root()))
+    xodr = read_xodr(town_file(town, real_data("carla")))
     found = parse_opendrive(xodr, town)
     draws = draw(found, DRAWS, seed=TOWNS.index(town))
     answer = ask_carla(xodr, found, draws, tmp_path)
@@ -136,7 +129,7 @@ def test_a_town_is_carlas(town: str, tmp_path: Path) -> None:
 @pytest.mark.data
 def test_crosswalks_are_carlas_where_roads_have_no_lane_offset(tmp_path: Path) -> None:
     """With an offset CARLA moves them by it, against the standard."""
-    xodr = read_xodr(town_file("Town10HD", data_root()))
+    xodr = read_xodr(town_file("Town10HD", real_data("carla")))
     found = parse_opendrive(xodr, "Town10HD")
     answer = ask_carla(xodr, found, draw(found, 1, 0), tmp_path)
     areas = [a for a in found.lane_map.areas if a.kind is AreaKind.CROSSWALK]

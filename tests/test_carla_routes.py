@@ -1,11 +1,11 @@
 import gzip
-import os
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from real_data import real_data
 
 from drivelab.data.carla_routes import CarlaRoute, read_routes
 from drivelab.data.carla_triggers import read_triggers
@@ -131,22 +131,15 @@ def test_bad_trigger_files_are_refused(text: str, problem: str, tmp_path: Path) 
     assert problem in str(caught.value)
 
 
-def data_root() -> Path:
-    root = os.environ.get("DRIVELAB_DATA")
-    if not root:
-        pytest.skip("DRIVELAB_DATA is not set")
-    return Path(root) / "carla"
-
-
 @cache
 def town05() -> LaneMap:
-    file = town_file("Town05", data_root())
+    file = town_file("Town05", real_data("carla"))
     return parse_opendrive(read_xodr(file), "Town05").lane_map
 
 
 @pytest.mark.data
 def test_every_route_file_of_the_leaderboard_is_read() -> None:
-    files = sorted((data_root() / "routes").glob("leaderboard_*/*.xml"))
+    files = sorted((real_data("carla") / "routes").glob("leaderboard_*/*.xml"))
     counts = {file.name: 0 for file in files}
     scenarios = 0
     for file in files:
@@ -189,7 +182,7 @@ def check_plan(lane_map: LaneMap, route: CarlaRoute) -> RoutePlan:
 def test_town05_routes_are_connected(
     name: str, count: int, shortest: float, longest: float
 ) -> None:
-    file = data_root() / "routes" / "leaderboard_1.0" / f"routes_town05_{name}.xml"
+    file = real_data("carla") / "routes" / "leaderboard_1.0" / f"routes_town05_{name}.xml"
     plans = [check_plan(town05(), route) for route in read_routes(file)]
     lengths = [plan.length for plan in plans]
     assert len(plans) == count
@@ -204,7 +197,7 @@ def test_town05_routes_are_connected(
 @pytest.mark.data
 def test_town05_long_routes_follow_their_points() -> None:
     """330 points on lanes: routes take no detours and are aside of them only in lane changes."""
-    file = data_root() / "routes" / "leaderboard_1.0" / "routes_town05_long.xml"
+    file = real_data("carla") / "routes" / "leaderboard_1.0" / "routes_town05_long.xml"
     for route in read_routes(file):
         plan = check_plan(town05(), route)
         gap = np.linalg.norm(route.points[:, None, :2] - plan.line[None, :, :2], axis=-1)

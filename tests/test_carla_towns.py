@@ -1,11 +1,11 @@
 import gzip
-import os
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import shapely
+from real_data import real_data
 from xodr_text import crossing
 
 from drivelab.errors import ConfigError, DataError
@@ -153,13 +153,6 @@ def test_a_file_that_unpacks_without_end_is_refused(
         read_town("Town01", tmp_path, cache=tmp_path)
 
 
-def data_root() -> Path:
-    root = os.environ.get("DRIVELAB_DATA")
-    if not root:
-        pytest.skip("DRIVELAB_DATA is not set")
-    return Path(root) / "carla"
-
-
 # Lanes with traffic, connectors behind a light and behind a stop sign, as `carla.Map` counts its
 # landmarks 1000001, 1000011 and 206, which are one for each connector.
 COUNTS = {"Town03": (429, 112, 0), "Town05": (486, 200, 11), "Town15": (917, 74, 9)}
@@ -168,7 +161,7 @@ COUNTS = {"Town03": (429, 112, 0), "Town05": (486, 200, 11), "Town15": (917, 74,
 @pytest.mark.data
 @pytest.mark.parametrize("town", sorted(COUNTS))
 def test_towns_have_carlas_lanes_lights_and_signs(town: str, tmp_path: Path) -> None:
-    lane_map = read_town(town, data_root(), cache=tmp_path).lane_map
+    lane_map = read_town(town, real_data("carla"), cache=tmp_path).lane_map
     check_map(lane_map)
     lights = [lane for lane in lane_map.lanes.values() if lane.has_traffic_lights]
     counts = len(lane_map.lanes), len(lights), len(lane_map.control.stop_signs)
@@ -188,9 +181,9 @@ def test_towns_have_carlas_lanes_lights_and_signs(town: str, tmp_path: Path) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize("town", [t for t in TOWNS if t not in COUNTS])
 def test_every_town_loads_and_comes_back_from_the_cache(town: str, tmp_path: Path) -> None:
-    fresh = read_town(town, data_root(), cache=tmp_path)
+    fresh = read_town(town, real_data("carla"), cache=tmp_path)
     check_map(fresh.lane_map)
-    same(fresh, read_town(town, data_root(), cache=tmp_path))
+    same(fresh, read_town(town, real_data("carla"), cache=tmp_path))
 
 
 @pytest.mark.data
@@ -199,7 +192,7 @@ def test_town05_loads_in_time(tmp_path: Path) -> None:
     spent = []
     for attempt in range(2):
         start = time.process_time()
-        read_town("Town05", data_root(), cache=tmp_path / str(attempt))
+        read_town("Town05", real_data("carla"), cache=tmp_path / str(attempt))
         spent.append(time.process_time() - start)
         if spent[-1] < 1.5:
             return

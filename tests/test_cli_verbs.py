@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from real_data import real_data
 
 from drivelab.cli import main
 from drivelab.evaluation.row_table import read_table
@@ -236,12 +237,7 @@ def test_doctor_and_data_list(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.data
 def test_reallogs_from_the_command_line() -> None:
-    import os
-
-    root = os.environ.get("DRIVELAB_DATA")
-    if not root:
-        pytest.skip("DRIVELAB_DATA is not set")
-    words = ["agent=human", "bench=reallogs", f"data.root={root}/real_logs", "limit=3"]
+    words = ["agent=human", "bench=reallogs", f"data.root={real_data('real_logs')}", "limit=3"]
     assert main(["eval", *words, "report=none", "run.dir=run"]) == 0
     summary = json.loads(Path("run/summary.json").read_text())
     assert (summary["bench"], summary["n_done"], summary["data"]) == ("reallogs", 3, "partial")

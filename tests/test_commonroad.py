@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from real_data import real_data
 
 from drivelab.data.commonroad import load_commonroad, load_commonroad_map
 from drivelab.data.commonroad.map import Light
@@ -199,10 +199,7 @@ def test_a_map_without_a_problem_still_reads(tmp_path: Path) -> None:
 
 @pytest.mark.data
 def test_real_scenarios_read() -> None:
-    root = os.environ.get("DRIVELAB_DATA")
-    if not root:
-        pytest.skip("DRIVELAB_DATA is not set")
-    files = sorted((Path(root) / "real_logs" / "commonroad").glob("*.xml"))
+    files = sorted(real_data("real_logs/commonroad").glob("*.xml"))
     assert files
     for file in files:
         text = file.read_text(encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import shapely
 from nuscenes_files import SPEED, boundary, box, json_log, write_json_log
+from real_data import real_data
 
 from drivelab.data.nuscenes.json_file import read_json_log
 from drivelab.data.nuscenes.log import load_log
@@ -149,10 +149,7 @@ def test_a_cut_file_is_named(tmp_path: Path, keep: int) -> None:
 
 @pytest.mark.data
 def test_real_logs_agree_with_their_description() -> None:
-    root = os.environ.get("DRIVELAB_DATA")
-    if not root:
-        pytest.skip("DRIVELAB_DATA is not set")
-    files = sorted((Path(root) / "real_logs" / "nuscenes_mini").glob("scene-*.json.gz"))
+    files = sorted(real_data("real_logs/nuscenes_mini").glob("scene-*.json.gz"))
     assert files
     for file in files:
         log = read_json_log(file)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 import shapely
 from av2_files import START, write_log
 from nuscenes_files import json_log, write_json_log
+from real_data import real_data
 
 from drivelab.data.log_map import LaneGraph, build_lane_map
 from drivelab.data.log_route import command_at, lanes_ahead, match_lanes, route_blocks
@@ -199,10 +199,7 @@ def drivable(scene: Scene) -> shapely.STRtree:
 @pytest.mark.data
 def test_the_recorded_ego_stays_on_drivable_ground() -> None:
     """All four corners, every 0.1 s of 4 s, in at least 95 % of the windows."""
-    root = os.environ.get("DRIVELAB_DATA")
-    if not root:
-        pytest.skip("DRIVELAB_DATA is not set")
-    source = RealLogsSource(Path(root) / "real_logs")
+    source = RealLogsSource(real_data("real_logs"))
     inside = []
     for scene_id in source.scene_ids():
         scene = source.load(scene_id)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from real_data import real_data
 
 from drivelab.data.labmini import LabminiSource
 from drivelab.errors import ConfigError, DataError
@@ -253,11 +253,9 @@ actors:
 
 @pytest.fixture
 def logs(monkeypatch: pytest.MonkeyPatch) -> str:
-    root = os.environ.get("DRIVELAB_DATA")
-    if not root:
-        pytest.skip("DRIVELAB_DATA is not set")
-    monkeypatch.setenv("DRIVELAB_REALLOGS_ROOT", f"{root}/real_logs")
-    return f"{root}/real_logs"
+    root = str(real_data("real_logs"))
+    monkeypatch.setenv("DRIVELAB_REALLOGS_ROOT", root)
+    return root
 
 
 @pytest.mark.data

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 from math import cos, pi, radians, sin, sqrt
-from pathlib import Path
 
 import numpy as np
 import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from real_data import real_data
 from rigid_motion import moved_map
 from world_actors import lane, put, road_map, scatter
 
@@ -309,10 +308,7 @@ def test_moving_the_map_by_kilometres_changes_nothing() -> None:
 
 @pytest.mark.data
 def test_real_maps_agree_with_shapely_and_with_plain_numpy() -> None:
-    root = os.environ.get("DRIVELAB_DATA")
-    if not root:
-        pytest.skip("DRIVELAB_DATA is not set")
-    source = RealLogsSource(Path(root) / "real_logs")
+    source = RealLogsSource(real_data("real_logs"))
     logs = sorted({name.rsplit("-", 1)[0]: name for name in source.scene_ids()}.values())
     for scene_id in (logs[0], logs[len(logs) // 2], logs[-1]):
         scene = source.load(scene_id)

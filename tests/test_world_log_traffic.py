@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pytest
+from real_data import real_data
 from world_actors import lane, road_map
 from world_drives import check_finite, drive
 
@@ -26,7 +25,6 @@ from drivelab.sim.world.log_ways import driven_lanes, lanes_beyond, recorded_pat
 from drivelab.sim.world.native import NativeWorld
 from drivelab.types import Block, EgoTrajectory, Lane, LaneMap, Scene, Tracks
 
-DATA = os.environ.get("DRIVELAB_DATA")
 CAR = (4.5, 1.8)
 
 
@@ -306,8 +304,7 @@ def test_embedded_scenes_become_episodes() -> None:
 
 @lru_cache(1)
 def real_source() -> RealLogsSource:
-    assert DATA is not None
-    return RealLogsSource(Path(DATA) / "real_logs", WindowShape(20, 80, 10**6))
+    return RealLogsSource(real_data("real_logs"), WindowShape(20, 80, 10**6))
 
 
 def real_episodes(traffic: str, every: int) -> list[Episode]:
@@ -319,7 +316,6 @@ def real_episodes(traffic: str, every: int) -> list[Episode]:
 
 
 @pytest.mark.data
-@pytest.mark.skipif(DATA is None, reason="DRIVELAB_DATA names no real logs")
 def test_replayed_real_logs_are_what_was_recorded() -> None:
     for episode in real_episodes("replay", 5):
         assert episode.log is not None
@@ -342,7 +338,6 @@ def test_replayed_real_logs_are_what_was_recorded() -> None:
 
 
 @pytest.mark.data
-@pytest.mark.skipif(DATA is None, reason="DRIVELAB_DATA names no real logs")
 def test_reactive_traffic_in_real_logs_stays_near_what_was_recorded() -> None:
     drivers, met, offsets = 0, 0, []
     for episode in real_episodes("reactive", 3):
