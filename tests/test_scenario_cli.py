@@ -172,6 +172,8 @@ def test_imports_beyond_our_bounds_are_told_with_the_line_of_the_new_file(
         (["run", "crash.yaml", "metric=pdms_v1.1"], "metric=pdms_v1.1 scores plans, not drives"),
         (["run", "crash.yaml", "run.dir=crash.yaml"], "crash.yaml"),
         (["run", "crash.yaml", "speed=3"], "no option 'speed'"),
+        (["show", "crash.yaml", "out=x.txt"], "out=x.txt: expected a file that ends in .png or"),
+        (["show", "crash.yaml", "out=x"], "out=x: expected a file that ends in .png or .svg"),
         (["show", "crash.yaml", "seed=-1"], "seed=-1: expected a whole number"),
         (["list", "nothing"], "no scenario family 'nothing'"),
         (["import", "opensc", "x"], "expected hugsim or neuroncap"),
@@ -183,6 +185,7 @@ def test_wrong_words_are_answered(
 ) -> None:
     assert main(["scenario", *words]) == 2
     assert told in capsys.readouterr().err
+    assert list(crash.parent.iterdir()) == [crash]
 
 
 def test_the_place_of_the_towns_can_be_named(

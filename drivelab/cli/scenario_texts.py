@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from drivelab.cli.words import read_words
+from drivelab.cli.words import picture_file, read_words
 from drivelab.errors import ConfigError
 
 
@@ -37,7 +37,7 @@ def show(words: Sequence[str]) -> int:
     found = read_words(words, ("seed", "out"), places=("FILE",))
     source = load_scenario(needed(found, "FILE", "show FILE|NAME"))
     seed = whole(found, "seed", 0)
-    out = Path(found.get("out", f"{source.scenario.id}.png"))
+    out = picture_file(found.get("out", f"{source.scenario.id}.png"))
     draw_scenario(source.episode(seed), out, title=source.scenario.id)
     print(out)
     return 0

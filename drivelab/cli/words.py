@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from drivelab.errors import ConfigError, nearest_name
+
+PICTURES = (".png", ".svg")
+
+
+def picture_file(out: str | Path) -> Path:
+    """Where a picture goes to; refused unless its ending says how it is painted."""
+    file = Path(out)
+    if file.suffix.lower() not in PICTURES:
+        raise ConfigError(f"out={out}: expected a file that ends in {' or '.join(PICTURES)}")
+    return file
 
 
 def read_words(

@@ -94,7 +94,8 @@ class Route(Part, frozen=True, kw_only=True):
         None
     )
     lanes: Annotated[
-        tuple[int | str, ...] | None, about("lanes one after another: lane chains or lane ids")
+        Annotated[tuple[int | str, ...], Meta(min_length=1)] | None,
+        about("lanes one after another: lane chains or lane ids"),
     ] = None
     recorded: Annotated[bool, about("where the log's ego went; for the ego on maps of logs")] = (
         False

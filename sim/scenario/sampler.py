@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import zlib
+from itertools import combinations
 from typing import Any
 
 import msgspec
@@ -68,7 +69,7 @@ def grid_size(scenario: Scenario) -> int:
 
 
 def vary_faults(scenario: Scenario, data: Any) -> list[Fault]:
-    """Ranges upside down, paths that lead nowhere, values that do not fit, grids too large.
+    """Ranges upside down, paths that lead nowhere or to one value, misfits, grids too large.
 
     Args:
         scenario: as it was read.
@@ -80,11 +81,43 @@ def vary_faults(scenario: Scenario, data: Any) -> list[Fault]:
         text = _range_fault(variation) or _path_fault(data, dotted, variation)
         if text:
             faults.append(Fault(path, text))
+    faults += _shared_value_faults(scenario, data)
     size = grid_size(scenario)
     if size > LARGEST_GRID:
         text = f"the grids have {size} combinations together, at most {LARGEST_GRID} are taken"
         faults.append(Fault(("vary",), text))
     return faults
+
+
+def _shared_value_faults(scenario: Scenario, data: Any) -> list[Fault]:
+    """Two paths to one value, or to a value and a part of it: the order would decide."""
+    known = copy.deepcopy({key: entry for key, entry in data.items() if key != "vary"})
+    trails = {dotted: _trail(known, dotted) for dotted in scenario.vary}
+    faults = []
+    for (one, first), (other, second) in combinations(trails.items(), 2):
+        if not first or not second:
+            continue  # it leads nowhere, which has been told
+        if first[-1] == second[-1]:
+            texts = f"is the same value as `{other}`", f"is the same value as `{one}`"
+        elif first[-1] in second:
+            texts = f"holds `{other}`", f"lies within `{one}`"
+        elif second[-1] in first:
+            texts = f"lies within `{other}`", f"holds `{one}`"
+        else:
+            continue
+        for dotted, text in zip((one, other), texts, strict=True):
+            faults.append(Fault(("vary", dotted), f"{text}, which varies too; keep one of them"))
+    return faults
+
+
+def _trail(data: Any, dotted: str) -> list[tuple[int, Any]]:
+    """Every step of a path as (which list or mapping, which entry); empty if it leads nowhere."""
+    parts = dotted.split(".")
+    try:
+        found = [_find(data, ".".join(parts[: n + 1])) for n in range(len(parts))]
+    except LookupError:
+        return []
+    return [(id(parent), key) for parent, key in found]
 
 
 def _path_fault(data: Any, dotted: str, variation: AnyVariation) -> str:

@@ -198,7 +198,9 @@ def _check_list(
         return
     low, high = kind.min_length or 0, kind.max_length
     if len(value) < low or (high is not None and len(value) > high):
-        wanted = f"{low}" if low == high else f"{low} to {high if high is not None else 'any'}"
+        wanted = (
+            f"{low} or more" if high is None else f"{low}" if low == high else f"{low} to {high}"
+        )
         faults.append(Fault(path, f"expected {wanted} entries{_bracket(unit)}, got {len(value)}"))
     for index, entry in enumerate(value):
         _check(entry, kind.item_type, (*path, index), unit, faults)

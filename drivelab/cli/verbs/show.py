@@ -16,8 +16,10 @@ def run(words: Sequence[str]) -> int:
     """Run the verb."""
     from drivelab.cli.compose import compose
     from drivelab.cli.overrides import read_request
+    from drivelab.cli.words import picture_file
 
     config = compose("show", read_request("show", words))
+    out = None if config["out"] is None else picture_file(str(config["out"]))
     from drivelab.evaluation.run_folder import file_name
     from drivelab.registry import build
     from drivelab.reports.bev import draw_scene
@@ -27,7 +29,7 @@ def run(words: Sequence[str]) -> int:
     scene_id = str(config["scene"] or ids[0])
     if scene_id not in ids:
         raise ConfigError(f"scene={scene_id}: not in this bench{nearest_name(scene_id, ids)}")
-    out = Path(config["out"] or f"{file_name(scene_id)}.png")
+    out = out or Path(f"{file_name(scene_id)}.png")
     scene = source.load(scene_id)
     path = scene.ego.poses[scene.now :]
     draw_scene(scene, out, reference=path, title=f"{scene_id} · {source.label}")
