@@ -26,6 +26,7 @@ def test_alpasim_of_a_perfect_replay() -> None:
     # The far car's tail at 98 m, the bumper at the end at 64 + 4.049 m.
     assert parts["min_distance_to_obstacle"] == pytest.approx(98.0 - 64.0 - FRONT)
     assert parts["distance_to_recorded_path"] == pytest.approx(0.0)
+    assert parts["collision_any"] == parts["collision_at_fault"] == parts["offroad"] == 0.0
     for name in ("min_ade_0.5s", "min_ade_5s", "plan_deviation", "open_loop_collision"):
         assert parts[name] == pytest.approx(0.0, abs=1e-9)
 
@@ -64,10 +65,12 @@ def test_alpasim_failures() -> None:
     assert behind.subscores["collision_at_fault"] == 0.0
     assert 18 * 0.4 > 8.0 - REAR > 17 * 0.4
     assert behind.score == pytest.approx(14.4 / 64 / 0.8)
-    # Off the road by 0.3 m: zero.
-    off = moving(8.0, 81, y=-3.5 + 1.1485 - 0.3)
+    # Off the road by 0.3 m after 56 of 64 m, which would be enough progress: zero.
+    off = moving(8.0, 81)
+    off[70:, 1] = -3.5 + 1.1485 - 0.3
     lost = AlpaSim().score(scene(), rollout(off, **plans_of(off, 8.0)))
     assert (lost.score, lost.subscores["offroad"]) == (0.0, 1.0)
+    assert [(event.kind, event.step) for event in lost.events] == [("off_road", 70)]
 
 
 @pytest.mark.parametrize(("speed", "score"), [(0.62, 1.0), (0.63, 0.0)])

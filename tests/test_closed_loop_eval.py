@@ -26,7 +26,6 @@ from drivelab.types import EgoTrajectory
 TOYS = Path(__file__).parent / "toys"
 SCENES = ["straight-0", "curve-1", "follow-2", "merge-3"]
 STEPS = 15
-RAY = {"_target_": "drivelab.evaluation.launchers.ray:RayLauncher"}
 
 
 def keeper(fault: str = "", **options: Any) -> dict[str, Any]:
@@ -115,16 +114,6 @@ def test_an_agent_that_ends_its_process_loses_its_own_scene_only(
     row = table(result).to_pylist()[2]
     assert row["error"] == "the worker died on this scene: it exited with 3"
     assert without(table(result), "follow-2") == without(table(clean), "follow-2")
-
-
-@pytest.mark.ray
-def test_actors_of_ray_give_the_rows_of_one_process(clean: RunResult, tmp_path: Path) -> None:
-    ray = pytest.importorskip("ray")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    try:
-        assert table(run(tmp_path, launcher=RAY, workers=2)).equals(table(clean))
-    finally:
-        ray.shutdown()
 
 
 def test_a_killed_run_resumes_to_equal_rows(clean: RunResult, tmp_path: Path) -> None:

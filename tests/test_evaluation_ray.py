@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,22 @@ def test_actors_give_the_rows_of_one_process(
     local = {"_target_": "drivelab.evaluation.launchers.local:LocalLauncher"}
     assert table(run(tmp_path / "ray", RAY)).equals(table(run(tmp_path / "local", local)))
     assert cluster.is_initialized()  # a cluster that was there before stays
+
+
+def test_actors_drive_as_one_process_does(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(TOYS)
+    settings = EvalSettings(
+        agent={"_target_": "driving_toys:Keeper"},
+        agent_name="keeper",
+        bench={"_target_": "driving_toys:FamilyBench"},
+        bench_name="families",
+        batch=2,
+        runs_root=tmp_path,
+    )
+    by_actors = evaluate(replace(settings, launcher=RAY, workers=2), Silent())
+    assert table(by_actors).equals(table(evaluate(settings, Silent())))
 
 
 def test_a_dead_actor_is_replaced_and_its_scene_retried_then_recorded(
