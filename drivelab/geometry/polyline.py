@@ -29,6 +29,15 @@ def with_headings(points: Float[np.ndarray, "n columns"]) -> Float[np.ndarray, "
     return np.column_stack([points[:, :2], headings(points)])
 
 
+def with_tangents(points: Float[np.ndarray, "n columns"]) -> Float[np.ndarray, "n 3"]:
+    """Append the heading of the chord between the neighbours of each vertex: that of the curve.
+
+    `headings` of a bend run half a segment ahead of it, which a tracker follows aside.
+    """
+    chord = np.gradient(points[:, :2], axis=0)
+    return np.column_stack([points[:, :2], np.arctan2(chord[:, 1], chord[:, 0])])
+
+
 def project(
     points: Float[np.ndarray, "n columns"], query: Float[np.ndarray, " more"]
 ) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float
 
-from drivelab.geometry.polyline import arc_lengths, sample, with_headings
+from drivelab.geometry.polyline import arc_lengths, sample, with_headings, with_tangents
 from drivelab.geometry.poses import relative, wrap_angle
 from drivelab.sim.world.episode import Episode
 from drivelab.sim.world.log_ways import lanes_beyond, way_on
@@ -173,7 +173,7 @@ def _told_line(episode: Episode) -> Float[np.ndarray, "m 3"]:
     if episode.route:
         last = episode.route[-1]
         lanes = (last, *lanes_beyond(episode.map, last, line[-1], LINE_AHEAD))
-    return way_on(episode.map, line[:, :2], line[-1], lanes, LINE_AHEAD)
+    return with_tangents(way_on(episode.map, line[:, :2], line[-1], lanes, LINE_AHEAD))
 
 
 def _ego_before(episode: Episode, start: Float[np.ndarray, "11"]) -> Float[np.ndarray, "t 11"]:
