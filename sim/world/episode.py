@@ -99,7 +99,7 @@ class Drive:
     Where `route` ends it goes on along successors, chosen by the actor's number.
     """
 
-    route: tuple[str, ...]  # lane ids; the first one holds the start
+    route: tuple[str, ...]  # lane ids; the first one holds the start, or lies beside it
     driver: IDMParameters = TRAFFIC_DRIVER
     pace: float = 1.0  # share of the speed limit aimed at
     lane_changes: bool = True

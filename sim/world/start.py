@@ -13,7 +13,6 @@ from drivelab.errors import ConfigError
 from drivelab.geometry.polyline import project
 from drivelab.geometry.poses import wrap_angle
 from drivelab.kernels.world import arrays as a
-from drivelab.kernels.world.lane_place import place_on_line
 from drivelab.kernels.world.script_ways import WAY_ROOM
 from drivelab.planning import IDMParameters
 from drivelab.sim.world.behaviours import check_behaviours, way_driver
@@ -31,6 +30,7 @@ from drivelab.sim.world.episode import (
 )
 from drivelab.sim.world.episode_check import check_episode
 from drivelab.sim.world.roads import RoadBank
+from drivelab.sim.world.start_lane import place_on_first_lane
 from drivelab.sim.world.state import Capacity, allocate
 from drivelab.sim.world.way import way_rows
 from drivelab.types import KINDS, LaneMap
@@ -129,7 +129,7 @@ class _Builder:
         if abs(episode.ego_speed) > 0.5:
             bend = episode.ego_yaw_rate / episode.ego_speed
             state.steering[0, 0] = np.clip(atan(vehicle.wheel_base * bend), -0.7, 0.7)
-        self._way(0, episode.route_line)
+        self._way(0, episode.route_line, "the ego's route_line")
         self._route(0, episode.route)
 
     def actor(self, slot: int, actor: ActorSpec) -> None:
@@ -154,14 +154,14 @@ class _Builder:
                 state.wish[0, slot] = motion.speed
                 state.way_waits[0, slot] = motion.waits
                 state.way_gap[0, slot] = motion.keeps_gap
-                self._way(slot, motion.path)
+                self._way(slot, motion.path, f"the path of actor {actor.id!r}")
             case Replay():
                 self._replay(slot, motion)
             case Policy():
                 state.mode[0, slot] = a.POLICY
-                self._policy(slot, motion)
+                self._policy(slot, actor, motion)
         for k, behaviour in enumerate(actor.behaviours):
-            self._behaviour(slot, k, behaviour)
+            self._behaviour(slot, k, actor, behaviour)
 
     def _body(
         self,
@@ -183,8 +183,7 @@ class _Builder:
     def _drive(self, slot: int, actor: ActorSpec, motion: Drive) -> None:
         state = self.state
         state.mode[0, slot] = a.DRIVE
-        lane = self.episode.map.lanes[motion.route[0]]
-        along, shift, length = place_on_line(lane.centreline, actor.pose[0], actor.pose[1])
+        along, shift, length = place_on_first_lane(self.episode, actor, motion)
         number = self.bank.lane_number(self.number, motion.route[0])
         scale = self.bank.roads.lane_length[number] / length
         state.lane[0, slot], state.lane_s[0, slot] = number, along * scale
@@ -206,21 +205,21 @@ class _Builder:
         for k, lane in enumerate(route):
             self.state.route[0, slot, k] = self.bank.lane_number(self.number, lane)
 
-    def _policy(self, slot: int, motion: Policy) -> None:
+    def _policy(self, slot: int, actor: ActorSpec, motion: Policy) -> None:
         self._route(slot, motion.route)
         if motion.route:
             lanes = [self.episode.map.lanes[name].centreline for name in motion.route]
-            self._way(slot, np.concatenate(lanes))
+            self._way(slot, np.concatenate(lanes), f"the route of actor {actor.id!r}")
 
-    def _way(self, slot: int, path: Float[np.ndarray, "n columns"]) -> None:
+    def _way(self, slot: int, path: Float[np.ndarray, "n columns"], name: str) -> None:
         state = self.state
-        state.way_first[0, slot], state.way_count[0, slot] = self._store(path)
+        state.way_first[0, slot], state.way_count[0, slot] = self._store(path, name)
         place = np.array([state.x[0, slot], state.y[0, slot]])
         rows = state.way[0, state.way_first[0, slot] : self._used]
         state.way_at[0, slot] = project(rows[:, :2], place)[0]
 
-    def _store(self, path: Float[np.ndarray, "n columns"]) -> tuple[int, int]:
-        rows = way_rows(path, self.origin)
+    def _store(self, path: Float[np.ndarray, "n columns"], name: str) -> tuple[int, int]:
+        rows = way_rows(path, self.origin, f"episode {self.episode.id}: {name}")
         first = self._used
         self.state.way[0, first : first + len(rows)] = rows
         self._used += len(rows)
@@ -241,7 +240,7 @@ class _Builder:
         state.log[0, :frames, slot][~log.valid[:frames, motion.track]] = np.nan
         state.log_frames[0] = max(state.log_frames[0], frames)
 
-    def _behaviour(self, slot: int, k: int, behaviour: Behaviour) -> None:
+    def _behaviour(self, slot: int, k: int, actor: ActorSpec, behaviour: Behaviour) -> None:
         state, when = self.state, behaviour.when
         state.script[0, slot, k] = list(BEHAVIOURS).index(behaviour.kind)
         values = {**BEHAVIOURS[behaviour.kind], **behaviour.values}
@@ -256,7 +255,8 @@ class _Builder:
             row[4:7] = x - self.origin[0], y - self.origin[1], radius
         row[7] = np.nan if when.after is None else when.after
         if behaviour.path is not None:
-            state.script_way[0, slot, k] = self._store(behaviour.path)
+            name = f"the path of behaviour {k} of actor {actor.id!r}"
+            state.script_way[0, slot, k] = self._store(behaviour.path, name)
 
     def _lights(self, groups: Sequence[SignalGroup]) -> None:
         state, log = self.state, self.episode.light_log
