@@ -143,6 +143,16 @@ def test_episodes_without_numbers_are_refused(wrong: dict[str, object], told: st
         NativeWorld([replace(EPISODES[1], **wrong)])
 
 
+def test_one_id_for_two_road_users_is_refused() -> None:
+    lead, other = EPISODES[1].actors[0], EPISODES[1].actors[1]
+    twins = (other, lead, replace(other, id=lead.id))
+    told = rf"actors\[1\] and actors\[2\] have the id '{lead.id}', expected one each"
+    with pytest.raises(ConfigError, match=told):
+        NativeWorld([replace(EPISODES[1], actors=twins)])
+    with pytest.raises(ConfigError, match=r"the ego and actors\[0\] have the id 'ego'"):
+        NativeWorld([replace(EPISODES[1], actors=(replace(lead, id="ego"),))])
+
+
 def test_unknown_dynamics_get_the_nearest_name() -> None:
     with pytest.raises(ConfigError, match="did you mean 'dynamic'"):
         NativeWorld(EPISODES[:1], dynamics="dynamik")  # type: ignore[arg-type]

@@ -9,13 +9,15 @@ import numpy as np
 from drivelab.errors import ConfigError
 from drivelab.sim.world.episode import Episode, Replay
 
+EGO = "ego"  # id of slot 0
+
 
 def check_episode(episode: Episode) -> None:
     """Compiled code would carry a NaN into everything it meets, so none may come in.
 
     Raises:
         ConfigError: the duration, the ego's start, its route's line or an actor's place is not
-            finite, or there is too little of it.
+            finite, or there is too little of it; or two road users have one id.
     """
     name = f"episode {episode.id}"
     if not 0.0 < episode.duration < inf:
@@ -31,6 +33,7 @@ def check_episode(episode: Episode) -> None:
         raise ConfigError(
             f"{name}: its route_line has {len(line)} vertices, expected 2 or more, finite"
         )
+    _check_ids(episode)
     for actor in episode.actors:
         numbers = (*actor.pose, *actor.size, actor.speed)
         # The sum is enough and costs a fifth of asking for each; a record begins where it wants.
@@ -39,3 +42,18 @@ def check_episode(episode: Episode) -> None:
                 f"{name}: actor {actor.id!r} has pose, size and speed "
                 f"{list(map(float, numbers))}, expected finite numbers"
             )
+
+
+def _check_ids(episode: Episode) -> None:
+    """Ids tell the tracks and events of a rollout apart; the ego's own is taken."""
+    names = [EGO, *(actor.id for actor in episode.actors)]
+    if len(set(names)) == len(names):
+        return
+    twice = next(name for n, name in enumerate(names) if name in names[:n])
+    others = [
+        f"actors[{n - 1}]" if n else "the ego" for n, name in enumerate(names) if name == twice
+    ]
+    raise ConfigError(
+        f"episode {episode.id}: {' and '.join(others)} have the id {twice!r}, expected one each; "
+        "rename all but one"
+    )
