@@ -7,6 +7,7 @@ import shlex
 import shutil
 import sys
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -104,16 +105,22 @@ def executable() -> str:
 
 
 def _lines(result: RunResult) -> list[tuple[str, str]]:
-    summary = result.summary
+    from drivelab.reports.meanings import meaning_of, scale_of
+
+    summary, metric = result.summary, result.summary.metric
     low, high = summary.score_ci95 or (None, None)
     interval = f"  [{number(low)}, {number(high)}]" if summary.score_ci95 else ""
+    unit = scale_of(metric).unit
     lines = [
-        ("metric", summary.metric),
-        ("score (95 % interval)", f"{number(summary.score)}{interval}"),
+        ("metric", metric),
+        ("score (95 % interval)", f"{number(summary.score, unit)}{interval}"),
     ]
     if summary.score_failed_as_zero != summary.score:
-        lines.append(("score, failed as zero", number(summary.score_failed_as_zero)))
-    lines += [(f"  {name}", number(value)) for name, value in summary.subscores.items()]
+        lines.append(("score, failed as zero", number(summary.score_failed_as_zero, unit)))
+    lines += [
+        (f"  {name}", number(value, meaning_of(name, metric).scale.unit))
+        for name, value in summary.subscores.items()
+    ]
     counts = f"{summary.n_done} / {summary.n_failed} / {summary.n_expected}"
     lines += [
         ("done / failed / expected", counts),
@@ -166,9 +173,9 @@ def _worst_scene(folder: Path) -> str:
     return str(min(rows, key=lambda row: row["score"])["scene"]) if rows else "SCENE"
 
 
-def number(value: float | None) -> str:
-    """Four decimals, or a dash."""
-    return "-" if value is None else f"{value:.4f}"
+def number(value: float | None, unit: str = "") -> str:
+    """Four decimals with the unit; a dash for what no scene had."""
+    return "-" if value is None or isnan(value) else f"{value:.4f} {unit}".rstrip()
 
 
 def _escape(text: str) -> str:
