@@ -14,7 +14,7 @@ import numpy as np
 
 from drivelab.errors import ConfigError, nearest_name
 from drivelab.planning import IDMParameters
-from drivelab.sim.envs.family_roads import FamilyRoad, Line, family_road
+from drivelab.sim.envs.family_roads import EvenLine, FamilyRoad, family_road
 from drivelab.sim.generator.actors import SIZES
 from drivelab.sim.world.episode import (
     TRAFFIC_DRIVER,
@@ -210,7 +210,7 @@ def _opposite(road: FamilyRoad) -> list[str]:
 
 def _cars(
     rng: np.random.Generator,
-    line: Line,
+    line: EvenLine,
     between: tuple[float, float],
     *,
     apart: tuple[float, float],
@@ -229,7 +229,7 @@ def _cars(
 
 def _car(
     rng: np.random.Generator,
-    line: Line,
+    line: EvenLine,
     at: float,
     name: str,
     *,

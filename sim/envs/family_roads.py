@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from math import cos, sin
 from types import MappingProxyType
 
 import numpy as np
@@ -12,6 +13,7 @@ from jaxtyping import Float
 
 from drivelab.geometry.polyline import arc_lengths, resample, with_headings
 from drivelab.planning import concatenate
+from drivelab.sim.scenario.lane_line import DEFAULT_LIMIT, LaneLine
 from drivelab.sim.scenario.templates import RoadTemplate, build_template
 
 SPACING = 2.0  # of the lines that cars are placed on [m]
@@ -19,37 +21,27 @@ Value = float | int | str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Line:
-    """One chain of lanes with its joined centreline."""
+class EvenLine(LaneLine):
+    """A line of lanes with evenly spaced vertices: a reset asks it for dozens of poses."""
 
-    lanes: tuple[str, ...]
-    poses: Float[np.ndarray, "n 3"]  # heading unwrapped
-    s: Float[np.ndarray, " n"]  # distance of the vertices along the line [m]
-    ends: Float[np.ndarray, " k"]  # distance at which each lane ends [m]
     limits: Float[np.ndarray, " k"]  # speed limit of each lane [m/s]
 
-    def pose(self, at: float) -> Float[np.ndarray, "3"]:
-        """The pose at a distance along the line, within its ends."""
-        place = min(max(at / self.s[1], 0.0), len(self.s) - 1.000001)  # vertices are evenly spaced
+    def pose(self, s: float, left: float = 0.0) -> Float[np.ndarray, "3"]:
+        """As `LaneLine.pose`, without a search; the heading stays unwrapped."""
+        place = min(max(s / self.s[1], 0.0), len(self.s) - 1.000001)
         first = int(place)
         share = place - first
-        return (1.0 - share) * self.poses[first] + share * self.poses[first + 1]
+        x, y, yaw = ((1.0 - share) * self.poses[first] + share * self.poses[first + 1]).tolist()
+        return np.array([x - left * sin(yaw), y + left * cos(yaw), yaw])
 
     def ahead(self, at: float, stop: float | None = None) -> tuple[str, ...]:
         """Lanes from the one at a distance to the one at another (or to the last)."""
-        first = int(np.searchsorted(self.ends, at, side="right"))
         last = len(self.lanes) - 1 if stop is None else int(np.searchsorted(self.ends, stop))
-        return self.lanes[min(first, len(self.lanes) - 1) : last + 1]
-
-    def cut(self, start: float, stop: float) -> Float[np.ndarray, "m 3"]:
-        """The line between two distances."""
-        inner = self.poses[(self.s > start + 0.1) & (self.s < stop - 0.1)]
-        return np.vstack([self.pose(start), inner, self.pose(stop)])
+        return self.lanes[self.index(at) : last + 1]
 
     def limit(self, at: float) -> float:
         """Speed limit at a distance [m/s]."""
-        index = int(np.searchsorted(self.ends, at, side="right"))
-        return float(self.limits[min(index, len(self.limits) - 1)])
+        return float(self.limits[self.index(at)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +49,7 @@ class FamilyRoad:
     """A template's road with a line for each of its chains."""
 
     template: RoadTemplate
-    lines: Mapping[str, Line]
+    lines: Mapping[str, EvenLine]
 
 
 @cache
@@ -70,7 +62,7 @@ def family_road(family: str, variant: int) -> FamilyRoad:
     return FamilyRoad(template, MappingProxyType(lines))
 
 
-def _line(template: RoadTemplate, chain: str) -> Line:
+def _line(template: RoadTemplate, chain: str) -> EvenLine:
     lanes = template.chains[chain]
     joined = concatenate(template.map, lanes)
     step = np.hypot(*np.diff(joined[:, :2], axis=0).T)
@@ -78,8 +70,8 @@ def _line(template: RoadTemplate, chain: str) -> Line:
     poses = with_headings(resample(joined[:, :2], SPACING))
     poses[:, 2] = np.unwrap(poses[:, 2])
     lengths = [arc_lengths(template.map.lanes[lane].centreline)[-1] for lane in lanes]
-    limits = [template.map.lanes[lane].speed_limit or 13.9 for lane in lanes]
-    return Line(lanes, poses, arc_lengths(poses), np.cumsum(lengths), np.array(limits))
+    limits = [template.map.lanes[lane].speed_limit or DEFAULT_LIMIT for lane in lanes]
+    return EvenLine(lanes, poses, arc_lengths(poses), np.cumsum(lengths), np.array(limits))
 
 
 def _straight(rng: np.random.Generator) -> tuple[str, dict[str, Value]]:

@@ -14,6 +14,7 @@ from drivelab.data.source import SceneSource
 from drivelab.errors import ConfigError, nearest_name
 from drivelab.sim.scenario.problems import Misfit
 from drivelab.sim.world.episode import LightLog
+from drivelab.sim.world.log_tracks import resample_ego, resample_lights, resample_tracks
 from drivelab.sim.world.start import DT
 from drivelab.types import EgoTrajectory, Scene, Tracks
 
@@ -87,12 +88,12 @@ def log_part(scene: Scene, at: float, duration: float) -> LogPart:
         text = f"is {at:g} s, but the log runs from {seconds[0]:.1f} to {seconds[-1]:.1f} s"
         raise Misfit(("map", "at"), text)
     last = min(at + duration, float(seconds[-1]))
-    times = at + DT * np.arange(int((last - at) / DT + 1e-6) + 1)
+    frames = int((last - at) / DT + 1e-6) + 1
     first = int(np.searchsorted(seconds, at + 1e-6, side="right")) - 1
     return LogPart(
-        tracks=_tracks(scene.tracks, seconds, times),
-        expert=_expert(scene, seconds, times),
-        lights=_lights(scene, seconds, times),
+        tracks=resample_tracks(scene, at, frames),
+        expert=resample_ego(scene, at, frames),
+        lights=resample_lights(scene, at, frames),
         history=replace(scene, now=first).without_future(),
         licence=scene.licence,
     )
@@ -106,58 +107,6 @@ def recorded_line(expert: EgoTrajectory, start: Float[np.ndarray, "3"]) -> Float
         if np.hypot(*(point - kept[-1])) >= RECORD_STEP and (len(kept) > 1 or ahead > 0):
             kept.append(point)
     return np.array(kept)
-
-
-def _tracks(
-    tracks: Tracks, seconds: Float[np.ndarray, " f"], times: Float[np.ndarray, " t"]
-) -> Tracks:
-    """Poses between frames; there where both frames around a time have the box."""
-    after = np.clip(np.searchsorted(seconds, times - 1e-6), 1, max(len(seconds) - 1, 1))
-    before = after - 1
-    share = (times - seconds[before]) / (seconds[after] - seconds[before])
-    share = np.where(share < 1e-4, 0.0, np.where(share > 1 - 1e-4, 1.0, share))[:, None]
-    start, stop = tracks.poses[before], tracks.poses[after]
-    turn = np.arctan2(np.sin(stop[..., 2] - start[..., 2]), np.cos(stop[..., 2] - start[..., 2]))
-    between = start + share[..., None] * (stop - start)
-    between[..., 2] = start[..., 2] + share * turn
-    poses = np.where((share == 0.0)[..., None], start, between)
-    poses = np.where((share == 1.0)[..., None], stop, poses)
-    speed0, speed1 = tracks.velocities[before], tracks.velocities[after]
-    velocities = np.where(
-        (share == 0.0)[..., None],
-        speed0,
-        np.where((share == 1.0)[..., None], speed1, speed0 + share[..., None] * (speed1 - speed0)),
-    )
-    valid = (tracks.valid[before] | (share == 1.0)) & (tracks.valid[after] | (share == 0.0))
-    poses[~valid], velocities[~valid] = np.nan, np.nan
-    return Tracks(tracks.ids, tracks.kinds, tracks.sizes, poses, velocities, valid, DT)
-
-
-def _expert(
-    scene: Scene, seconds: Float[np.ndarray, " f"], times: Float[np.ndarray, " t"]
-) -> EgoTrajectory:
-    def between(rows: np.ndarray) -> np.ndarray:
-        return np.column_stack([np.interp(times, seconds, column) for column in rows.T])
-
-    ego = scene.ego
-    poses = between(np.column_stack([ego.poses[:, :2], np.unwrap(ego.poses[:, 2])]))
-    poses[:, 2] = np.arctan2(np.sin(poses[:, 2]), np.cos(poses[:, 2]))
-    micros = scene.time + np.rint(times * 1e6).astype(np.int64)
-    return EgoTrajectory(micros, poses, between(ego.velocities), between(ego.accelerations))
-
-
-def _lights(
-    scene: Scene, seconds: Float[np.ndarray, " f"], times: Float[np.ndarray, " t"]
-) -> LightLog | None:
-    if not any(scene.red_lights):
-        return None
-    frames = np.clip(np.searchsorted(seconds, times + 1e-6, side="right") - 1, 0, None)
-    known = set(scene.map.lanes)
-    red = tuple(
-        tuple(name for name in scene.red_lights[k] if name in known)
-        for k in np.minimum(frames, len(scene.red_lights) - 1)
-    )
-    return LightLog(red, DT)
 
 
 def _reallogs_root() -> str:

@@ -1,4 +1,4 @@
-"""Recorded boxes and egos at the world's 10 Hz."""
+"""Recorded boxes, egos and lights at the world's 10 Hz."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from drivelab.geometry.poses import wrap_angle
+from drivelab.sim.world.episode import LightLog
+from drivelab.sim.world.start import DT
 from drivelab.types import STATIC_KINDS, EgoTrajectory, Scene, Tracks
 
-DT = 0.1  # [s]
 LONGEST_GAP = 1.0  # a track that is missing for longer is absent in between [s]
 
 
@@ -54,6 +55,19 @@ def resample_tracks(scene: Scene, start: float, frames: int) -> Tracks:
         valid[:, n] = there
     poses[..., 2] = wrap_angle(poses[..., 2])
     return Tracks(tracks.ids, tracks.kinds, tracks.sizes, poses, velocities, valid, DT)
+
+
+def resample_lights(scene: Scene, start: float, frames: int) -> LightLog | None:
+    """Red connectors at the same times; a recorded frame holds until the next.
+
+    None where the log shows no red light at all.
+    """
+    if not any(scene.red_lights):
+        return None
+    at = np.searchsorted(_seconds(scene), start + DT * np.arange(frames) + 1e-3, side="right") - 1
+    known = scene.map.lanes
+    red = [tuple(name for name in frame if name in known) for frame in scene.red_lights]
+    return LightLog(tuple(red[min(max(int(i), 0), len(red) - 1)] for i in at), DT)
 
 
 def _seconds(scene: Scene) -> Float[np.ndarray, " t"]:

@@ -26,14 +26,14 @@ from drivelab.sim.world.episode import (
     ActorSpec,
     Drive,
     Episode,
-    LightLog,
     Motion,
     Parked,
     Replay,
     Walk,
 )
-from drivelab.sim.world.log_tracks import DT, resample_ego, resample_tracks
+from drivelab.sim.world.log_tracks import resample_ego, resample_lights, resample_tracks
 from drivelab.sim.world.log_ways import driven_lanes, lanes_beyond, recorded_path, way_on
+from drivelab.sim.world.start import DT
 from drivelab.types import AGENT_KINDS, EgoTrajectory, LaneMap, Scene, Tracks
 
 Traffic = Literal["replay", "reactive"]
@@ -87,7 +87,7 @@ def episode_from_scene(
         route_line=line,
         duration=duration,
         actors=actors,
-        light_log=_lights(scene, start, frames),
+        light_log=resample_lights(scene, start, frames),
         log=log,
         expert=expert,
         history=_history(scene, start),
@@ -211,17 +211,6 @@ def _route(scene: Scene, expert: EgoTrajectory) -> tuple[tuple[str, ...], Float[
     if lanes:
         beyond = lanes_beyond(scene.map, lanes[-1], end, BEYOND, scene.route)
     return (*lanes, *beyond), way_on(scene.map, path, end, (*lanes[-1:], *beyond), BEYOND)
-
-
-def _lights(scene: Scene, start: float, frames: int) -> LightLog | None:
-    """Red connectors at the world's steps; a recorded frame holds until the next."""
-    if not any(scene.red_lights):
-        return None
-    seconds = (scene.ego.times - scene.time) * 1e-6
-    at = np.searchsorted(seconds, start + DT * np.arange(frames) + 1e-3, side="right") - 1
-    known = scene.map.lanes
-    red = [tuple(name for name in frame if name in known) for frame in scene.red_lights]
-    return LightLog(tuple(red[max(int(i), 0)] for i in at), DT)
 
 
 def _history(scene: Scene, start: float) -> Scene:
