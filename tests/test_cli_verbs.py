@@ -59,7 +59,7 @@ def test_quiet_prints_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_workers_and_the_second_metric(tmp_path: Path) -> None:
-    words = ["eval", "agent=pdm_closed", "bench=navsim_v2", "data=embedded", "limit=20"]
+    words = ["eval", "agent=pdm_closed", "bench=navsim_v2", "data=embedded", "limit=10"]
     tables = []
     for workers in (1, 2):
         folder = tmp_path / str(workers)

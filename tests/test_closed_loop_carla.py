@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from closed_loop_road import junction, moving, rollout, scene, straight_road
 
+from drivelab.errors import DataError
 from drivelab.metrics.closed_loop.bench2drive import corrected, published
 from drivelab.metrics.closed_loop.bench2drive_abilities import _ABILITIES_OF, ABILITIES
 from drivelab.metrics.closed_loop.bench2drive_comfort import comfort_share
@@ -63,11 +64,12 @@ def test_golden_driving_scores(index: int, version: str) -> None:
     assert result.score == pytest.approx(case[version], abs=1e-6)
 
 
-def test_one_collision_is_counted_once() -> None:
-    def hit(step: int, actor: str, speed: float = 5.0) -> dict[str, Any]:
-        kind = {"kind": "collision", "actor_kind": "vehicle"}
-        return {**kind, "step": step, "actor": actor, "ego_speed": speed}
+def hit(step: int, actor: str, speed: float = 5.0) -> dict[str, Any]:
+    kind = {"kind": "collision", "actor_kind": "vehicle"}
+    return {**kind, "step": step, "actor": actor, "ego_speed": speed}
 
+
+def test_one_collision_is_counted_once() -> None:
     # 10 m/s: the second is 2 s later by the same actor, the third 1 m on, the fourth by a standing
     # ego; the fifth is the same actor 6 s and 60 m after the first, the sixth another one 20 m on.
     times = [(100, "a"), (120, "a"), (101, "b"), (160, "a"), (180, "c")]
@@ -75,6 +77,32 @@ def test_one_collision_is_counted_once() -> None:
     record = route_record(rollout(moving(10.0, 301), events=events))
     assert record.counts["vehicle"] == 3
     assert [event.step for _, event in record.infractions] == [100, 160, 180]
+
+
+@pytest.mark.parametrize(
+    ("second", "speed", "counted"),
+    [
+        (hit(149, "a"), 10.0, 1),  # the same actor 4.9 s later
+        (hit(151, "a"), 10.0, 2),  # and 5.1 s later, 51 m on
+        (hit(104, "b"), 12.0, 1),  # another one 4.8 m on
+        (hit(105, "b"), 12.0, 2),  # and 6 m on
+        (hit(151, "a"), 0.9, 1),  # 5.1 s later, but 4.59 m on
+        (hit(200, "b", 0.09), 10.0, 1),  # the ego stood
+        (hit(200, "b", 0.11), 10.0, 2),
+        (hit(0, "b"), 10.0, 2),
+    ],
+)
+def test_collisions_are_the_same_within_five_seconds_or_metres(
+    second: dict[str, Any], speed: float, counted: int
+) -> None:
+    driven = rollout(moving(speed, 301), events=[hit(100, "a"), second])
+    assert route_record(driven).counts["vehicle"] == counted
+
+
+@pytest.mark.parametrize("step", [-1, 301])
+def test_collisions_outside_of_the_episode_are_refused(step: int) -> None:
+    with pytest.raises(DataError, match=f"a collision at step {step}; expected 0 to 300"):
+        route_record(rollout(moving(10.0, 301), events=[hit(step, "a")]))
 
 
 def test_infractions_per_kilometre() -> None:
@@ -97,8 +125,15 @@ def test_a_route_is_completed_near_its_goal() -> None:
     # 99.5 % and 10.0 m before the goal at x = 100 counts as 100 %; at 89 m it does not.
     near = route_record(rollout(moving(9.0, 101), route_completion=0.995))
     assert (near.completion, near.status) == (100.0, "Perfect")
+    less = route_record(rollout(moving(9.0, 101), route_completion=0.9899))
+    assert (less.completion, less.status) == (pytest.approx(98.99), "Failed")
+    stood = route_record(rollout(moving(0.0, 101), off_lane=np.ones(101, bool)))
+    assert stood.off_lane_percent == 0.0  # of no distance
     far = route_record(rollout(moving(8.9, 101), route_completion=0.995))
     assert (far.completion, far.status) == (99.5, "Failed")
+    red = rollout(moving(9.0, 101), events=[{"kind": "red_light", "step": 9}])
+    beside = rollout(moving(9.0, 101), off_lane=np.arange(101) == 50)
+    assert [route_record(one).status for one in (red, beside)] == ["Completed"] * 2
     stopped = {"kind": "blocked", "step": 100}
     blocked = route_record(rollout(moving(9.0, 101), route_completion=0.6, events=[stopped]))
     assert (blocked.completion, blocked.status) == (60.0, "Failed - blocked")
@@ -121,10 +156,10 @@ def test_success_needs_a_clean_route() -> None:
 
 
 def test_efficiency_drops_absurd_checkpoints() -> None:
-    # 80 % and 160 % count, 1,200 % does not: mean 120 %.
-    events = [{"kind": "min_speed", "step": 0, "percent": q} for q in (80.0, 160.0, 1200.0)]
+    # 80 % and 1,000 % count, 1,001 % does not: mean 540 %.
+    events = [{"kind": "min_speed", "step": 0, "percent": q} for q in (80.0, 1000.0, 1001.0)]
     result = published().score(scene(), rollout(moving(10.0, 101), events=events))
-    assert result.subscores["efficiency"] == pytest.approx(120.0)
+    assert result.subscores["efficiency"] == pytest.approx(540.0)
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.70, 100.0), (0.68, 0.0)])
@@ -132,9 +167,11 @@ def test_traffic_signs_rescue_routes_past_their_junction(share: float, expected:
     # The junction begins at x = 60. Route points at 0, 1, ..., 100 m: the first strictly inside is
     # the 62nd (61 m), so the share to pass is (62 + 8) / 101 = 0.693.
     road = straight_road([junction(60.0)])
-    hit = {"kind": "collision", "actor_kind": "vehicle", "step": 5, "actor": "a", "ego_speed": 9.0}
     failed = rollout(
-        moving(7.0, 101), events=[hit], route_completion=share, scenario_kinds=("T_Junction",)
+        moving(7.0, 101),
+        events=[hit(5, "a")],
+        route_completion=share,
+        scenario_kinds=("T_Junction",),
     )
     parts = published().score(scene(road), failed).subscores
     assert parts["ability_traffic_signs"] == expected
@@ -194,7 +231,19 @@ def test_smoothness_as_published_halves_the_jerk() -> None:
     ego[:, 5] = -8.0 * np.minimum(0.1 * np.arange(21), 0.4)
     assert comfort_share(ego, corrected=False) == 1.0
     assert comfort_share(ego, corrected=True) == 0.5  # the ramp lies in the first of two pieces
+    assert published().score(scene(), rollout(ego)).subscores["comfort"] == 100.0
+    assert corrected().score(scene(), rollout(ego)).subscores["comfort"] == 50.0
     assert published().name != corrected().name
+
+
+@pytest.mark.parametrize(("slide", "share"), [(3.0, 0.0), (-3.0, 1.0), (0.0, 1.0)])
+def test_smoothness_adds_sliding_to_turning(slide: float, share: float) -> None:
+    # 10 m/s and 0.3 rad/s make 3 m/s^2 across; sliding outwards or inwards by 3 m/s^2 more makes it
+    # 6 or 0 m/s^2 (limit 4.89).
+    ego = moving(10.0, 21)
+    ego[:, 9] = 0.3
+    ego[:, 4] = slide * 0.1 * np.arange(21)
+    assert comfort_share(ego, corrected=True) == share
 
 
 def test_smoothness_as_published_takes_rates_for_accelerations() -> None:

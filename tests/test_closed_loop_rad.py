@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from closed_loop_road import FRONT, RIGHT, car, moving, rollout, scene
@@ -35,6 +37,31 @@ def test_the_first_event_ends_the_clip(metric: Rad9) -> None:
     (event,) = result.events
     assert (event.kind, event.step, event.actor) == ("dynamic_collision", 18, "car")
     assert event.margin == pytest.approx(18.0 - (FRONT + 0.8 * 18))
+
+
+def test_of_two_contacts_at_once_the_dynamic_one_counts(metric: Rad9) -> None:
+    objects = {"cone": car(20.0, kind="traffic_cone"), "car": car(20.0)}
+    result = metric.score(scene(), rollout(moving(8.0, 81), objects))
+    (event,) = result.events
+    assert (event.kind, event.actor) == ("dynamic_collision", "car")
+    assert result.subscores["static_collision_ratio"] == 0.0
+
+
+def test_the_path_goes_on_along_the_route_where_the_record_waits(metric: Rad9) -> None:
+    # The recorded driver comes 2 m/s x 8 s = 16 m far. The ego passes that after 2 s, and with a
+    # pose every 0.5 m of the route (to 100 m) it is never more than 0.25 m from the next.
+    driven = rollout(moving(8.0, 81), expert=moving(2.0, 81))
+    result = metric.score(scene(), driven)
+    assert result.score == 1.0
+    assert result.subscores["average_deviation_distance"] < 0.25
+    # Without a route, and with one that passes the end of the record 3 m aside, the record is all:
+    # 2 m beyond its end are exceeded at step 23 (18.4 m).
+    route = np.array(driven.route) + np.array([0.0, 3.0, 0.0])
+    for bare in (replace(driven, route=None), replace(driven, route=route)):
+        alone = metric.score(scene(), bare)
+        assert alone.subscores["position_deviation_ratio"] == 1.0
+        assert alone.events[0].step == 23
+        assert alone.events[0].margin == pytest.approx(-0.4)
 
 
 def test_static_collisions_are_cones_and_kerbs(metric: Rad9) -> None:
@@ -98,6 +125,7 @@ def test_ratios_are_shares_of_clips(metric: Rad9) -> None:
     for clip in clips:
         result = metric.score(scene(), clip)
         rows.append({"score": result.score, **result.subscores, **result.details})
+    rows.append({"status": "failed", "score": None})  # counts nowhere
     run = metric.aggregate(rows)
     assert run["score"] == 0.25
     assert run["collision_ratio"] == 0.5
