@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from drivelab.geometry.polyline import arc_lengths
 from drivelab.sim.generator import FAMILIES, generate_log
 from drivelab.sim.generator.quality import drivable_area
 from drivelab.sim.labmini import LOGS, SEED, labmini_plan
-from drivelab.types import KINDS, Command, Scene
+from drivelab.types import KINDS, Command, Scene, TrafficControl
 
 SOURCE = LabminiSource()
 IDS = SOURCE.scene_ids()
@@ -131,6 +132,28 @@ def test_connectors_lie_inside_their_intersection() -> None:
             if block.intersection is not None:
                 for lane in block.lanes:
                     assert areas[block.intersection].covers(lane_map.lanes[lane].polygon)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"heights": np.zeros(2)}, {"change_left": False}, {"change_right": False},
+        {"kind": "bicycle"}, {"stop_lines": ("s",)}, {"line": np.zeros((2, 2))}, {"index": 1},
+    ],
+)  # fmt: skip
+def test_a_map_of_which_something_would_be_lost_is_refused(more: dict[str, object]) -> None:
+    log = SOURCE.log(SOURCE.load(IDS[0]).log)
+    name, lane = next(iter(log.map.lanes.items()))
+    lanes = {**log.map.lanes, name: replace(lane, **more)}
+    with pytest.raises(DataError, match=f"lane {name}: `{next(iter(more))}` of a lane cannot be"):
+        encode_log(replace(log, map=replace(log.map, lanes=lanes)))
+
+
+def test_a_map_with_signs_is_refused() -> None:
+    log = SOURCE.log(SOURCE.load(IDS[0]).log)
+    signs = TrafficControl(stop_signs=tuple(log.map.lanes)[:1])
+    with pytest.raises(DataError, match="traffic control cannot be written"):
+        encode_log(replace(log, map=replace(log.map, control=signs)))
 
 
 def test_encoding_loses_nothing() -> None:

@@ -4,6 +4,12 @@ Layout: 4 bytes little-endian length of the header, the header (UTF-8 JSON), the
 the other. The header's `columns` lists (name, shape). Every column is int32, little-endian; columns
 of points are differences along the first axis. Positions are in mm from the log's own origin,
 angles in 1e-5 rad, speeds and accelerations in 1e-3 of their unit.
+
+Only recordings on maps of drivelab's generator go through here. They are flat, have no signs, let
+everybody change lanes, and their lights are those of the recording, frame by frame: heights, marks
+and traffic control have no place in the file, and a map that has some is refused. (A stored rollout
+holds no map at all: scoring it again, or reading it as a scene, takes the map from its bench.) The
+name of a connector's turn is for making maps and is left out.
 """
 
 from __future__ import annotations
@@ -99,7 +105,36 @@ def _undo_deltas(deltas: np.ndarray, steps: float) -> np.ndarray:
     return np.cumsum(deltas, axis=0, dtype=np.int64) / steps
 
 
+# fields of a lane without a place in the file -> what they must hold
+_FIXED: Mapping[str, object] = {
+    "line": None,
+    "kind": "vehicle",
+    "stop_lines": (),
+    "index": 0,
+    "heights": None,
+    "change_left": True,
+    "change_right": True,
+}
+
+
+def _check_storable(lane_map: LaneMap) -> None:
+    """Refuse a map of which something would be lost."""
+    where = f"map {lane_map.name}"
+    control = lane_map.control
+    if control.signal_groups or control.stop_signs or control.yield_signs:
+        raise DataError("traffic control cannot be written to labmini", where=where)
+    for lane in lane_map.lanes.values():
+        for name, only in _FIXED.items():
+            value = getattr(lane, name)
+            if value is not only and (only is None or value != only):
+                raise DataError(
+                    f"`{name}` of a lane cannot be written to labmini, expected {only!r}",
+                    where=f"{where}, lane {lane.id}",
+                )
+
+
 def _encode_map(lane_map: LaneMap) -> tuple[Header, Columns]:
+    _check_storable(lane_map)
     lanes, blocks = list(lane_map.lanes.values()), list(lane_map.blocks.values())
     centres = [lane.centreline for lane in lanes]
     lefts = [_boundary(lane.left_boundary, lane) for lane in lanes]
