@@ -2,7 +2,8 @@
 
 A clip ends with its first event: dynamic collision, static collision, positional deviation (more
 than 2 m from the nearest recorded pose) or heading deviation (more than 40 degrees from it). Ratios
-are shares of clips; ADD and jerks look at the safe steps before the event.
+are shares of clips; ADD and jerks look at the safe steps before the event. Departure: the recorded
+path is lengthened along the clip's route, and events of the world count.
 """
 
 from __future__ import annotations
@@ -132,12 +133,16 @@ class Rad9(MeanOfScenes):
 
 
 def paper() -> Rad9:
-    """As the paper defines them."""
+    """As the paper defines them, but for two things that our world adds.
+
+    The recorded path goes on along the clip's route where its record ends (see `_expert_path`; in
+    the paper a clip ends with its record), and a kerb or deviation that the world noted counts.
+    """
     return Rad9("rad9_v2", released=False)
 
 
 def released() -> Rad9:
-    """As the released scripts count them."""
+    """As the released scripts count them, with the same two additions as `paper`."""
     return Rad9("rad9_released_v2", released=True)
 
 
