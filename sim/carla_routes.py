@@ -20,7 +20,7 @@ from drivelab.sim.scenario.lights import plan_lights
 from drivelab.sim.scenario.sampler import stream
 from drivelab.sim.scenario.site import Site, site_of_map
 from drivelab.sim.scenario.surroundings import Traffic
-from drivelab.sim.world.episode import Episode, Termination
+from drivelab.sim.world.episode import ActorSpec, Episode, Termination
 from drivelab.types import PACIFICA, LaneMap
 
 VEHICLES = 120  # in the whole town, as the leaderboard 1.0 has them in Town05
@@ -50,28 +50,17 @@ def route_episode(town: LaneMap, route: CarlaRoute, *, vehicles: int = VEHICLES)
     """
     plan = plan_route(town, route.points, heights=route.points[:, 2].tolist())
     site = site_of_map(crop_map(town, plan.line, NEAR), route.town)
-    start = plan.line[0]
     density = vehicles / max(lane_kilometres(town), 1e-6)
-    people = PEDESTRIANS if site.pavements or site.crossings else 0
-    crowd = Traffic(density=min(density, 80.0), pedestrians=people, radius=NEAR)
     name = f"{route.town}-{route.id}"
-    actors = draw_crowd(
-        site,
-        crowd,
-        ego=ego_boxes(start, PACIFICA),
-        route_line=plan.line,
-        actors=(),
-        random=stream(name, 0, "traffic"),
-    )
     return Episode(
         id=name,
         map=site.map,
-        ego_pose=start,
+        ego_pose=plan.line[0],
         ego_speed=0.0,
         route=_on_map(plan, site),
         route_line=plan.line,
         duration=time_limit(plan.length),
-        actors=actors,
+        actors=_traffic(site, plan, density, name),
         lights=plan_lights(site.groups, site.junctions, None, plan.lanes),
         stop_signs=site.stop_signs,
         yield_signs=site.yield_signs,
@@ -83,6 +72,19 @@ def route_episode(town: LaneMap, route: CarlaRoute, *, vehicles: int = VEHICLES)
         licence="CARLA's maps (CC BY 4.0) and leaderboard routes (MIT)",
         seed=crc32(name.encode()),
         info={"route": route.id, "town": route.town, "route_version": route.version},
+    )
+
+
+def _traffic(site: Site, plan: RoutePlan, density: float, name: str) -> tuple[ActorSpec, ...]:
+    """Vehicles near the route, so many per kilometre of lane, and people."""
+    people = PEDESTRIANS if site.pavements or site.crossings else 0
+    return draw_crowd(
+        site,
+        Traffic(density=min(density, 80.0), pedestrians=people, radius=NEAR),
+        ego=ego_boxes(plan.line[0], PACIFICA),
+        route_line=plan.line,
+        actors=(),
+        random=stream(name, 0, "traffic"),
     )
 
 

@@ -24,9 +24,7 @@ class Commands:
     """What the world's step is told: controls, or poses where `how` is `bodies.POSES`."""
 
     controls: Float[np.ndarray, "E A 2"]  # acceleration [m/s^2], steering rate [rad/s]
-    poses: Float[
-        np.ndarray, "E A 3"
-    ]  # rear axles after the step, in the frame of their map's tables
+    poses: Float[np.ndarray, "E A 3"]  # rear axles after the step, in their map's local frame
     policies: Int[np.ndarray, "E A"]  # slots, -1 = none
     over: Bool[np.ndarray, "E A"]  # who has ended: these come to a stop, whatever their action
 

@@ -11,9 +11,8 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from jaxtyping import Bool, Float, Int
 
-from drivelab.errors import ConfigError, nearest_name
+from drivelab.errors import ConfigError
 from drivelab.kernels.world.arrays import ROUTE_DONE
-from drivelab.kernels.world.bodies import DYNAMIC, KINEMATIC
 from drivelab.kernels.world.env_step import DT, decide
 from drivelab.kernels.world.judge import (
     ACCELERATION,
@@ -30,11 +29,10 @@ from drivelab.sim.envs.event_names import event_names
 from drivelab.sim.envs.rewards import weight_row
 from drivelab.sim.envs.views import View
 from drivelab.sim.world.episode import Episode
-from drivelab.sim.world.native import Dynamics, NativeWorld
+from drivelab.sim.world.native import Dynamics, NativeWorld, dynamics_number
 from drivelab.sim.world.state import Capacity
 
 SEEDS = 2**31 - 1  # seeds of episodes are below
-HOW = {"kinematic": KINEMATIC, "dynamic": DYNAMIC}
 _FAR = 1e9  # steps of an episode without end
 
 
@@ -95,11 +93,6 @@ class EnvCore:
             not isinstance(options.max_steps, int) or options.max_steps < 1
         ):
             raise ConfigError(f"max_steps={options.max_steps}: expected a whole number above 0")
-        if options.dynamics not in HOW:
-            raise ConfigError(
-                f"dynamics={options.dynamics!r}: expected one of {', '.join(HOW)}"
-                f"{nearest_name(str(options.dynamics), HOW)}"
-            )
         self.options = options
         self.source = episode_source(options.episodes)
         self.action: ActionKind = action_kind(options.action)
@@ -107,20 +100,9 @@ class EnvCore:
         self.view = view
         self.shape = shape = (environments, policies)
         self.observations = view.allocate(shape)
-        self.verdict = Verdict(
-            rules=np.zeros((environments, len(RULES))),
-            weights=weight_row(options.reward),
-            memory=np.zeros((*shape, 4)),
-            terms=np.zeros((*shape, len(TERMS))),
-            rewards=np.zeros(shape),
-            events=np.zeros(shape, np.int64),
-            ended=np.zeros(shape, np.int64),
-            over=np.ones(shape, bool),
-            faults=np.zeros(shape, np.int64),
-            returns=np.zeros(shape),
-        )
+        self.verdict = _verdict(shape, options.reward)
         self._cast, self._slots = cast, slots
-        self._how = HOW[options.dynamics]
+        self._how = dynamics_number(options.dynamics)
         self._begin_at = np.zeros(shape)
         self._commands = Commands(
             np.zeros((*shape, 2)), np.zeros((*shape, 3)), np.full(shape, -1, np.int32), self.over
@@ -227,6 +209,22 @@ class EnvCore:
         verdict.rewards[e] = verdict.returns[e] = verdict.terms[e] = 0.0
         verdict.events[e] = verdict.ended[e] = verdict.faults[e] = 0
         verdict.over[e] = world.policies[e] < 0
+
+
+def _verdict(shape: tuple[int, int], reward: str | Mapping[str, float]) -> Verdict:
+    """Room for what is judged; nobody is in an episode yet."""
+    return Verdict(
+        rules=np.zeros((shape[0], len(RULES))),
+        weights=weight_row(reward),
+        memory=np.zeros((*shape, 4)),
+        terms=np.zeros((*shape, len(TERMS))),
+        rewards=np.zeros(shape),
+        events=np.zeros(shape, np.int64),
+        ended=np.zeros(shape, np.int64),
+        over=np.ones(shape, bool),
+        faults=np.zeros(shape, np.int64),
+        returns=np.zeros(shape),
+    )
 
 
 def _rules(episode: Episode, max_steps: int | None) -> Float[np.ndarray, " rules"]:

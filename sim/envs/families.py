@@ -13,11 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from drivelab.errors import ConfigError, nearest_name
-from drivelab.planning import IDMParameters
 from drivelab.sim.envs.family_roads import EvenLine, FamilyRoad, family_road
 from drivelab.sim.generator.actors import SIZES
 from drivelab.sim.world.episode import (
-    TRAFFIC_DRIVER,
     ActorSpec,
     Behaviour,
     Drive,
@@ -237,14 +235,13 @@ def _car(
     pace: float | None = None,
 ) -> ActorSpec:
     pace = float(rng.uniform(0.65, 1.0)) if pace is None else pace
-    driver: IDMParameters = TRAFFIC_DRIVER
     return ActorSpec(
         id=name,
         kind="vehicle",
         size=SIZES[MODELS[int(rng.integers(len(MODELS)))]],
         pose=line.pose(at),
         speed=0.9 * pace * line.limit(at) if speed is None else speed,
-        motion=Drive(line.ahead(at), driver=driver, pace=pace),
+        motion=Drive(line.ahead(at), pace=pace),
         role="car",
     )
 

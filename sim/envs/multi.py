@@ -17,7 +17,7 @@ from drivelab.sim.envs.actions import ActionKind, TrajectoryActions, action_kind
 from drivelab.sim.envs.agents_view import AgentsView
 from drivelab.sim.envs.core import SEEDS, EnvCore, EnvOptions
 from drivelab.sim.envs.episodes import ALL_FAMILIES, EpisodeSource, asked_seed
-from drivelab.sim.envs.picture import picture
+from drivelab.sim.envs.picture import check_render_mode, picture
 from drivelab.sim.world.episode import Drive, Episode, Policy
 from drivelab.sim.world.native import Dynamics
 
@@ -91,7 +91,7 @@ class NativeMultiEnv(ParallelEnv[str, np.ndarray, Any]):
             cast=self._cast,
             slots=slots,
         )
-        self.render_mode = render_mode
+        self.render_mode = check_render_mode(render_mode)
         self.possible_agents = [f"agent_{k}" for k in range(count)]
         self.agents: list[str] = []
         self._number = {name: k for k, name in enumerate(self.possible_agents)}

@@ -13,7 +13,7 @@ from drivelab.errors import ConfigError
 from drivelab.sim.envs.actions import ActionKind
 from drivelab.sim.envs.core import SEEDS, EnvCore, EnvOptions
 from drivelab.sim.envs.episodes import ALL_FAMILIES, EpisodeSource, asked_seed
-from drivelab.sim.envs.picture import picture
+from drivelab.sim.envs.picture import check_render_mode, picture
 from drivelab.sim.envs.vector_view import VectorView
 from drivelab.sim.envs.views import View, check_form
 from drivelab.sim.world.episode import Episode
@@ -77,9 +77,7 @@ class NativeEnv(gym.Env[Any, Any]):
         dynamics: Dynamics = "kinematic",
         render_mode: str | None = None,
     ) -> None:
-        if render_mode not in (None, "rgb_array"):
-            raise ConfigError(f"render_mode={render_mode!r}: expected None or 'rgb_array'")
-        self.render_mode = render_mode
+        self.render_mode = check_render_mode(render_mode)
         self.observation = check_form(observation)
         options = EnvOptions(episodes, action, reward, max_steps, dynamics)
         self.core = EnvCore(options, environments=1, view=self.view())

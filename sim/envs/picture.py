@@ -9,6 +9,7 @@ import shapely
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw
 
+from drivelab.errors import ConfigError
 from drivelab.geometry.boxes import box_corners
 from drivelab.geometry.poses import relative
 from drivelab.kernels.world.arrays import ABSENT, COLLISION
@@ -23,15 +24,25 @@ _COLOURS = {"vehicle": OTHER, "pedestrian": PERSON, "bicycle": PERSON}
 _SCALE = SIZE * SMOOTH / METRES  # pixels per metre
 
 
+def check_render_mode(render_mode: str | None) -> str | None:
+    """The render mode as it is.
+
+    Raises:
+        ConfigError: there is no such mode.
+    """
+    if render_mode not in (None, "rgb_array"):
+        raise ConfigError(f"render_mode={render_mode!r}: expected None or 'rgb_array'")
+    return render_mode
+
+
 def picture(world: NativeWorld, environment: int) -> UInt8[np.ndarray, "384 384 3"]:
     """Draw map, route and road users about the ego of one environment."""
     image = Image.new("RGB", (SIZE * SMOOTH, SIZE * SMOOTH), GRASS)
     draw = ImageDraw.Draw(image)
     pose, start = world.ego_pose(environment), world.starts[environment]
-    lanes = [
-        lane for lane in start.episode.map.lanes.values() if _near(lane.polygon, pose)
-    ]  # fmt: skip
-    areas = [area.polygon for area in start.episode.map.areas if _near(area.polygon, pose)]
+    shown = start.episode.map
+    lanes = [lane for lane in shown.lanes.values() if _near(lane.polygon, pose)]
+    areas = [area.polygon for area in shown.areas if _near(area.polygon, pose)]
     for polygon in (*_polygons(areas), *(lane.polygon for lane in lanes)):
         draw.polygon(_pixels(np.asarray(polygon.exterior.coords)[:, :2], pose), fill=ROAD)
     for lane in lanes:

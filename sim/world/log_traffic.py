@@ -64,22 +64,18 @@ def episode_from_scene(
         ConfigError: another kind of traffic than "replay" and "reactive".
         DataError: the recording does not hold that stretch of time.
     """
-    if traffic not in TRAFFIC:
-        raise ConfigError(
-            f"traffic={traffic}: expected one of {', '.join(TRAFFIC)}"
-            f"{nearest_name(traffic, TRAFFIC)}"
-        )
+    _check_traffic(traffic)
     _check_stretch(scene, start, duration)
     frames = round(duration / DT) + 1
     expert = resample_ego(scene, start, frames)
     log = near_tracks(resample_tracks(scene, start, frames), expert, scene)
     actors = replay_actors(log) if traffic == "replay" else reactive_actors(scene.map, log)
     route, line = _route(scene, expert)
-    pose, yaw = expert.poses[0], expert.poses[: min(3, frames), 2]
+    yaw = expert.poses[: min(3, frames), 2]
     return Episode(
         id=scene.id,
         map=scene.map,
-        ego_pose=pose,
+        ego_pose=expert.poses[0],
         ego_speed=float(expert.velocities[0, 0]),
         ego_acceleration=float(expert.accelerations[0, 0]),
         ego_yaw_rate=float(wrap_angle(yaw[-1] - yaw[0])) / (DT * max(len(yaw) - 1, 1)),
@@ -99,6 +95,14 @@ def episode_from_scene(
         seed=crc32(scene.id.encode()),
         info={"traffic": traffic, "log": scene.log},
     )
+
+
+def _check_traffic(traffic: str) -> None:
+    if traffic not in TRAFFIC:
+        raise ConfigError(
+            f"traffic={traffic}: expected one of {', '.join(TRAFFIC)}"
+            f"{nearest_name(traffic, TRAFFIC)}"
+        )
 
 
 def _check_stretch(scene: Scene, start: float, duration: float) -> None:

@@ -26,6 +26,20 @@ KEPT = 256
 _HOW = {"kinematic": KINEMATIC, "dynamic": DYNAMIC}
 
 
+def dynamics_number(dynamics: str) -> int:
+    """What the compiled step calls a kind of dynamics.
+
+    Raises:
+        ConfigError: there is no such kind.
+    """
+    if dynamics not in _HOW:
+        raise ConfigError(
+            f"dynamics={dynamics!r}: expected one of {', '.join(_HOW)}"
+            f"{nearest_name(str(dynamics), _HOW)}"
+        )
+    return _HOW[dynamics]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """A moment of all environments; belongs to the world that made it."""
@@ -56,15 +70,10 @@ class NativeWorld:
         capacity: Capacity | None = None,
         bank: RoadBank | None = None,
     ) -> None:
-        if dynamics not in _HOW:
-            raise ConfigError(
-                f"dynamics={dynamics!r}: expected one of {', '.join(_HOW)}"
-                f"{nearest_name(str(dynamics), _HOW)}"
-            )
         if not episodes:
             raise ConfigError("a world needs at least one episode")
         self.bank = bank or RoadBank([])
-        self._how = _HOW[dynamics]
+        self._how = dynamics_number(dynamics)
         self._cache: dict[int, Start] = {}
         self.starts = [self.start(episode) for episode in episodes]
         self.capacity = (capacity or Capacity()).covering(s.capacity for s in self.starts)
