@@ -303,21 +303,19 @@ def test_embedded_scenes_become_episodes() -> None:
 
 
 @lru_cache(1)
-def real_source() -> RealLogsSource:
-    return RealLogsSource(real_data("real_logs"), WindowShape(20, 80, 10**6))
+def real_scenes() -> list[Scene]:
+    """10 s of every third log."""
+    source = RealLogsSource(real_data("real_logs"), WindowShape(20, 80, 10**6))
+    return [source.load(name) for name in source.scene_ids()[::3]]
 
 
-def real_episodes(traffic: str, every: int) -> list[Episode]:
-    source = real_source()
-    return [
-        episode_from_scene(source.load(name), duration=8.0, traffic=traffic)
-        for name in source.scene_ids()[::every]
-    ]
+def real_episodes(traffic: str) -> list[Episode]:
+    return [episode_from_scene(scene, duration=8.0, traffic=traffic) for scene in real_scenes()]
 
 
 @pytest.mark.data
 def test_replayed_real_logs_are_what_was_recorded() -> None:
-    for episode in real_episodes("replay", 5):
+    for episode in real_episodes("replay"):
         assert episode.log is not None
         world = NativeWorld([episode])
         origin = world.bank.origins[0]
@@ -340,7 +338,7 @@ def test_replayed_real_logs_are_what_was_recorded() -> None:
 @pytest.mark.data
 def test_reactive_traffic_in_real_logs_stays_near_what_was_recorded() -> None:
     drivers, met, offsets = 0, 0, []
-    for episode in real_episodes("reactive", 3):
+    for episode in real_episodes("reactive"):
         world = NativeWorld([episode])
         expert, log = episode.expert, episode.log
         assert expert is not None
