@@ -21,6 +21,7 @@ APART = 0.5  # a collision is over when the boxes have been apart for so long [s
 EMERGENCY_NEAR, EMERGENCY_PATIENCE = 30.0, 15.0  # behind the ego [m], for so long [s]
 YIELDED = 2.0  # an ego so far [m] beside its route line has made room
 ASTRAY = 15.0  # way made farther than this from the route line is made astray [m]
+NO_WAY = "there was no lane or way for it"
 CHECKPOINTS = 4  # of the minimum-speed test along a route
 _FLAGS = ((a.OFF_ROAD, "off_road"), (a.KERB, "kerb"), (a.WRONG_WAY, "wrong_way"))
 _MOMENTS = ((a.RED_LIGHT, "red_light"), (a.STOP_SIGN, "stop_sign"))
@@ -136,7 +137,7 @@ class EventWatch:
                 name = "door_opened" if kind == "open_door" else "behaviour_started"
                 self._add(name, step, actor, behaviour=kind)
             elif now[slot, k] == a.IMPOSSIBLE:
-                self._add("behaviour_impossible", step, actor, behaviour=kind, why=_WHY[kind])
+                self._add("behaviour_impossible", step, actor, behaviour=kind, why=NO_WAY)
         self._scripts = now.copy()
 
     def _route(self, state: State, e: int, step: int, flags: int) -> None:
@@ -189,9 +190,6 @@ class EventWatch:
         self._behind = self._behind + 1 if near else 0
         if self._behind == round(EMERGENCY_PATIENCE / DT):
             self._add("emergency_yield", step)
-
-
-_WHY = {kind: "there was no lane or way for it" for kind in BEHAVIOURS}
 
 
 def _event(kind: str, step: int, actor: str = "", **more: Any) -> dict[str, Any]:

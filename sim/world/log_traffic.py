@@ -52,11 +52,7 @@ NUPLAN_DRIVER = IDMParameters(
 
 
 def episode_from_scene(
-    scene: Scene,
-    *,
-    duration: float,
-    start: float = 0.0,
-    traffic: str = "replay",
+    scene: Scene, *, duration: float, start: float = 0.0, traffic: str = "replay"
 ) -> Episode:
     """An episode of `duration` [s] that begins `start` [s] after the scene's moment.
 
@@ -71,14 +67,13 @@ def episode_from_scene(
     log = near_tracks(resample_tracks(scene, start, frames), expert, scene)
     actors = replay_actors(log) if traffic == "replay" else reactive_actors(scene.map, log)
     route, line = _route(scene, expert)
-    yaw = expert.poses[: min(3, frames), 2]
     return Episode(
         id=scene.id,
         map=scene.map,
         ego_pose=expert.poses[0],
         ego_speed=float(expert.velocities[0, 0]),
         ego_acceleration=float(expert.accelerations[0, 0]),
-        ego_yaw_rate=float(wrap_angle(yaw[-1] - yaw[0])) / (DT * max(len(yaw) - 1, 1)),
+        ego_yaw_rate=_yaw_rate(expert),
         route=route,
         route_line=line,
         duration=duration,
@@ -95,6 +90,12 @@ def episode_from_scene(
         seed=crc32(scene.id.encode()),
         info={"traffic": traffic, "log": scene.log},
     )
+
+
+def _yaw_rate(expert: EgoTrajectory) -> float:
+    """Of the recorded ego over its first two steps [rad/s]."""
+    yaw = expert.poses[:3, 2]
+    return float(wrap_angle(yaw[-1] - yaw[0])) / (DT * max(len(yaw) - 1, 1))
 
 
 def _check_traffic(traffic: str) -> None:

@@ -7,6 +7,7 @@ import os
 import tempfile
 import zipfile
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,8 @@ def cached_opendrive(
         except _DAMAGED:
             entry.unlink(missing_ok=True)
     found = parse_opendrive(content, name, file=file)
-    try:
+    with suppress(OSError):
         _write(entry, found)
-    except OSError:
-        return found
     return found
 
 
