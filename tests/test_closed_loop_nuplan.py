@@ -94,6 +94,8 @@ def test_side_contacts_count_between_lanes(metric: NuplanClosedLoop, y: float, f
     result = metric.score(scene(), track)
     assert result.details["contacts"] == 1
     assert result.subscores["no_ego_at_fault_collisions"] == (0.0 if fault else 1.0)
+    # It was never ahead; at a contact that is its fault the ego's time to collision is 0.
+    assert result.subscores["time_to_collision_within_bound"] == (0.0 if fault else 1.0)
 
 
 @pytest.mark.parametrize(("speed", "expected"), [(1.0, 1.0), (3.0, 0.5), (8.0, 0.0)])

@@ -42,6 +42,7 @@ def driven(
     """Drive scenarios side by side: whether each passed, and its rollout."""
     episodes = [source.episode(seed) for source in sources]
     for source, episode, one in zip(sources, episodes, drive_all(episodes, agent), strict=True):
+        assert one.fault is None, f"{source.scenario.id}: {one.fault!r}"
         rollout = one.rollout()
         verdicts = judge(source.scenario.expect, rollout, episode.vehicle)
         yield all(verdict.passed for verdict in verdicts), rollout
