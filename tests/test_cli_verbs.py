@@ -16,7 +16,7 @@ import yaml
 from real_data import real_data
 
 from drivelab.cli import main
-from drivelab.evaluation.row_table import read_table
+from drivelab.data.run_rows import read_rows
 
 ROOT = Path(__file__).parent.parent
 RUNS = ("run", "scored", "again", "once_more")
@@ -50,7 +50,7 @@ def test_eval_prints_table_label_and_next_commands(capsys: pytest.CaptureFixture
     summary = json.loads((folder / "summary.json").read_text())
     assert (summary["data"], summary["split"], summary["final"]) == ("partial", "labmini", True)
     assert len(summary["versions"]["labmini_sha256"]) == 64
-    assert {row["status"] for row in read_table(folder / "rows.parquet")} == {"ok"}
+    assert {row["status"] for row in read_rows(folder / "rows.parquet")} == {"ok"}
 
 
 def test_quiet_prints_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,7 +74,7 @@ def test_score_and_rescore_give_the_scores_of_the_agent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = evaluate("agent=idm", "limit=6")
-    rows = read_table(folder / "rows.parquet")
+    rows = read_rows(folder / "rows.parquet")
     plans = {
         row["scene"]: np.load(folder / "rollouts" / f"{row['scene']}.npz")["plan"] for row in rows
     }
@@ -83,7 +83,7 @@ def test_score_and_rescore_give_the_scores_of_the_agent(
     assert main(["score", *words]) == 0
     assert main(["rescore", "run", "run.dir=again"]) == 0
     for other in ("scored", "again"):
-        again = read_table(Path(other) / "rows.parquet")
+        again = read_rows(Path(other) / "rows.parquet")
         assert [row["score"] for row in again] == [row["score"] for row in rows]
     assert "privilege: state" in Path("again/config.yaml").read_text()
     assert main(["rescore", "scored", "run.dir=once_more"]) == 0
@@ -145,10 +145,10 @@ def test_missing_proposals_are_failed_rows_and_exit_3(
     assert main(["score", *words]) == 3
     shown = capsys.readouterr()
     assert shown.out.startswith("NOT FINAL: 2 failed of 3 scenes")
-    second = read_table(Path("run/rows.parquet"))[1]
+    second = read_rows(Path("run/rows.parquet"))[1]
     assert f"first failure, {second['scene']}: {second['error']}" in shown.err
     assert f"run/{second['traceback']}" in shown.err
-    assert [row["status"] for row in read_table(Path("run/rows.parquet"))] == [
+    assert [row["status"] for row in read_rows(Path("run/rows.parquet"))] == [
         "ok",
         "failed",
         "failed",

@@ -43,9 +43,9 @@ def _film_worst(folder: Path, source: Any, count: int) -> None:
     if not count:
         return
     from drivelab.cli.film import film_scene
-    from drivelab.evaluation.row_table import read_table
+    from drivelab.data.run_rows import read_rows
 
-    scored = [row for row in read_table(folder / "rows.parquet") if row["score"] is not None]
+    scored = [row for row in read_rows(folder / "rows.parquet") if row["score"] is not None]
     for row in sorted(scored, key=lambda row: float(row["score"]))[:count]:
         film_scene(folder, source, row)
 

@@ -157,19 +157,19 @@ def _bench_words() -> list[str]:
 
 
 def _first_failure(folder: Path) -> str:
-    from drivelab.evaluation.row_table import read_table
+    from drivelab.data.run_rows import read_rows
     from drivelab.evaluation.tasks import FAILED
 
-    row = next(row for row in read_table(folder / "rows.parquet") if row["status"] == FAILED)
+    row = next(row for row in read_rows(folder / "rows.parquet") if row["status"] == FAILED)
     text = f"first failure, {row['scene']}: {row['error']} (traceback: {folder / row['traceback']})"
     # Ids and errors are foreign text: no control sequence of theirs reaches the terminal.
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _worst_scene(folder: Path) -> str:
-    from drivelab.evaluation.row_table import read_table
+    from drivelab.data.run_rows import read_rows
 
-    rows = [row for row in read_table(folder / "rows.parquet") if row["score"] is not None]
+    rows = [row for row in read_rows(folder / "rows.parquet") if row["score"] is not None]
     return str(min(rows, key=lambda row: row["score"])["scene"]) if rows else "SCENE"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from drivelab.errors import ConfigError, nearest_name
@@ -16,6 +16,18 @@ def picture_file(out: str | Path) -> Path:
     if file.suffix.lower() not in PICTURES:
         raise ConfigError(f"out={out}: expected a file that ends in {' or '.join(PICTURES)}")
     return file
+
+
+Action = Callable[[Sequence[str]], int]
+
+
+def choose_action(verb: str, words: Sequence[str], actions: Mapping[str, Action]) -> Action:
+    """What the first word of a verb with several actions stands for."""
+    name = words[0] if words else ""
+    if name not in actions:
+        hint = nearest_name(name, actions)
+        raise ConfigError(f"{verb} {name}: expected one of {', '.join(actions)}{hint}")
+    return actions[name]
 
 
 def read_words(

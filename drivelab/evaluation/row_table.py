@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from drivelab.errors import RunError
 from drivelab.evaluation.atomic import write_atomic
 
 FIXED = ("scene", "family", "log", "time", "status", "score")
@@ -44,21 +43,6 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], subscores: Sequenc
     columns = [_column(name, [row.get(name) for row in rows], subscores) for name in names]
     table = pa.Table.from_arrays(columns, names=names)
     write_atomic(path, lambda file: pq.write_table(table, file, compression="zstd"))
-
-
-def read_table(path: Path) -> list[dict[str, Any]]:
-    """All rows of a rows.parquet, in order."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        raise RunError(
-            f"{path}: cannot be read as the rows of a run ({error}); run the same `drivelab eval` "
-            "again to complete the folder"
-        ) from error
-    return rows
 
 
 def _column(name: str, values: list[Any], subscores: Sequence[str]) -> Any:

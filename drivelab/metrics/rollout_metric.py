@@ -52,7 +52,6 @@ import numpy as np
 from jaxtyping import Float
 
 from drivelab.errors import DataError
-from drivelab.metrics.aggregate import mean_over_valid
 from drivelab.metrics.metric import SceneScore
 from drivelab.types import Rollout, Scene
 
@@ -93,24 +92,6 @@ class RolloutMetric(Protocol):
 
     def aggregate(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         """Score and sub-scores of a run by the metric's own rule."""
-
-
-class MeanOfScenes:
-    """For metrics whose rows stand alone and come together as a plain mean."""
-
-    subscores: tuple[str, ...]
-
-    def finish(
-        self,
-        rows: Sequence[dict[str, Any]],
-        states: Callable[[str], Float[np.ndarray, "t 11"]],
-    ) -> list[dict[str, Any]]:
-        """Nothing depends on other scenes."""
-        return list(rows)
-
-    def aggregate(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-        """Mean over the valid scenes."""
-        return mean_over_valid(rows, ("score", *self.subscores))
 
 
 def check_inputs(metric: RolloutMetric, scene: Scene, rollout: Rollout) -> None:

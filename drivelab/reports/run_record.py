@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from drivelab.data.rollout_log import load_rollout
+from drivelab.data.run_rows import read_rows
 from drivelab.errors import RunError
 from drivelab.metrics.metric import Event
 from drivelab.types import Rollout
@@ -156,7 +157,7 @@ def read_run(run_dir: Path) -> RunRecord:
     return RunRecord(
         folder=run_dir,
         summary=summary,
-        rows=_read_rows(run_dir / "rows.parquet"),
+        rows=tuple(read_rows(run_dir / "rows.parquet")),
         environment=read_environment(run_dir),
         config=config.read_text("utf-8") if config.is_file() else "",
         rollout_files=_scene_files(run_dir / "rollouts", ".npz"),
@@ -166,24 +167,8 @@ def read_run(run_dir: Path) -> RunRecord:
 
 def scene_scores(run_dir: Path) -> dict[str, float]:
     """Scores of a run by scene, without scenes that gave none."""
-    rows = _read_rows(run_dir / "rows.parquet")
+    rows = read_rows(run_dir / "rows.parquet")
     return {str(row["scene"]): float(row["score"]) for row in rows if is_number(row["score"])}
-
-
-def _read_rows(path: Path) -> tuple[Row, ...]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
-    except (OSError, pa.ArrowInvalid) as error:
-        raise RunError(
-            f"{path}: cannot be read as the rows of a run ({error}); run the same `drivelab eval` "
-            "again to complete the folder"
-        ) from error
-    if rows and not {"scene", "status", "score"} <= set(rows[0]):
-        raise RunError(f"{path}: columns {sorted(rows[0])}, expected scene, status and score")
-    return tuple(rows)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -113,12 +113,9 @@ def _straight(rng: np.random.Generator, road: FamilyRoad) -> Stretch:
     line = road.lines[mine]
     start = rng.uniform(50.0, 80.0)
     speed = rng.uniform(0.4, 1.0) * line.limit(start)
-    actors: list[ActorSpec] = []
-    for chain in lanes:
-        clear = (start - 18.0, start + 10.0 + 2.5 * speed) if chain == mine else None
-        actors += _cars(rng, road.lines[chain], (5.0, 260.0), apart=(25.0, 70.0), clear=clear)
-    for chain in _opposite(road):
-        actors += _cars(rng, road.lines[chain], (60.0, 330.0), apart=(45.0, 120.0))
+    clear = (start - 18.0, start + 10.0 + 2.5 * speed)
+    actors = _cars_on(rng, road, lanes, (5.0, 260.0), apart=(25.0, 70.0), mine=mine, clear=clear)
+    actors += _cars_on(rng, road, _opposite(road), (60.0, 330.0), apart=(45.0, 120.0))
     return _stretch(mine, start, start + rng.uniform(130.0, 180.0), speed, actors)
 
 
@@ -128,12 +125,9 @@ def _curve(rng: np.random.Generator, road: FamilyRoad) -> Stretch:
     line = road.lines[mine]
     start = rng.uniform(15.0, 45.0)
     speed = rng.uniform(0.4, 0.9) * line.limit(start)
-    actors: list[ActorSpec] = []
-    for chain in lanes:
-        clear = (0.0, start + 12.0 + 3.0 * speed) if chain == mine else None
-        actors += _cars(rng, road.lines[chain], (5.0, 160.0), apart=(30.0, 80.0), clear=clear)
-    for chain in _opposite(road):
-        actors += _cars(rng, road.lines[chain], (40.0, 240.0), apart=(40.0, 90.0))
+    clear = (0.0, start + 12.0 + 3.0 * speed)
+    actors = _cars_on(rng, road, lanes, (5.0, 160.0), apart=(30.0, 80.0), mine=mine, clear=clear)
+    actors += _cars_on(rng, road, _opposite(road), (40.0, 240.0), apart=(40.0, 90.0))
     goal = min(float(line.s[-1]) - 60.0, start + rng.uniform(150.0, 180.0))
     return _stretch(mine, start, goal, speed, actors)
 
@@ -148,8 +142,7 @@ def _follow(rng: np.random.Generator, road: FamilyRoad) -> Stretch:
     actors = [replace(lead, behaviours=_stop_and_go(rng, limit))]
     if rng.random() < 0.5:
         actors.append(_car(rng, line, place + rng.uniform(15.0, 40.0), "far", speed=speed))
-    for chain in _opposite(road):
-        actors += _cars(rng, road.lines[chain], (60.0, 330.0), apart=(35.0, 90.0))
+    actors += _cars_on(rng, road, _opposite(road), (60.0, 330.0), apart=(35.0, 90.0))
     return _stretch("0", start, start + rng.uniform(110.0, 150.0), speed, actors)
 
 
@@ -170,9 +163,9 @@ def _merge(rng: np.random.Generator, road: FamilyRoad) -> Stretch:
         stretch = (start - 60.0, start + 150.0)
         actors += _cars(rng, line, stretch, apart=(30.0, 70.0), clear=clear)
         actors.append(_car(rng, side, beside + rng.uniform(-25.0, 25.0), "ramp"))
-    for chain in _own_lanes(road)[1:]:
-        place = joint["0"] - (joint[mine] - start)
-        actors += _cars(rng, road.lines[chain], (place - 70.0, place + 150.0), apart=(35.0, 90.0))
+    place = joint["0"] - (joint[mine] - start)
+    others = _own_lanes(road)[1:]
+    actors += _cars_on(rng, road, others, (place - 70.0, place + 150.0), apart=(35.0, 90.0))
     return _stretch(mine, start, joint[mine] + rng.uniform(30.0, 60.0), speed, actors)
 
 
@@ -204,6 +197,24 @@ def _own_lanes(road: FamilyRoad) -> list[str]:
 
 def _opposite(road: FamilyRoad) -> list[str]:
     return [chain for chain in road.lines if chain.startswith("opposite_")]
+
+
+def _cars_on(
+    rng: np.random.Generator,
+    road: FamilyRoad,
+    chains: Sequence[str],
+    between: tuple[float, float],
+    *,
+    apart: tuple[float, float],
+    mine: str = "",
+    clear: tuple[float, float] | None = None,
+) -> list[ActorSpec]:
+    """Cars on several chains alike; on the ego's own, `mine`, none inside `clear` [m]."""
+    cars: list[ActorSpec] = []
+    for chain in chains:
+        room = clear if chain == mine else None
+        cars += _cars(rng, road.lines[chain], between, apart=apart, clear=room)
+    return cars
 
 
 def _cars(

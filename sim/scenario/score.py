@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import msgspec
 
 from drivelab.errors import DataError
+from drivelab.metrics.aggregate import MeanOfScenes
 from drivelab.metrics.metric import Event, SceneScore
 from drivelab.metrics.metric_names import find_metric
-from drivelab.metrics.rollout_metric import MeanOfScenes, RolloutMetric, check_inputs
+from drivelab.metrics.rollout_metric import RolloutMetric, check_inputs
 from drivelab.sim.scenario.expect import Verdict, judge
 from drivelab.sim.scenario.schema import Expect
 from drivelab.types import Rollout, Scene

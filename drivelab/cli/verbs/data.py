@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from drivelab.cli.words import read_words
-from drivelab.errors import ConfigError, DataError, nearest_name
+from drivelab.cli.words import Action, choose_action, read_words
+from drivelab.errors import ConfigError, DataError
 from drivelab.evaluation.benches.navsim import MAPS_VARIABLE, OPENSCENE_VARIABLE
 from drivelab.evaluation.benches.reallogs import ROOT_VARIABLE
 
@@ -25,18 +25,14 @@ MEGA = 1e6
 
 def run(words: Sequence[str]) -> int:
     """Run the verb."""
-    actions: dict[str, Callable[[Sequence[str]], int]] = {
+    actions: dict[str, Action] = {
         "list": _list,
         "verify": _verify,
         "plan": _plan,
         "import": _import,
         "make-labmini": _make_labmini,
     }
-    action = words[0] if words else ""
-    if action not in actions:
-        hint = nearest_name(action, actions)
-        raise ConfigError(f"data {action}: expected one of {', '.join(actions)}{hint}")
-    return actions[action](words[1:])
+    return choose_action("data", words, actions)(words[1:])
 
 
 def _roots(words: Sequence[str]) -> tuple[str | None, str | None, str | None]:

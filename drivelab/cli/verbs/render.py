@@ -34,12 +34,12 @@ def run(words: Sequence[str]) -> int:
 
 
 def _choose_row(folder: Path, scene: str | None) -> Mapping[str, Any]:
-    from drivelab.evaluation.row_table import read_table
+    from drivelab.data.run_rows import read_rows
 
     file = folder / "rows.parquet"
     if not file.is_file():
         raise RunError(f"{folder} is no finished run folder: it has no rows.parquet")
-    rows = {row["scene"]: row for row in read_table(file)}
+    rows = {row["scene"]: row for row in read_rows(file)}
     if scene is not None and scene not in rows:
         raise ConfigError(f"scene={scene}: not in {folder}{nearest_name(scene, rows)}")
     if scene is not None and rows[scene]["score"] is None:

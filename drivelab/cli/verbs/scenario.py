@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from drivelab.errors import ConfigError, nearest_name
+from drivelab.cli.words import Action, choose_action
 
 USAGE = """usage: drivelab scenario check FILE|NAME...            every fault with its line
        drivelab scenario show FILE|NAME [seed=0] [out=FILE.png|.svg]
@@ -28,7 +28,7 @@ CARLA_WORD = "data.carla_root="
 
 def run(words: Sequence[str]) -> int:
     """Run the verb."""
-    actions: dict[str, Callable[[Sequence[str]], int]] = {
+    actions: dict[str, Action] = {
         "check": _check,
         "show": _show,
         "run": _run,
@@ -38,11 +38,7 @@ def run(words: Sequence[str]) -> int:
         "schema": _schema,
         "list": _list,
     }
-    action = words[0] if words else ""
-    if action not in actions:
-        hint = nearest_name(action, actions)
-        raise ConfigError(f"scenario {action}: expected one of {', '.join(actions)}{hint}")
-    return actions[action](_with_carla(words[1:]))
+    return choose_action("scenario", words, actions)(_with_carla(words[1:]))
 
 
 def _with_carla(words: Sequence[str]) -> Sequence[str]:

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from drivelab.geometry.polyline import arc_lengths
 from drivelab.kernels.contacts import FRONT, REAR, SIDE, nearest_box
+from drivelab.metrics.aggregate import MeanOfScenes
 from drivelab.metrics.closed_loop.alpasim_plans import (
     MIN_ADE_SECONDS,
     min_ade,
@@ -25,7 +26,7 @@ from drivelab.metrics.closed_loop.driven_plans import driven_plans
 from drivelab.metrics.closed_loop.expert import expert_poses
 from drivelab.metrics.closed_loop.road import EDGE_TOLERANCE, along, road_under
 from drivelab.metrics.metric import Event, SceneScore
-from drivelab.metrics.rollout_metric import MeanOfScenes, check_inputs
+from drivelab.metrics.rollout_metric import check_inputs
 from drivelab.types import Rollout, Scene
 
 FULL_PROGRESS = 0.8  # relative progress that counts as all

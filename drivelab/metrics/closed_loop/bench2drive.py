@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from drivelab.metrics.aggregate import mean_over_valid
+from drivelab.metrics.aggregate import MeanOfScenes, mean_over_valid
 from drivelab.metrics.closed_loop.bench2drive_abilities import (
     ABILITIES,
     SIGNS,
@@ -24,7 +24,7 @@ from drivelab.metrics.closed_loop.carla import record_columns
 from drivelab.metrics.closed_loop.carla_record import INPUTS, RouteRecord, route_record
 from drivelab.metrics.closed_loop.carla_rules import BENCH2DRIVE
 from drivelab.metrics.metric import SceneScore
-from drivelab.metrics.rollout_metric import MeanOfScenes, check_inputs
+from drivelab.metrics.rollout_metric import check_inputs
 from drivelab.types import Rollout, Scene
 
 ABSURD_SPEED = 1000.0  # checkpoints above are dropped [percent]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from drivelab.metrics.aggregate import mean_over_valid
+from drivelab.metrics.aggregate import MeanOfScenes, mean_over_valid
 from drivelab.metrics.closed_loop.carla_record import INPUTS, RouteRecord, route_record
 from drivelab.metrics.closed_loop.carla_rules import (
     INFRACTIONS,
@@ -16,7 +16,7 @@ from drivelab.metrics.closed_loop.carla_rules import (
     CarlaRules,
 )
 from drivelab.metrics.metric import SceneScore
-from drivelab.metrics.rollout_metric import MeanOfScenes, check_inputs
+from drivelab.metrics.rollout_metric import check_inputs
 from drivelab.types import Rollout, Scene
 
 LEAST_KM = 0.001  # for infractions per kilometre

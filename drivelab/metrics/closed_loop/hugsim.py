@@ -13,11 +13,12 @@ from jaxtyping import Float, Int
 
 from drivelab.geometry.poses import rotate, wrap_angle
 from drivelab.kernels.contacts import poses_hit
+from drivelab.metrics.aggregate import MeanOfScenes
 from drivelab.metrics.closed_loop.drive import Drive, drive_of
 from drivelab.metrics.closed_loop.driven_plans import DrivenPlans, driven_plans, frames_of
 from drivelab.metrics.closed_loop.road import Road, road_under
 from drivelab.metrics.metric import Event, SceneScore
-from drivelab.metrics.rollout_metric import MeanOfScenes, check_inputs
+from drivelab.metrics.rollout_metric import check_inputs
 from drivelab.types import Rollout, Scene
 
 SPACING = 0.5  # of the judged poses [s]

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from drivelab.errors import DataError
+from drivelab.metrics.aggregate import MeanOfScenes
 from drivelab.metrics.closed_loop.drive import drive_of
 from drivelab.metrics.metric import Event, SceneScore
-from drivelab.metrics.rollout_metric import MeanOfScenes, check_inputs
+from drivelab.metrics.rollout_metric import check_inputs
 from drivelab.types import Rollout, Scene
 
 HIT_KINDS = ("vehicle", "bicycle")  # the classes that the official checker looks at

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from drivelab.errors import DataError
+from drivelab.metrics.aggregate import MeanOfScenes
 from drivelab.metrics.closed_loop.drive import Drive, drive_of
 from drivelab.metrics.closed_loop.expert import expert_poses
 from drivelab.metrics.closed_loop.nuplan_lanes import driven_lanes, in_one_course
@@ -38,7 +39,7 @@ from drivelab.metrics.closed_loop.road import road_under
 from drivelab.metrics.closed_loop.smoothness import SHORTEST, comfort_signals, first_discomfort
 from drivelab.metrics.metric import Event, SceneScore
 from drivelab.metrics.navsim.events import COLLISION_TYPES
-from drivelab.metrics.rollout_metric import MeanOfScenes, check_inputs
+from drivelab.metrics.rollout_metric import check_inputs
 from drivelab.types import Rollout, Scene
 
 MULTIPLIERS = (

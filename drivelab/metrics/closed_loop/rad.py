@@ -19,12 +19,12 @@ from drivelab.geometry.polyline import arc_lengths, sample
 from drivelab.geometry.poses import wrap_angle
 from drivelab.kernels.boxes import box_gap
 from drivelab.kernels.collisions import place_ego_box
-from drivelab.metrics.aggregate import mean_over_valid
+from drivelab.metrics.aggregate import MeanOfScenes, mean_over_valid
 from drivelab.metrics.closed_loop.drive import DT, Drive, drive_of
 from drivelab.metrics.closed_loop.expert import expert_poses
 from drivelab.metrics.closed_loop.road import EDGE_TOLERANCE, road_under
 from drivelab.metrics.metric import Event, SceneScore
-from drivelab.metrics.rollout_metric import MeanOfScenes, check_inputs
+from drivelab.metrics.rollout_metric import check_inputs
 from drivelab.types import Rollout, Scene, StateColumn
 
 POSITION_LIMIT = 2.0  # [m]

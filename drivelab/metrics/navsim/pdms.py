@@ -5,13 +5,10 @@ PDMS = NC * DAC * (5 EP + 5 TTC + 2 C) / 12; DDC is reported and has no weight.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
 import numpy as np
 from jaxtyping import Float
 
-from drivelab.metrics.aggregate import mean_over_valid
+from drivelab.metrics.aggregate import MeanOfScenes
 from drivelab.metrics.metric import SceneScore
 from drivelab.metrics.navsim.events import find_events, margins
 from drivelab.metrics.navsim.prepared import Prepared, prepare
@@ -41,7 +38,7 @@ def pdms_columns(parts: Subscores, reference: Subscores) -> dict[str, Float[np.n
     }
 
 
-class Pdms:
+class Pdms(MeanOfScenes):
     """Predictive Driver Model Score, NAVSIM v1.1."""
 
     name = "pdms_v1.1"
@@ -78,15 +75,3 @@ class Pdms:
             )
             for b in range(len(states))
         ]
-
-    def finish(
-        self,
-        rows: Sequence[dict[str, Any]],
-        states: Callable[[str], Float[np.ndarray, "t 11"]],
-    ) -> list[dict[str, Any]]:
-        """Nothing depends on other scenes."""
-        return list(rows)
-
-    def aggregate(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-        """Mean over the valid scenes."""
-        return mean_over_valid(rows, ("score", *self.subscores))
