@@ -98,9 +98,9 @@ def test_side_contacts_count_between_lanes(metric: NuplanClosedLoop, y: float, f
     assert result.subscores["time_to_collision_within_bound"] == (0.0 if fault else 1.0)
 
 
-@pytest.mark.parametrize(("speed", "expected"), [(1.0, 1.0), (3.0, 0.5), (8.0, 0.0)])
+@pytest.mark.parametrize(("speed", "expected"), [(1.8, 1.0), (1.85, 0.5), (5.4, 0.5), (5.5, 0.0)])
 def test_driving_against_the_lane(metric: NuplanClosedLoop, speed: float, expected: float) -> None:
-    # Eleven samples: 1.1 m, 3.3 m and 8.8 m against the oncoming lane, limits 2 m and 6 m.
+    # Eleven samples: 1.98, 2.035, 5.94 and 6.05 m against the oncoming lane, limits 2 m and 6 m.
     parts = metric.score(scene(), rollout(moving(speed, 41, y=ONCOMING))).subscores
     assert parts["driving_direction_compliance"] == expected
 

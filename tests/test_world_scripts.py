@@ -8,17 +8,13 @@ import numpy as np
 import pytest
 from world_drives import CAR, Comparison, Place, act, assert_same, drive, states
 
-from drivelab.errors import ConfigError
 from drivelab.kernels.world import arrays as a
 from drivelab.kernels.world import script_rules, scripts
 from drivelab.kernels.world.arrays import State
-from drivelab.sim.world.behaviours import check_behaviours
 from drivelab.sim.world.episode import (
     BEHAVIOURS,
-    ActorSpec,
     Behaviour,
     Episode,
-    Parked,
     Replay,
     SignalGroup,
     Trigger,
@@ -241,65 +237,6 @@ def test_cutting_in_aims_just_ahead_of_the_ego(ego_speed: float) -> None:
     assert room == pytest.approx(scripts.CUT_GAP, abs=0.1)
 
 
-# What cannot be -------------------------------------------------------------------------------
-
-FAR_PATH = STREET.path(300.0, [-5.0, 5.0])
-
-
-@pytest.mark.parametrize(
-    ("place", "spec"),
-    [
-        (STREET, STREET.car(60.0, act("cut_in", lanes=1.0))),  # no lane of that direction
-        (STREET, STREET.car(60.0, act("cut_in", lanes=-1.0))),
-        (STREET, STREET.car(60.0, act("run_red_light"))),  # no junction on this road
-        (STREET, STREET.actor(STREET.pose(60.0), None, act("hard_brake"))),  # it is parked
-        (STREET, STREET.actor(STREET.pose(60.0), None, act("u_turn"))),
-        (STREET, STREET.car(60.0, act("reverse_out"))),
-        (STREET, STREET.car(60.0, act("pull_away"))),
-        (STREET, STREET.car(60.0, act("open_door"))),
-        (STREET, STREET.actor(STREET.pose(60.0, -30.0), None, act("pull_away"))),  # no lane near
-        (STREET, STREET.actor(STREET.pose(60.0), None, act("jaywalk", None, FAR_PATH))),
-        (STREET, STREET.car(60.0, act("follow_path", None, FAR_PATH))),
-        (STREET, STREET.car(60.0, act("overtake_oncoming", length=900.0))),  # the road ends before
-        (STREET, STREET.car(60.0, act("overtake_oncoming"), speed=0.0)),  # no speed to keep
-        (Place("lane_drop", "0"), Place("lane_drop", "0").car(60.0, act("u_turn", radius=4.0))),
-    ],
-)
-def test_what_cannot_be_carried_out_says_so_and_harms_nobody(place: Place, spec: ActorSpec) -> None:
-    still = ActorSpec(spec.id, spec.kind, spec.size, spec.pose, spec.speed, spec.motion)
-    history = run(place.episode(spec), 2.0)
-    assert states(history)[-1] == a.IMPOSSIBLE
-    expected = run(place.episode(still), 2.0)[-1]
-    for name in ("mode", "x", "y", "yaw", "speed", "lane", "wish", "shift_to", "obeys"):
-        np.testing.assert_array_equal(getattr(history[-1], name), getattr(expected, name), name)
-
-
-@pytest.mark.parametrize(
-    ("behaviour", "said"),
-    [
-        (act("cutin"), "no kind 'cutin'; did you mean 'cut_in'"),
-        (act("cut_in", lane=1.0), "no value 'lane'; did you mean 'lanes'"),
-        (act("cut_in", lanes=0.5), "whole number"),
-        (act("hard_brake", deceleration=-6.0), "deceleration is -6.0; expected 0.1 to 12 m/s^2"),
-        (act("hard_brake", until=np.nan), "until is nan"),
-        (act("jaywalk"), "needs a path"),
-        (act("u_turn", None, FAR_PATH), "takes no path"),
-        (act("follow_path", None, FAR_PATH[:1]), "two points"),
-        (act("follow_path", None, FAR_PATH * np.nan), "not finite"),
-        (act("u_turn", Trigger(time=-1.0)), "time is -1.0"),
-        (act("u_turn", Trigger(gap_below=0.0)), "gap_below is 0.0"),
-        (act("u_turn", Trigger(ego_within=(0.0, 0.0, 0.0))), "radius"),
-        (act("u_turn", Trigger(after=0)), "after is 0"),
-        (act("u_turn", Trigger(after=3)), "after is 3"),
-    ],
-)
-def test_senseless_behaviours_are_refused(behaviour: Behaviour, said: str) -> None:
-    actor = ActorSpec("x", "vehicle", CAR, np.zeros(3), 0.0, Parked(), (behaviour,))
-    with pytest.raises(ConfigError, match="actor 'x', behaviour 0") as error:
-        check_behaviours(actor)
-    assert said in str(error.value)
-
-
 # The same, always -----------------------------------------------------------------------------
 
 
@@ -308,8 +245,9 @@ def everything() -> list[Episode]:
     side = np.array([STREET.pose(s, left) for s, left in ((70, 0), (90, -2.5), (130, 0))])
     across = STREET.path(80.0, [-6.0, 6.0])
     person = STREET.actor(
-        across[0], None, act("jaywalk", Trigger(ttc_below=5.0), across, meet=1.0), **PERSON
-    )
+        across[0], None, act("jaywalk", Trigger(ttc_below=5.0), across, meet=1.0), **PERSON,
+        name="person",
+    )  # fmt: skip
     door = STREET.actor(
         STREET.pose(60.5, -2.0), None, act("open_door", SOON), kind="generic_object",
         size=(1.0, 0.05), name="door",
