@@ -1,0 +1,73 @@
+"""Which implementation of an op runs: the argument, the environment, or the device decides."""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import cache
+from importlib.util import find_spec
+
+import torch
+
+VARIABLE = "DRIVELAB_KERNELS"
+NAMES = ("ref", "torch", "numba", "triton")
+_LOG = logging.getLogger(__name__)
+
+
+def choose(op: str, backend: str, device: torch.device) -> str:
+    """Name of the backend to run.
+
+    Args:
+        op: for messages.
+        backend: "auto" or one of `NAMES`; "auto" reads the variable DRIVELAB_KERNELS first.
+        device: where the tensors are.
+
+    Raises:
+        ValueError: no such backend, or one that cannot run on the device.
+        ImportError: it needs a package that is not installed.
+    """
+    asked = backend if backend != "auto" else os.environ.get(VARIABLE, "auto") or "auto"
+    if asked == "auto":
+        return _automatic(op, device.type)
+    if asked not in NAMES:
+        source = "backend" if backend != "auto" else VARIABLE
+        raise ValueError(f"{op}: {source}={asked!r}; expected auto, {', '.join(NAMES)}")
+    if asked == "numba" and device.type != "cpu":
+        raise ValueError(
+            f"{op}: backend='numba' runs on the CPU, the tensors are on {device}; move them, or "
+            "use backend='triton' or 'torch'"
+        )
+    if asked == "triton":
+        _need_triton(op, device)
+    return asked
+
+
+def interpreted() -> bool:
+    """Whether Triton runs its kernels in Python, on any device: TRITON_INTERPRET=1."""
+    return os.environ.get("TRITON_INTERPRET", "0") == "1"
+
+
+def _need_triton(op: str, device: torch.device) -> None:
+    if find_spec("triton") is None:
+        raise ImportError(
+            f"{op}: backend='triton' needs the package 'triton', which is not installed: "
+            "pip install 'drivelab[gpu]'",
+            name="triton",
+        )
+    if device.type != "cuda" and not interpreted():
+        raise ValueError(
+            f"{op}: backend='triton' needs a GPU, the tensors are on {device}; use "
+            "backend='numba' or 'torch' (TRITON_INTERPRET=1 runs them in Python, very slowly)"
+        )
+
+
+@cache
+def _automatic(op: str, device: str) -> str:
+    if device == "cpu":
+        name = "numba"
+    elif device == "cuda" and find_spec("triton") is not None:
+        name = "triton"
+    else:
+        name = "torch"
+    _LOG.info("%s runs on %s with backend %s", op, device, name)
+    return name

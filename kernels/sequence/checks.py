@@ -1,0 +1,102 @@
+"""Arguments of the ops: each error names the argument, what it is and what it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+KINDS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+
+
+def check_shapes(op: str, tensors: Mapping[str, Tensor | None], shapes: Mapping[str, str]) -> None:
+    """Hold tensors against shapes like "B H L K"; equal letters must be equal numbers.
+
+    Raises:
+        TypeError: no tensor, or no floating type.
+        ValueError: another number of axes, another length, or another device than the first.
+    """
+    known: dict[str, tuple[int, str]] = {}
+    first: tuple[str, Tensor] | None = None
+    for name, tensor in tensors.items():
+        if tensor is None:
+            continue
+        _check_kind(op, name, tensor)
+        first = first or (name, tensor)
+        if tensor.device != first[1].device:
+            raise ValueError(
+                f"{op}: {name} is on {tensor.device}, {first[0]} on {first[1].device}; move them to "
+                "one device"
+            )
+        _check_shape(op, name, tensor, shapes[name].split(), known)
+
+
+def _check_kind(op: str, name: str, tensor: Tensor) -> None:
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"{op}: {name} is a {type(tensor).__name__}; expected a torch.Tensor")
+    if tensor.dtype not in KINDS:
+        raise TypeError(
+            f"{op}: {name} is {_short(tensor.dtype)}; expected one of "
+            f"{', '.join(_short(kind) for kind in KINDS)}"
+        )
+
+
+def _check_shape(
+    op: str, name: str, tensor: Tensor, wanted: Sequence[str], known: dict[str, tuple[int, str]]
+) -> None:
+    shape = tuple(tensor.shape)
+    told = f"({', '.join(str(known[x][0]) if x in known else x for x in wanted)})"
+    if len(shape) != len(wanted):
+        raise ValueError(
+            f"{op}: {name} has shape {shape}, {len(shape)} axes; expected {told}, axes "
+            f"({', '.join(wanted)})"
+        )
+    for axis, (letter, length) in enumerate(zip(wanted, shape, strict=True)):
+        if letter in known and known[letter][0] != length:
+            raise ValueError(
+                f"{op}: {name} has shape {shape}, axis {axis} ({letter}) is {length}; expected "
+                f"{told} as {letter} of {known[letter][1]}"
+            )
+        known.setdefault(letter, (length, name))
+
+
+def check_gates(op: str, **gates: Tensor) -> None:
+    """Refuse log gates above 0 and NaN ones, where that costs no round trip to a device.
+
+    Raises:
+        ValueError: says which one, where.
+    """
+    if torch.compiler.is_compiling():
+        return
+    for name, gate in gates.items():
+        if gate.device.type != "cpu" or not gate.numel() or _is_fake(gate):
+            continue
+        if not bool(gate.detach().max() <= 0):  # NaN is not
+            flat = int(torch.argmax((~(gate.detach() <= 0)).flatten().to(torch.uint8)))
+            at = tuple(int(i) for i in torch.unravel_index(torch.tensor(flat), gate.shape))
+            value = float(gate.detach()[at])
+            raise ValueError(
+                f"{op}: {name}{list(at)} is {value:g}; expected log gates, at most 0 (use "
+                "logsigmoid or minus softplus)"
+            )
+
+
+def check_mask(op: str, mask: Tensor | None, batch: int, tokens: int) -> None:
+    """Expect a (B, L) mask that is true at real tokens."""
+    if mask is None:
+        return
+    if mask.dtype != torch.bool:
+        raise TypeError(f"{op}: mask is {_short(mask.dtype)}; expected bool, true at real tokens")
+    if tuple(mask.shape) != (batch, tokens):
+        raise ValueError(
+            f"{op}: mask has shape {tuple(mask.shape)}; expected (B, L) = ({batch}, {tokens})"
+        )
+
+
+def _is_fake(tensor: Tensor) -> bool:
+    return tensor.is_meta or type(tensor).__name__ == "FakeTensor"
+
+
+def _short(kind: torch.dtype) -> str:
+    return str(kind).removeprefix("torch.")

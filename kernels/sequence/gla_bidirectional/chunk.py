@@ -1,0 +1,3 @@
+from drivelab.kernels.sequence.gla_bidirectional import ref
+
+forward = ref.forward

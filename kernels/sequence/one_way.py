@@ -1,0 +1,111 @@
+"""Scans in one direction as operators of torch, whichever gate their compiled heads work under."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from drivelab.kernels.sequence.custom import operator
+from drivelab.kernels.sequence.gated_call import GatedCall, with_decays
+from drivelab.kernels.sequence.heads import over_heads
+from drivelab.kernels.sequence.streams import compute_dtype
+
+
+class OneWay:
+    """Runs compiled loops over heads.
+
+    q (B, G, L, K), k (B, G, L, K), v (B, H, L, V), g (B, H, L, K or 1), state (B, H, K, V); G
+    divides H, and neighbouring heads share a query and a key.
+    """
+
+    def __init__(self, forward: Callable[..., None], backward: Callable[..., None]) -> None:
+        self._forward, self._backward = forward, backward
+
+    def operator(self, name: str) -> Any:
+        """`drivelab::NAME`(q, k, v, g, state, scale, reverse) -> (outputs, final state)."""
+        return operator(
+            name,
+            "q k v g state",
+            "float scale, bool reverse",
+            2,
+            forward=self.forward,
+            backward=self.backward,
+            fake=self.fake,
+        )
+
+    def forward(
+        self, q: Tensor, k: Tensor, v: Tensor, g: Tensor, state: Tensor, scale: float, reverse: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Outputs like v, and the final state."""
+        dtype = compute_dtype(q, k, v, g, state)
+        start, out = _flat(state, dtype), torch.empty_like(v, dtype=dtype)
+        final = torch.empty_like(start)
+        call = with_decays((q.to(dtype), k.to(dtype), v.to(dtype)), g, out)
+        states = (start.numpy(), final.numpy())
+        factor = states[0].dtype.type(scale)
+
+        def run(first: int, last: int) -> None:
+            self._forward(
+                *(first, last, v.shape[2], call.flats, call.places, call.step),
+                *(*states, factor, reverse),
+            )
+
+        over_heads(run, len(start), v.numel() * q.shape[3])
+        return out.to(v.dtype), final.view(state.shape)
+
+    def backward(
+        self, q: Tensor, k: Tensor, v: Tensor, g: Tensor, state: Tensor, scale: float,
+        reverse: bool, grad_out: Tensor, grad_final: Tensor,
+    ) -> tuple[Tensor, ...]:  # fmt: skip
+        """Gradients of q, k, v, g and the first state."""
+        dtype = compute_dtype(q, k, v, g, state)
+        start, end = _flat(state, dtype), _flat(grad_final, dtype)
+        grad_start = torch.empty_like(start)
+        seen = grad_out.to(dtype) * scale
+        call = with_decays((q.to(dtype), k.to(dtype), v.to(dtype)), g, seen)
+        heads = v.shape[1]
+        grads = [_per_head(x, heads, dtype) for x in (q, k)]
+        grads += [torch.empty_like(x, dtype=dtype) for x in (v, g)]
+        back = GatedCall(tuple(grads), heads)
+        states = (start.numpy(), end.numpy(), grad_start.numpy())
+
+        def run(first: int, last: int) -> None:
+            self._backward(
+                *(first, last, v.shape[2], call.flats, call.places, call.step),
+                *(back.flats, back.places, back.step, *states, reverse),
+            )
+
+        over_heads(run, len(start), 3 * v.numel() * q.shape[3])
+        given = zip((*grads, grad_start.view(state.shape)), (q, k, v, g, state), strict=True)
+        return tuple(_over_groups(grad, x).to(x.dtype) for grad, x in given)
+
+    def fake(
+        self, q: Tensor, k: Tensor, v: Tensor, g: Tensor, state: Tensor, scale: float, reverse: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Tensors of the shapes and types that `forward` gives."""
+        dtype = compute_dtype(q, k, v, g, state)
+        return torch.empty_like(v), state.new_empty(state.shape, dtype=dtype)
+
+
+def _flat(state: Tensor, dtype: torch.dtype) -> Tensor:
+    """One (K, V) state after the other."""
+    return state.to(dtype).contiguous().view(-1, *state.shape[2:])
+
+
+def _per_head(shared: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """Room for the gradient of a query or key in each head that it serves."""
+    if shared.shape[1] == heads:
+        return torch.empty_like(shared, dtype=dtype)
+    b, _, tokens, channels = shared.shape
+    return torch.empty(b, heads, tokens, channels, dtype=dtype)
+
+
+def _over_groups(grad: Tensor, like: Tensor) -> Tensor:
+    """Sum over the heads that share a tensor."""
+    if grad.shape[1] == like.shape[1]:
+        return grad
+    b, groups = like.shape[:2]
+    return grad.view(b, groups, -1, *like.shape[2:]).sum(2)

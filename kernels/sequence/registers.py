@@ -1,0 +1,103 @@
+"""Vectors that stay in processor registers, for the instruction streams that compiled loops emit.
+
+Numba's own loops leave it to the compiler whether running sums live in registers; in a recurrence
+over a small matrix that decides about the speed. `Registers` writes the instructions itself: a
+vector is 512 bits wide, and where a processor has narrower ones, LLVM splits it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils
+
+BITS = 512
+_INDEX = ir.IntType(32)
+_COUNT = ir.IntType(64)
+
+
+class Registers:
+    """Emits vector instructions for one element type (float32 or float64)."""
+
+    def __init__(self, context: Any, builder: ir.IRBuilder, dtype: Any) -> None:
+        self.context, self.builder = context, builder
+        self.lanes = BITS // dtype.bitwidth
+        self.vector = ir.VectorType(context.get_value_type(dtype), self.lanes)
+        self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
+        self._bytes = dtype.bitwidth // 8
+        self._suffix = f"v{self.lanes}f{dtype.bitwidth}"
+
+    def data(self, array_type: Any, array: Any) -> ir.Value:
+        """Address of an array's first element."""
+        return self.context.make_array(array_type)(self.context, self.builder, array).data
+
+    def offset(self, address: ir.Value, count: ir.Value) -> ir.Value:
+        """Address `count` elements further on."""
+        return self.builder.gep(address, [count])
+
+    def broadcast(self, address: ir.Value) -> ir.Value:
+        """The element at an address, in all lanes."""
+        return self.splat(self.builder.load(address), self.vector)
+
+    def splat(self, value: ir.Value, vector: ir.VectorType) -> ir.Value:
+        """A scalar in all lanes."""
+        unknown = ir.Constant(vector, ir.Undefined)
+        one = self.builder.insert_element(unknown, value, ir.Constant(_INDEX, 0))
+        first = ir.Constant(ir.VectorType(_INDEX, self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(one, unknown, first)
+
+    def load(self, address: ir.Value) -> ir.Value:
+        """A whole vector."""
+        found = self.builder.load(self._wide(address))
+        found.align = self._bytes
+        return found
+
+    def store(self, value: ir.Value, address: ir.Value) -> None:
+        """Write a whole vector."""
+        self.builder.store(value, self._wide(address)).align = self._bytes
+
+    def first(self, count: ir.Value) -> ir.Value:
+        """Mask of the first `count` lanes."""
+        wide = ir.VectorType(_COUNT, self.lanes)
+        numbers = ir.Constant(wide, list(range(self.lanes)))
+        return self.builder.icmp_signed("<", numbers, self.splat(count, wide))
+
+    def load_where(self, mask: ir.Value, address: ir.Value) -> ir.Value:
+        """The lanes of a mask; the others are 0 and their memory is not touched."""
+        place = self._wide(address)
+        load = self._function(
+            f"llvm.masked.load.{self._suffix}.p0{self._suffix}",
+            self.vector,
+            [place.type, _INDEX, mask.type, self.vector],
+        )
+        return self.builder.call(load, [place, ir.Constant(_INDEX, self._bytes), mask, self.zero])
+
+    def store_where(self, mask: ir.Value, value: ir.Value, address: ir.Value) -> None:
+        """Write the lanes of a mask."""
+        place = self._wide(address)
+        store = self._function(
+            f"llvm.masked.store.{self._suffix}.p0{self._suffix}",
+            ir.VoidType(),
+            [self.vector, place.type, _INDEX, mask.type],
+        )
+        self.builder.call(store, [value, place, ir.Constant(_INDEX, self._bytes), mask])
+
+    def multiply_add(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+        """A b + c, rounded once."""
+        fma = self._function(f"llvm.fma.{self._suffix}", self.vector, [self.vector] * 3)
+        return self.builder.call(fma, [a, b, c])
+
+    def sums(self, count: int) -> list[ir.Value]:
+        """`count` variables that start at 0."""
+        places = [cgutils.alloca_once(self.builder, self.vector) for _ in range(count)]
+        for place in places:
+            self.builder.store(self.zero, place)
+        return places
+
+    def _wide(self, address: ir.Value) -> ir.Value:
+        return self.builder.bitcast(address, self.vector.as_pointer())
+
+    def _function(self, name: str, result: Any, arguments: list[Any]) -> ir.Function:
+        kind = ir.FunctionType(result, arguments)
+        return cgutils.get_or_insert_function(self.builder.module, kind, name)

@@ -1,0 +1,58 @@
+"""Every op against the golden values and gradients, on every backend of this machine."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import golden_kernels as golden  # noqa: E402
+
+from drivelab.kernels.sequence.gla import gla  # noqa: E402
+from drivelab.kernels.sequence.gla_bidirectional import gla_bidirectional  # noqa: E402
+from drivelab.kernels.sequence.simple_gla import simple_gla  # noqa: E402
+from drivelab.kernels.sequence.ssd import ssd  # noqa: E402
+
+pytestmark = pytest.mark.nn
+DTYPES = (torch.float64, torch.float32)
+BACKENDS = ("ref", "torch", "numba")
+
+
+def named(op: str) -> list:
+    return [pytest.param(case, id=case["case"]) for case in golden.cases(op)]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", DTYPES, ids=("float64", "float32"))
+@pytest.mark.parametrize("case", named("gla"))
+def test_gla(case, dtype, backend):
+    leaves = golden.inputs(case, dtype)
+    out, final = gla(**leaves, **case["args"], backend=backend)
+    golden.check(case, {"o": out, "final_state": final}, leaves, dtype)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", DTYPES, ids=("float64", "float32"))
+@pytest.mark.parametrize("case", named("gla_bidir"))
+def test_gla_bidirectional(case, dtype, backend):
+    leaves = golden.inputs(case, dtype)
+    out = gla_bidirectional(**leaves, **case["args"], backend=backend)
+    golden.check(case, {"o": out}, leaves, dtype)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", DTYPES, ids=("float64", "float32"))
+@pytest.mark.parametrize("case", named("simple_gla"))
+def test_simple_gla(case, dtype, backend):
+    leaves = golden.inputs(case, dtype)
+    out, final = simple_gla(**leaves, **case["args"], backend=backend)
+    golden.check(case, {"o": out, "final_state": final}, leaves, dtype)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", DTYPES, ids=("float64", "float32"))
+@pytest.mark.parametrize("case", named("ssd"))
+def test_ssd(case, dtype, backend):
+    leaves = golden.inputs(case, dtype)
+    out, final = ssd(**leaves, **case["args"], backend=backend)
+    golden.check(case, {"y": out, "final_state": final}, leaves, dtype)
