@@ -60,8 +60,11 @@ def test_a_line_is_told_only_where_the_episode_says_so() -> None:
     assert first_scene(replace(change_of_lanes(), line_told=False)).route_line is None
 
 
-@pytest.mark.parametrize("agent", [Idm(), PdmClosed()], ids=["idm", "pdm_closed"])
-def test_drivers_change_lanes_where_the_line_does(agent: Agent) -> None:
+# pdm_closed may choose to keep 1 m to either side of the line.
+@pytest.mark.parametrize(
+    ("agent", "aside"), [(Idm(), 0.0), (PdmClosed(), 1.0)], ids=["idm", "pdm_closed"]
+)
+def test_drivers_change_lanes_where_the_line_does(agent: Agent, aside: float) -> None:
     episode = change_of_lanes()
     told = drive(episode, agent)
     assert told.info["route_completion"] == 1.0
@@ -76,3 +79,13 @@ def test_tangents_of_a_bend_are_those_of_the_curve() -> None:
     bend = with_tangents(10.0 * np.column_stack([np.sin(angle), 1.0 - np.cos(angle)]))
     np.testing.assert_allclose(bend[1:-1, 2], angle[1:-1], atol=1e-12)
     np.testing.assert_allclose(bend[[0, -1], 2], angle[[0, -1]], atol=0.05)
+
+
+@pytest.mark.parametrize("left", [-1.0, 1.0])
+def test_a_driver_beside_its_lane_comes_back_to_its_middle(left: float) -> None:
+    """A plan that runs beside the ego says by its start how far; headings alone would keep it."""
+    episode = replace(change_of_lanes(), line_told=False)
+    beside = replace(episode, ego_pose=np.array([20.0, -3.5 + left, 0.0]), duration=8.0)
+    driven = drive(beside, Idm())
+    assert driven.ego[-1, 1] == pytest.approx(-3.5, abs=0.05)
+    assert abs(driven.ego[:, 1] + 3.5).max() <= 1.0 + 1e-9

@@ -54,7 +54,12 @@ class Idm:
         )
         ahead = sample(path, begin + progress[self._stride - 1 :: self._stride])
         gap = obstacle - begin - scene.vehicle.front_length
-        return Plan(relative(pose, ahead), self._dt, notes={"gap": gap, "lead_speed": lead_speed})
+        return Plan(
+            relative(pose, ahead),
+            self._dt,
+            notes={"gap": gap, "lead_speed": lead_speed},
+            start=relative(pose, sample(path, begin)),
+        )
 
     def _roll_out(
         self, speed: float, limit: float, obstacle: float, lead_speed: float
