@@ -24,6 +24,7 @@ VERBS = {
     "show": "draw a scene from above: show bench=navsim scene=ID [out=FILE]",
     "render": "film a scored plan: render run=RUN scene=ID [out=FILE]",
     "data": "data list|verify|plan|import av2|import nuscenes|make-labmini",
+    "bench": "time on this machine: bench kernels|encoders [device=cpu|cuda] [out=DIR]",
     "new": "start your own agent: new agent NAME [--dir DIR]",
     "doctor": "what is installed, what is missing and how to get it",
 }
