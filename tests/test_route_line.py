@@ -15,6 +15,7 @@ from drivelab.evaluation.closed_loop import drive
 from drivelab.evaluation.plan_check import check_plan
 from drivelab.geometry.polyline import arc_lengths, project, with_tangents
 from drivelab.maps.road_options import plan_route
+from drivelab.sim.scenario.files import load_scenario
 from drivelab.sim.world.episode import Episode
 from drivelab.sim.world.native import NativeWorld
 from drivelab.sim.world.recorder import Recorder
@@ -98,3 +99,11 @@ def test_a_plan_that_starts_nowhere_is_refused(start: object) -> None:
     plan = Plan(np.zeros((8, 3)), start=start)  # type: ignore[arg-type]
     with pytest.raises(PlanError, match=r"Plan\.start is"):
         check_plan(plan)
+
+
+def test_routes_that_a_scenario_gives_are_told_and_others_are_not() -> None:
+    given = load_scenario("leave_by_ramp").episode(0)
+    assert given.line_told
+    driven = drive(given, PdmClosed())
+    assert driven.info["route_completion"] == 1.0
+    assert not load_scenario("stationary_car").episode(0).line_told

@@ -76,8 +76,8 @@ class Scene:
     licence: str = ""
     family: str = ""  # group of scenes for reports (labmini: straight, merge, ...)
     synthetic: bool = False  # a rendered second-stage scene (NAVSIM v2)
-    # x, y, heading about the ego, lane changes drawn in, where a route is handed over as a line, as
-    # CARLA's leaderboards do; drivers follow it instead of a way of their own through the blocks
+    # x, y, heading about the ego, lane changes drawn in, where a route is given as a line (CARLA's
+    # leaderboards, routes of scenarios); drivers follow it, not a way of their own through blocks
     route_line: Float[np.ndarray, "m 3"] | None = None
 
     @property

@@ -268,6 +268,7 @@ def _episode(
         source="scenario",
         licence="" if log is None else log.licence,
         seed=int(stream(scenario.id, max(seed, 0), "world").integers(2**31)),
+        line_told=concrete.route is not None and not concrete.route.recorded,
         info=_info(scenario, concrete, seed),
     )
 

@@ -220,5 +220,5 @@ class Episode:
     source: str = "native"
     licence: str = ""
     seed: int = 0  # of the choices that the traffic makes on its way
-    line_told: bool = False  # agents are handed `route_line`, as CARLA's leaderboards do
+    line_told: bool = False  # agents are handed `route_line`: it was given, not recorded
     info: Mapping[str, Any] = field(default_factory=dict)  # goes into the rollout's info
