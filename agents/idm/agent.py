@@ -54,12 +54,7 @@ class Idm:
         )
         ahead = sample(path, begin + progress[self._stride - 1 :: self._stride])
         gap = obstacle - begin - scene.vehicle.front_length
-        return Plan(
-            relative(pose, ahead),
-            self._dt,
-            notes={"gap": gap, "lead_speed": lead_speed},
-            start=relative(pose, sample(path, begin)),
-        )
+        return Plan(relative(pose, ahead), self._dt, notes={"gap": gap, "lead_speed": lead_speed})
 
     def _roll_out(
         self, speed: float, limit: float, obstacle: float, lead_speed: float

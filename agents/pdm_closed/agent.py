@@ -43,5 +43,4 @@ class PdmClosed:
             dt=0.1 * STRIDE,
             modes=modes,
             notes={"proposal": plan.chosen, "scores": plan.scores},
-            start=relative(pose, plan.poses[0]),
         )

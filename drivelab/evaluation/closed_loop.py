@@ -169,8 +169,7 @@ def _step(world: NativeWorld, drives: Sequence[Drive], tracked: bool) -> None:
         for e, one in enumerate(drives):
             if one.active:
                 plan = one.plans[-1]
-                start = None if plan.start is None else plan.start[None]
-                controls[e, 0] = track_plans(world.one(e), plan.poses[None], plan.dt, start)[0]
+                controls[e, 0] = track_plans(world.one(e), plan.poses[None], plan.dt)[0]
         world.step(controls)
         return
     poses = np.stack([_next_pose(world, e, one) for e, one in enumerate(drives)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -47,22 +46,7 @@ def check_plan(plan: object, *, horizon: float = HORIZON) -> Plan:
             f"Plan.poses has {len(poses)} rows at dt={plan.dt:g} s, expected at least {needed} "
             f"to cover {horizon:g} s (the present pose is left out)"
         )
-    return replace(plan, poses=poses, dt=float(plan.dt), start=_checked_start(plan.start))
-
-
-def _checked_start(start: object) -> Float[np.ndarray, "3"] | None:
-    if start is None:
-        return None
-    try:
-        pose = np.asarray(start, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise PlanError(f"Plan.start is no array of numbers: {error}") from error
-    if pose.shape != (3,) or not (np.abs(pose) <= FARTHEST).all():
-        raise PlanError(
-            f"Plan.start is {pose.tolist()}, expected x [m], y [m] and yaw [rad] in the ego frame, "
-            f"finite and none beyond {FARTHEST:g}"
-        )
-    return pose
+    return Plan(poses, float(plan.dt), plan.modes, plan.probabilities, plan.notes)
 
 
 def _check_numbers(poses: Float[np.ndarray, "t 3"]) -> None:

@@ -57,9 +57,7 @@ class Plan:
     """Future rear-axle poses in the current ego frame, at dt, 2 dt, ... (the present is left out).
 
     `modes` and `probabilities` are optional alternatives; `notes` holds what the agent wants to
-    show in a report (numbers, strings, small arrays). `start` is where a plan along a path would
-    have the ego at present: a tracker in closed loop steers by the ego's distance from it. Without
-    it a plan begins where the ego is, as scores of single plans always take it.
+    show in a report (numbers, strings, small arrays).
     """
 
     poses: Float[np.ndarray, "t 3"]
@@ -67,7 +65,6 @@ class Plan:
     modes: Float[np.ndarray, "k t 3"] | None = None
     probabilities: Float[np.ndarray, " k"] | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
-    start: Float[np.ndarray, "3"] | None = None  # in the current ego frame
 
 
 @runtime_checkable

@@ -173,7 +173,9 @@ def _told_line(episode: Episode) -> Float[np.ndarray, "m 3"]:
     if episode.route:
         last = episode.route[-1]
         lanes = (last, *lanes_beyond(episode.map, last, line[-1], LINE_AHEAD))
-    return with_tangents(way_on(episode.map, line[:, :2], line[-1], lanes, LINE_AHEAD))
+    told = with_tangents(way_on(episode.map, line[:, :2], line[-1], lanes, LINE_AHEAD))
+    told.flags.writeable = False  # agents are handed views of it
+    return told
 
 
 def _ego_before(episode: Episode, start: Float[np.ndarray, "11"]) -> Float[np.ndarray, "t 11"]:
