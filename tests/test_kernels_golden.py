@@ -10,6 +10,7 @@ import golden_kernels as golden  # noqa: E402
 
 from drivelab.kernels.sequence.gla import gla  # noqa: E402
 from drivelab.kernels.sequence.gla_bidirectional import gla_bidirectional  # noqa: E402
+from drivelab.kernels.sequence.selective_scan import selective_scan  # noqa: E402
 from drivelab.kernels.sequence.simple_gla import simple_gla  # noqa: E402
 from drivelab.kernels.sequence.ssd import ssd  # noqa: E402
 
@@ -56,3 +57,12 @@ def test_ssd(case, dtype, backend):
     leaves = golden.inputs(case, dtype)
     out, final = ssd(**leaves, **case["args"], backend=backend)
     golden.check(case, {"y": out, "final_state": final}, leaves, dtype)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", DTYPES, ids=("float64", "float32"))
+@pytest.mark.parametrize("case", named("selective_scan"))
+def test_selective_scan(case, dtype, backend):
+    leaves = golden.inputs(case, dtype)
+    y, final = selective_scan(**leaves, **case["args"], backend=backend)
+    golden.check(case, {"y": y, "final_state": final}, leaves, dtype)
