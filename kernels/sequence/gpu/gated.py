@@ -59,7 +59,7 @@ def one_token(inputs: Inputs, gate: Tensor, first: Tensor, out: Tensor) -> Tenso
 
 def channel_gradients(
     inputs: Inputs, walk: Walk, seen: Tensor, first: Tensor | None, last: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor, Tensor, States]:
+) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...], States]:
     """Gradients under a gate per channel.
 
     Args:
@@ -70,13 +70,14 @@ def channel_gradients(
         last: gradient of the state behind the last token.
 
     Returns:
-        dq, dk, dv; dg (direction, B * H, L, K) in float32; gradients of the states around segments.
+        dq, dk, dv; dg (B * H, L, K) of each direction; gradients of the states around segments.
     """
     q, k, v, scale = inputs.q, inputs.k, inputs.v, inputs.scale
     n, tokens, channels = q.shape[0] * q.shape[1], q.shape[2], q.shape[3]
     dq, dk, dv = (torch.empty_like(one) for one in (q, k, v))
     found = (walk.directions, n, tokens, channels)
-    moment, dg = (torch.empty(found, dtype=torch.float32, device=q.device) for _ in range(2))
+    moment = torch.empty(found, dtype=torch.float32, device=q.device)
+    dg = tuple(torch.empty(found[1:], dtype=gate.dtype, device=q.device) for gate in walk.gates)
     ahead = walk.states(Roles(None, k, v), first)
     walk.outputs(Roles(seen, v, k, True, out_scale=scale), dq, ahead, Moments(q, moment))
     back = walk.states(Roles(None, q, seen, against=True, value_scale=scale), last)
@@ -91,12 +92,12 @@ def channel_gradients(
 
 def token_gradients(
     inputs: Inputs, walk: Walk, seen: Tensor, first: Tensor, last: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, States]:
+) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor], States]:
     """Gradients under one gate a token; see `channel_gradients`.
 
     Returns:
-        dq, dk (B, H, L, K) of each head that shares a query; dv; dg (B * H, L) in float64; gradients
-        of the states around segments.
+        dq, dk (B, H, L, K) of each head that shares a query; dv; dg (B * H, L) in float64 as the only
+        one of a tuple; gradients of the states around segments.
     """
     q, k, v, scale = inputs.q, inputs.k, inputs.v, inputs.scale
     (b, heads, tokens), channels = v.shape[:3], q.shape[3]
@@ -109,16 +110,14 @@ def token_gradients(
     ahead = walk.states(Roles(None, k, v), first)
     walk.outputs(Roles(seen, v, k, True, out_scale=scale), dq, ahead, Moments(q, from_q))
     back = walk.states(Roles(None, q, seen, against=True, value_scale=scale), last)
-    walk.outputs(
-        Roles(v, seen, q, True, True, value_scale=scale), dk, back, Moments(k, from_k)
-    )
+    walk.outputs(Roles(v, seen, q, True, True, value_scale=scale), dk, back, Moments(k, from_k))
     closed = replace(back, closed=True)
     walk.outputs(Roles(k, q, seen, against=True, value_scale=scale), dv, closed)
     assert ahead.leave is not None
     end = (ahead.leave[0, :, -1] * last).sum((-2, -1), dtype=torch.float64)
     change = from_q.sum(-1, dtype=torch.float64) - from_k.sum(-1, dtype=torch.float64)
     sums = change.cumsum(-1) if walk.reverse else change.flip(-1).cumsum(-1).flip(-1)
-    return dq, dk, dv, sums + end[:, None], back
+    return dq, dk, dv, (sums + end[:, None],), back
 
 
 def _edges(ahead: States, back: States, shape: tuple[int, ...], like: Tensor) -> Tensor:

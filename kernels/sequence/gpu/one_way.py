@@ -57,7 +57,10 @@ class OneWay:
         """Gradients of q, k, v, g and the first state."""
         given = (q, k, v, g, state)
         if not v.numel() or not state.numel():
-            return (*(torch.zeros_like(one) for one in given[:4]), grad_final.to(state.dtype).clone())
+            return (
+                *(torch.zeros_like(one) for one in given[:4]),
+                grad_final.to(state.dtype).clone(),
+            )
         inputs, gate = gated.Inputs(*map(side_by_side, (q, k, v)), scale), side_by_side(g)
         first, last, seen = _flat(state), _flat(grad_final), side_by_side(grad_out)
         walk = inputs.walk((gate,), reverse)
@@ -66,7 +69,7 @@ class OneWay:
             dq, dk, dv, dg, around = run(inputs, walk, seen, first, last)
         assert around.leave is not None
         start = around.leave[0, :, 0]
-        found = (_over_groups(dq, q), _over_groups(dk, k), dv, dg.view(g.shape), start)
+        found = (_over_groups(dq, q), _over_groups(dk, k), dv, dg[0].view(g.shape), start)
         return tuple(
             settled(one.reshape(like.shape), like) for one, like in zip(found, given, strict=True)
         )

@@ -49,7 +49,7 @@ class Moments:
 
     partner: Tensor  # q in the pass of dq, k in the one of dk
     moment: Tensor  # (direction, n, L, K) dq q; with one gate a token sums of blocks (n, L, sums)
-    gate_grad: Tensor | None = None  # the same shape, in the pass of dk
+    gate_grad: tuple[Tensor, ...] = ()  # (n, L, K) a direction, in the pass of dk
     edge: Tensor | None = None  # (direction, n, segment, K)
 
 
@@ -101,7 +101,7 @@ class Walk:
         write, values = roles.write, roles.values
         rows, columns = write.shape[3], values.shape[3]
         wide = self.gates[0].shape[3] > 1
-        give = moments is not None and moments.gate_grad is None
+        give = moments is not None and not moments.gate_grad
         key = (
             *(wide, roles.column, roles.against, self.directions, give, moments is None),
             *(rows, columns, self.segments, out.shape, write.dtype, values.dtype, out.device),
@@ -162,6 +162,7 @@ class Walk:
             N=blocks.columns,
             num_warps=blocks.warps,
             num_stages=1 if wide else 2,
+            enable_fp_fusion=True,
         )
 
 
@@ -171,15 +172,15 @@ def _or(tensor: Tensor | None, other: Tensor) -> Tensor:
 
 def _handed(moments: Moments | None, empty: Tensor) -> tuple[Tensor, ...]:
     if moments is None:
-        return (empty,) * 4
-    edge, grad = _or(moments.edge, empty), _or(moments.gate_grad, empty)
-    return moments.partner, moments.moment, grad, edge
+        return (empty,) * 5
+    grads = moments.gate_grad or (empty,)
+    return moments.partner, moments.moment, grads[0], grads[-1], _or(moments.edge, empty)
 
 
 def _moment(moments: Moments | None) -> tl.constexpr:
     if moments is None:
         return scan.NONE
-    return scan.GIVE if moments.gate_grad is None else scan.TAKE
+    return scan.TAKE if moments.gate_grad else scan.GIVE
 
 
 def _cells(states: States, column: bool) -> tuple[int, int, int, int, int]:

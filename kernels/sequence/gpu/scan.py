@@ -45,9 +45,9 @@ SPAN = tl.constexpr(60.0)  # exp(SPAN / 2) squared, times the width of a head, i
 
 
 @triton.jit
-def _tile(base, stride, t, inside, d, width):  # type: ignore[no-untyped-def]
-    """Rows t, channels d, zeros outside."""
-    where = base + t[:, None] * stride + d[None, :]
+def _tile(base, stride, t, i, inside, d, width):  # type: ignore[no-untyped-def]
+    """Tokens t + i, channels d, zeros outside; only t needs 64 bits."""
+    where = base + t * stride + (i[:, None] * stride + d[None, :])
     return tl.load(where, mask=inside[:, None] & (d < width)[None, :], other=0.0)
 
 
@@ -123,23 +123,24 @@ def _tokens(  # type: ignore[no-untyped-def]
     """A chunk token by token, for gates that shut within it: the new state and running sum."""
     for n in range(C):
         local = at + (C - 1 - n if AGAINST else n)
-        inside = local < count
+        tall = tl.where(local < count, rows, 0)
+        broad = tl.where(local < count, columns, 0)
         t = first + (count - 1 - local if REVERSE else local)
-        wrote = tl.load(write + t * write_t + r, mask=inside & (r < rows), other=0.0)
-        value = tl.load(values + t * values_t + c, mask=inside & (c < columns), other=0.0)
+        wrote = tl.load(write + t * write_t + r, mask=r < tall, other=0.0)
+        value = tl.load(values + t * values_t + c, mask=c < broad, other=0.0)
         value = value.to(tl.float32) * value_scale
         new = wrote.to(tl.float32)[:, None] * value[None, :]
         if KIND == ROW:
-            g = tl.load(gate + t * gate_t + r, mask=inside & (r < rows), other=0.0)
+            g = tl.load(gate + t * gate_t + r, mask=r < tall, other=0.0)
             fade = tl.exp(g.to(tl.float32))[:, None]
         else:
-            g = tl.load(gate + t * gate_t + c, mask=inside & (c < columns), other=0.0)
+            g = tl.load(gate + t * gate_t + c, mask=c < broad, other=0.0)
             fade = tl.exp(g.to(tl.float32))[None, :]
         state = state + new if AGAINST else state * fade + new
         if OUT:
-            reads = tl.load(read + t * read_t + r, mask=inside & (r < rows), other=0.0)
+            reads = tl.load(read + t * read_t + r, mask=r < tall, other=0.0)
             seen = out_scale * tl.sum(reads.to(tl.float32)[:, None] * state, 0)
-            here = inside & (c < columns)
+            here = c < broad
             if MOMENT == GIVE:
                 other = tl.load(partner + t * partner_t + c, mask=here, other=0.0)
                 tl.store(moment + t * columns + c, seen * other.to(tl.float32), mask=here)
@@ -151,7 +152,7 @@ def _tokens(  # type: ignore[no-untyped-def]
             if ADD:
                 mirrored = count - 1 - local
                 done = mirrored >= others if AGAINST else mirrored < others
-                seen += tl.load(out + t * out_t + c, mask=here & done, other=0.0).to(tl.float32)
+                seen += tl.load(out + t * out_t + c, mask=c < tl.where(done, broad, 0), other=0.0).to(tl.float32)
             tl.store(out + t * out_t + c, seen.to(out.dtype.element_ty), mask=here)
         if AGAINST:
             state = state * fade
@@ -171,26 +172,27 @@ def _chunk(  # type: ignore[no-untyped-def]
     """
     local = at + tl.arange(0, C)
     inside = local < count
-    t = first + (count - 1 - local if REVERSE else local)
+    t = first + (count - 1 - at if REVERSE else at)
+    i = (-1 if REVERSE else 1) * tl.arange(0, C)
     if KIND == TOKEN:
-        gates = tl.load(gate + t * gate_t, mask=inside, other=0.0).to(tl.float32)
+        gates = tl.load(gate + t * gate_t + i * gate_t, mask=inside, other=0.0).to(tl.float32)
         fading += tl.sum(gates, 0)
         quick = True
     elif KIND == ROW:
-        gates = _tile(gate, gate_t, t, inside, r, rows).to(tl.float32)
+        gates = _tile(gate, gate_t, t, i, inside, r, rows).to(tl.float32)
         total = tl.sum(gates, 0)
         fading += total
         quick = tl.min(total, 0) > -SPAN
     else:
-        gates = _tile(gate, gate_t, t, inside, c, columns).to(tl.float32)
+        gates = _tile(gate, gate_t, t, i, inside, c, columns).to(tl.float32)
         total = tl.sum(gates, 0)
         fading += total
         quick = tl.min(total, 0) > -SPAN
     if quick:
-        write_tile = _tile(write, write_t, t, inside, r, rows).to(tl.float32)
-        values_tile = _tile(values, values_t, t, inside, c, columns).to(tl.float32) * value_scale
+        write_tile = _tile(write, write_t, t, i, inside, r, rows).to(tl.float32)
+        values_tile = _tile(values, values_t, t, i, inside, c, columns).to(tl.float32) * value_scale
         if OUT:
-            read_tile = _tile(read, read_t, t, inside, r, rows).to(tl.float32)
+            read_tile = _tile(read, read_t, t, i, inside, r, rows).to(tl.float32)
         else:
             read_tile = write_tile  # what is read of it goes nowhere, and the compiler drops it
         if KIND == TOKEN:
@@ -205,20 +207,20 @@ def _chunk(  # type: ignore[no-untyped-def]
         if OUT:
             seen = seen * out_scale
             here = inside[:, None] & (c < columns)[None, :]
-            flat = t[:, None] * columns + c[None, :]
+            flat = t * columns + (i[:, None] * columns + c[None, :])
             if MOMENT == GIVE:
-                other = _tile(partner, partner_t, t, inside, c, columns).to(tl.float32)
+                other = _tile(partner, partner_t, t, i, inside, c, columns).to(tl.float32)
                 if KIND == TOKEN:
-                    tl.store(moment + t * sums + block, tl.sum(seen * other, 1), mask=inside)
+                    tl.store(moment + t * sums + (i * sums + block), tl.sum(seen * other, 1), mask=inside)
                 else:
                     tl.store(moment + flat, seen * other, mask=here)
             if MOMENT == TAKE:
-                other = _tile(partner, partner_t, t, inside, c, columns).to(tl.float32)
+                other = _tile(partner, partner_t, t, i, inside, c, columns).to(tl.float32)
                 change = tl.load(moment + flat, mask=here, other=0.0) - seen * other
                 after = tl.cumsum(change, 0, reverse=True) + running[None, :]
                 tl.store(gate_grad + flat, after, mask=here)
                 running += tl.sum(change, 0)
-            place = out + t[:, None] * out_t + c[None, :]
+            place = out + t * out_t + (i[:, None] * out_t + c[None, :])
             if ADD:
                 mirrored = count - 1 - local
                 done = mirrored >= others if AGAINST else mirrored < others
@@ -235,7 +237,8 @@ def _chunk(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def scan(  # type: ignore[no-untyped-def]
-    read, write, values, gate, behind, out, enter, leave, totals, partner, moment, gate_grad, edge,
+    read, write, values, gate, behind, out, enter, leave, totals, partner, moment, gate_grad,
+    behind_grad, edge,
     read_b, read_h, read_t, write_b, write_h, write_t, values_b, values_h, values_t,
     gate_b, gate_h, gate_t, out_b, out_h, out_t, partner_b, partner_h, partner_t,
     read_share, write_share, values_share, partner_share, sums, state_d, state_n, state_p, state_r, state_c,
@@ -253,7 +256,7 @@ def scan(  # type: ignore[no-untyped-def]
         out: (b, h, t, columns).
         enter, leave: states before and behind each segment, by direction, sequence and segment.
         totals: takes the sums of each segment's gates.
-        partner, moment, gate_grad, edge: q in the pass of dq, which GIVEs dq q (d, n, t, columns);
+        partner, moment, gate_grad, behind_grad, edge: q in the pass of dq, which GIVEs dq q (d, n, t, columns);
             k in the pass of dk, which TAKEs it and sums dq q - dk k from the end of each segment,
             where `edge` (d, n, segment, columns) is the sum of what comes behind. With one gate a
             token both passes GIVE sums over a block, (n, t, sums).
@@ -301,7 +304,7 @@ def scan(  # type: ignore[no-untyped-def]
     moment += n * tokens * (sums if KIND == TOKEN else columns)
     gate_grad += n * tokens * columns
     behind_moment = moment + tl.cast(sequences, tl.int64) * tokens * columns
-    behind_grad = gate_grad + tl.cast(sequences, tl.int64) * tokens * columns
+    behind_grad += n * tokens * columns
     order = segments - 1 - segment if REVERSE else segment
     behind_order = segments - 1 - order
     within = (r < rows)[:, None] & (c < columns)[None, :]
@@ -366,7 +369,7 @@ def scan(  # type: ignore[no-untyped-def]
         if KIND == TOKEN:
             tl.store(totals + row, fading, mask=block == 0)
         else:
-            once = (r < rows) & (block == 0)
+            once = r < tl.where(block == 0, rows, 0)
             tl.store(totals + row * rows + r, fading, mask=once)
             if BOTH:
                 tl.store(totals + behind_row * rows + r, behind_fading, mask=once)

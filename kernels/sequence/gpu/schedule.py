@@ -55,7 +55,7 @@ def table(rows: int, columns: int, directions: int = 1) -> tuple[Blocks, ...]:
     chunk = 16 if tall >= WIDEST else 32
     tries = [Blocks(chunk, wide, warps)]
     if wide >= 2 * LEAST:
-        tries.append(Blocks(chunk, wide // 2, 4))
+        tries.append(Blocks(16 if tall >= WIDEST // 2 else chunk, wide // 2, 4))
     if chunk == 32:
         tries.append(Blocks(64 if tall * wide < STATE else 16, wide, warps))
     return tuple(tries)
