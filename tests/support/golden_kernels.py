@@ -45,8 +45,12 @@ def rule(name: str, shape: Sequence[int]) -> Tensor:
 
 
 def rule_weight(name: str, shape: Sequence[int]) -> Tensor:
-    """Seeded weights, by the last part of a parameter's name."""
-    n, last = rule(name, shape), name.rsplit(".", 1)[-1].rsplit("/", 1)[-1]
+    """Seeded weights, by what stands behind the last dot of a parameter's name.
+
+    The stored values were made with the case's name still before a name without a dot, so that
+    "case/pos_embed" falls under the general rules.
+    """
+    n, last = rule(name, shape), name.rsplit(".", 1)[-1]
     if last == "A_log":
         return 0.5 + 0.25 * n
     if last == "dt_bias":
