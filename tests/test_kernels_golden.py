@@ -8,8 +8,10 @@ torch = pytest.importorskip("torch")
 
 import golden_kernels as golden  # noqa: E402
 
+from drivelab.kernels.sequence.causal_conv1d import causal_conv1d  # noqa: E402
 from drivelab.kernels.sequence.gla import gla  # noqa: E402
 from drivelab.kernels.sequence.gla_bidirectional import gla_bidirectional  # noqa: E402
+from drivelab.kernels.sequence.rmsnorm_gated import rmsnorm, rmsnorm_gated  # noqa: E402
 from drivelab.kernels.sequence.selective_scan import selective_scan  # noqa: E402
 from drivelab.kernels.sequence.simple_gla import simple_gla  # noqa: E402
 from drivelab.kernels.sequence.ssd import ssd  # noqa: E402
@@ -66,3 +68,21 @@ def test_selective_scan(case, dtype, backend):
     leaves = golden.inputs(case, dtype)
     y, final = selective_scan(**leaves, **case["args"], backend=backend)
     golden.check(case, {"y": y, "final_state": final}, leaves, dtype)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", DTYPES, ids=("float64", "float32"))
+@pytest.mark.parametrize("case", named("causal_conv1d"))
+def test_causal_conv1d(case, dtype, backend):
+    leaves = golden.inputs(case, dtype)
+    y, final = causal_conv1d(**leaves, **case["args"], backend=backend)
+    golden.check(case, {"y": y, "final_state": final}, leaves, dtype)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", DTYPES, ids=("float64", "float32"))
+@pytest.mark.parametrize("case", [*named("rmsnorm"), *named("rmsnorm_gated")])
+def test_rmsnorm(case, dtype, backend):
+    leaves = golden.inputs(case, dtype)
+    op = {"rmsnorm": rmsnorm, "rmsnorm_gated": rmsnorm_gated}[case["op"]]
+    golden.check(case, {"o": op(**leaves, **case["args"], backend=backend)}, leaves, dtype)

@@ -1,4 +1,4 @@
-"""Mamba-1's selective scan (arXiv 2312.00752): h_t = e^{d_t A} h_{t-1} + d_t u_t B_t, y_t = C_t h_t.
+"""Mamba-1's selective scan (arXiv 2312.00752): h_t = e^{d_t A} h_{t-1} + d_t B_t u_t, y = C_t h_t.
 
 d = softplus(delta + delta_bias); then y + D u, and y silu(z) in the end. What stands around the
 scan is plain torch on every backend.
@@ -33,11 +33,11 @@ SHAPES = {
 def selective_scan(
     u: Float[Tensor, "B D L"],
     delta: Float[Tensor, "B D L"],
-    A: Float[Tensor, "D N"],  # noqa: N803  (the paper's letters)
-    B: Float[Tensor, "B *G N L"],  # noqa: N803
-    C: Float[Tensor, "B *G N L"],  # noqa: N803
+    A: Float[Tensor, "D N"],
+    B: Float[Tensor, "B *G N L"],
+    C: Float[Tensor, "B *G N L"],
     *,
-    D: Float[Tensor, " D"] | None = None,  # noqa: N803
+    D: Float[Tensor, " D"] | None = None,
     z: Float[Tensor, "B D L"] | None = None,
     delta_bias: Float[Tensor, " D"] | None = None,
     delta_softplus: bool = False,
@@ -74,13 +74,13 @@ def selective_scan(
     check_shapes("selective_scan", given, shapes)
     check_mask("selective_scan", mask, u.shape[0], u.shape[2])
     if B.ndim == 3:
-        B, C = B.unsqueeze(1), C.unsqueeze(1)  # noqa: N806
+        B, C = B.unsqueeze(1), C.unsqueeze(1)
     _check_groups(u.shape[1], B.shape[1])
     kind = torch.promote_types(u.dtype, torch.float32)
     step = _step_size(delta.to(kind), delta_bias, delta_softplus)
     if mask is not None:
         step, u = (x.masked_fill(~mask[:, None], 0) for x in (step, u))
-        B, C = (x.masked_fill(~mask[:, None, None], 0) for x in (B, C))  # noqa: N806
+        B, C = (x.masked_fill(~mask[:, None, None], 0) for x in (B, C))
     if state is None:
         state = u.new_zeros((*u.shape[:2], A.shape[1]), dtype=kind)
     run = _backend(choose("selective_scan", backend, u.device))
@@ -97,12 +97,12 @@ def selective_scan(
 def selective_scan_step(
     u: Float[Tensor, "B D"],
     delta: Float[Tensor, "B D"],
-    A: Float[Tensor, "D N"],  # noqa: N803
-    B: Float[Tensor, "B *G N"],  # noqa: N803
-    C: Float[Tensor, "B *G N"],  # noqa: N803
+    A: Float[Tensor, "D N"],
+    B: Float[Tensor, "B *G N"],
+    C: Float[Tensor, "B *G N"],
     state: Float[Tensor, "B D N"],
     *,
-    D: Float[Tensor, " D"] | None = None,  # noqa: N803
+    D: Float[Tensor, " D"] | None = None,
     z: Float[Tensor, "B D"] | None = None,
     delta_bias: Float[Tensor, " D"] | None = None,
     delta_softplus: bool = False,

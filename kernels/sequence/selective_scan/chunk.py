@@ -6,48 +6,57 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-LENGTH = 32  # tokens of a chunk
+from drivelab.kernels.sequence.chunks import chunk_length
 
 
 def forward(
     u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor, reverse: bool
 ) -> tuple[Tensor, Tensor]:
     """What `ref.forward` gives; only the states between chunks are kept for the way back."""
-    wide = torch.promote_types(u.dtype, torch.float32)
+    wide, tokens = torch.promote_types(u.dtype, torch.float32), u.shape[-1]
     now, outs = state.to(wide), []
+    if not tokens:
+        return torch.empty_like(u, dtype=wide), now
+    length = chunk_length(tokens)
     with torch.autocast(u.device.type, enabled=False):
         rates = A.to(wide)
-        streams = [x.to(wide).flip(-1) if reverse else x.to(wide) for x in (u, delta, B, C)]
-        for parts in zip(*(x.split(LENGTH, -1) for x in streams), strict=True):
-            if not parts[0].shape[-1]:
-                continue
+        streams = [_time_first(x.to(wide), length, reverse) for x in (u, delta, B, C)]
+        for parts in zip(*(x.split(length) for x in streams), strict=True):
             out, now = checkpoint(
                 _chunk, *parts, rates, now, use_reentrant=False, preserve_rng_state=False
             )
             outs.append(out)
-    if not outs:
-        return torch.empty_like(u, dtype=wide), now
-    y = torch.cat(outs, -1)
+    y = torch.cat(outs)[:tokens].permute(1, 2, 0)
     return (y.flip(-1) if reverse else y), now
+
+
+def _time_first(x: Tensor, length: int, reverse: bool) -> Tensor:
+    """(..., L) as (L, ...), filled up to whole chunks with tokens that change nothing."""
+    x = x.movedim(-1, 0)
+    x = x.flip(0) if reverse else x
+    missing = -x.shape[0] % length
+    return torch.cat([x, x.new_zeros(missing, *x.shape[1:])]) if missing else x
 
 
 def _chunk(
     u: Tensor, delta: Tensor, B: Tensor, C: Tensor, A: Tensor, state: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Outputs of a chunk, and the state behind it.
+    """Outputs (C, B, D) of a chunk, and the state behind it.
 
-    States grow over spans of 1, 2, 4... tokens: one that covers the span behind t, decayed to it,
-    is added. Decays only multiply, so nothing overflows.
+    Spans of h tokens hold the states that they would have from 0; two neighbours become one of 2 h
+    when the first one's last state, decayed, is added to the second. Decays only multiply, so
+    nothing overflows.
     """
-    share = u.shape[1] // B.shape[1]
-    decay = (delta.unsqueeze(2) * A.unsqueeze(-1)).exp()  # (B, D, N, C)
-    states = (delta * u).unsqueeze(2) * B.repeat_interleave(share, 1)
-    first = torch.addcmul(states[..., :1], decay[..., :1], state.unsqueeze(-1))
-    states = torch.cat([first, states[..., 1:]], -1)
-    span = 1
-    while span < u.shape[-1]:
-        more = torch.addcmul(states[..., span:], decay[..., span:], states[..., :-span])
-        states = torch.cat([states[..., :span], more], -1)
-        decay = torch.cat([decay[..., :span], decay[..., span:] * decay[..., :-span]], -1)
-        span *= 2
-    return (states * C.repeat_interleave(share, 1)).sum(2), states[..., -1]
+    share = u.shape[2] // B.shape[2]
+    decay = (delta.unsqueeze(-1) * A).exp()  # (C, B, D, N)
+    states = (delta * u).unsqueeze(-1) * B.repeat_interleave(share, 2)
+    begun = torch.addcmul(states[:1], decay[:1], state)
+    states = torch.cat([begun, states[1:]]).unsqueeze(1)  # (spans, h, B, D, N)
+    decay = decay.unsqueeze(1)
+    while states.shape[0] > 1:
+        first, second = states.unflatten(0, (-1, 2)).unbind(1)
+        past, ahead = decay.unflatten(0, (-1, 2)).unbind(1)
+        states = torch.cat([first, torch.addcmul(second, ahead, first[:, -1:])], 1)
+        decay = torch.cat([past, ahead * past[:, -1:]], 1)
+    states = states.squeeze(0)
+    return (states * C.repeat_interleave(share, 2)).sum(-1), states[-1]

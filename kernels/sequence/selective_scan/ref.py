@@ -9,7 +9,7 @@ from torch import Tensor
 def forward(
     u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor, reverse: bool
 ) -> tuple[Tensor, Tensor]:
-    """h <- exp(delta_t A) h + delta_t u_t B_t, y_t = C_t h; outputs and the final state.
+    """Outputs and the final state of h <- exp(delta_t A) h + delta_t u_t B_t, y_t = C_t h.
 
     u, delta (B, D, L), delta after bias and softplus; A (D, N); B, C (B, G, N, L), each group for
     D / G neighbouring channels; state (B, D, N).
