@@ -18,7 +18,7 @@ OP = "gla_bidirectional"
 def forward(q: Tensor, k: Tensor, v: Tensor, gf: Tensor, gb: Tensor, scale: float) -> Tensor:
     """Outputs like v: scale times the sum of both directions."""
     check(OP, {"q": q.shape[3], "v": v.shape[3]}, q, k, v, gf, gb)
-    inputs = gated.Inputs(*map(side_by_side, (q, k, v)), scale)
+    inputs = gated.Inputs.of(q, k, v, scale)
     out = torch.empty_like(inputs.v)
     if out.numel() and q.numel():
         with on_device(v):
@@ -33,7 +33,7 @@ def backward(
     given = (q, k, v, gf, gb)
     if not v.numel() or not q.numel():
         return tuple(torch.zeros_like(one) for one in given)
-    inputs = gated.Inputs(*map(side_by_side, (q, k, v)), scale)
+    inputs = gated.Inputs.of(q, k, v, scale)
     walk, seen = inputs.walk(_alike(gf, gb), False), side_by_side(grad_out)
     with on_device(v):
         dq, dk, dv, dg, _ = gated.channel_gradients(inputs, walk, seen, None, None)

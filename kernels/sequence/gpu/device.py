@@ -1,4 +1,4 @@
-"""Tensors as the kernels take them: channels side by side, steps in elements, no double precision."""
+"""Tensors as the kernels take them: channels side by side, steps in elements, no float64."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def check(op: str, channels: dict[str, int], *tensors: Tensor) -> None:
     for name, size in channels.items():
         if size > WIDEST:
             raise ValueError(
-                f"{op}: backend='triton' takes at most {WIDEST} channels and {name} has {size}; use "
-                "backend='torch', or more heads"
+                f"{op}: backend='triton' takes at most {WIDEST} channels and {name} has {size}; "
+                "use backend='torch', or more heads"
             )
 
 
@@ -50,6 +50,12 @@ def settled(found: Tensor, like: Tensor) -> Tensor:
     return want.copy_(found)
 
 
+def exact(*factors: Tensor) -> bool:
+    """Whether products keep the mantissa of float32; bfloat16 and float16 inputs have none."""
+    full = any(factor.dtype == torch.float32 for factor in factors)
+    return full and torch.get_float32_matmul_precision() == "highest"
+
+
 def operand(*factors: Tensor) -> tuple[Any, str]:
     """Element type of the factors of matrix products, and the precision of float32 ones.
 
@@ -57,12 +63,9 @@ def operand(*factors: Tensor) -> tuple[Any, str]:
     tf32, which has its mantissa and the range of float32. Float32 is split into three tf32 terms
     unless `torch.set_float32_matmul_precision` allows less.
     """
-    kinds = {factor.dtype for factor in factors}
-    if kinds == {torch.bfloat16}:
+    if all(factor.dtype == torch.bfloat16 for factor in factors):
         return tl.bfloat16, "tf32"
-    short = kinds <= {torch.bfloat16, torch.float16}
-    exact = not short and torch.get_float32_matmul_precision() == "highest"
-    return tl.float32, "tf32x3" if exact else "tf32"
+    return tl.float32, "tf32x3" if exact(*factors) else "tf32"
 
 
 @contextmanager

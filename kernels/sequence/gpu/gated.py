@@ -8,7 +8,8 @@ import torch
 import triton
 from torch import Tensor
 
-from drivelab.kernels.sequence.gpu import scan
+from drivelab.kernels.sequence.gpu import state
+from drivelab.kernels.sequence.gpu.device import exact, side_by_side
 from drivelab.kernels.sequence.gpu.passes import Moments, Roles, States, Walk
 from drivelab.kernels.sequence.gpu.schedule import LEAST, padded, processors, segments, table
 
@@ -24,10 +25,15 @@ class Inputs:
     v: Tensor
     scale: float
 
+    @classmethod
+    def of(cls, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Inputs:
+        """The tensors as they are where their channels lie side by side, copies else."""
+        return cls(side_by_side(q), side_by_side(k), side_by_side(v), scale)
+
     def walk(self, gates: tuple[Tensor, ...], reverse: bool) -> Walk:
         """The order of tokens, cut into segments where heads are few."""
         b, heads, tokens, columns = self.v.shape
-        blocks = table(self.k.shape[3], columns, len(gates))[0]
+        blocks = table(self.k.shape[3], columns, len(gates), exact=exact(self.k, self.v))[0]
         programs = b * heads * triton.cdiv(columns, blocks.columns)
         return Walk(gates, reverse, segments(programs, tokens, processors(self.v.device)))
 
@@ -46,7 +52,7 @@ def one_token(inputs: Inputs, gate: Tensor, first: Tensor, out: Tensor) -> Tenso
     n, rows, columns = first.shape
     final, parts = torch.empty_like(first), triton.cdiv(columns, _STEP_COLUMNS)
     places = (one.stride()[:2] for one in (q, k, v, gate, out))
-    scan.step[(n * parts,)](
+    state.step[(n * parts,)](
         *(q, k, v, gate, first, final, out),
         *(step for place in places for step in place),
         *(v.shape[1] // q.shape[1], v.shape[1], rows, columns, parts, inputs.scale),
@@ -96,7 +102,7 @@ def token_gradients(
     """Gradients under one gate a token; see `channel_gradients`.
 
     Returns:
-        dq, dk (B, H, L, K) of each head that shares a query; dv; dg (B * H, L) in float64 as the only
+        dq, dk (B, H, L, K) of each head that shares a query; dv; dg (B * H, L) in float64, the only
         one of a tuple; gradients of the states around segments.
     """
     q, k, v, scale = inputs.q, inputs.k, inputs.v, inputs.scale
@@ -121,7 +127,7 @@ def token_gradients(
 
 
 def _edges(ahead: States, back: States, shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """What the gates' gradient is at the end of each segment: sum over v of state times gradient."""
+    """The gates' gradient at the end of each segment: sum over v of state times gradient."""
     if ahead.leave is None or back.enter is None:
         return torch.zeros(shape, dtype=torch.float32, device=like.device)
     return (ahead.leave * back.enter).sum(-1)

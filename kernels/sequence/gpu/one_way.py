@@ -35,7 +35,7 @@ class OneWay:
     ) -> tuple[Tensor, Tensor]:
         """Outputs like v, and the final state in float32."""
         check(self._op, {"q": q.shape[3], "v": v.shape[3]}, q, k, v, g, state)
-        inputs, gate = gated.Inputs(*map(side_by_side, (q, k, v)), scale), side_by_side(g)
+        inputs, gate = gated.Inputs.of(q, k, v, scale), side_by_side(g)
         first, out = _flat(state), torch.empty_like(inputs.v)
         if not v.numel() or not state.numel():
             final = first.clone()
@@ -61,7 +61,7 @@ class OneWay:
                 *(torch.zeros_like(one) for one in given[:4]),
                 grad_final.to(state.dtype).clone(),
             )
-        inputs, gate = gated.Inputs(*map(side_by_side, (q, k, v)), scale), side_by_side(g)
+        inputs, gate = gated.Inputs.of(q, k, v, scale), side_by_side(g)
         first, last, seen = _flat(state), _flat(grad_final), side_by_side(grad_out)
         walk = inputs.walk((gate,), reverse)
         run = gated.channel_gradients if g.shape[3] > 1 else gated.token_gradients

@@ -10,8 +10,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from drivelab.kernels.sequence.gpu import scan
-from drivelab.kernels.sequence.gpu.device import operand, steps
+from drivelab.kernels.sequence.gpu import scan, state
+from drivelab.kernels.sequence.gpu.device import exact, operand, steps
 from drivelab.kernels.sequence.gpu.schedule import Blocks, Chosen, Segments, padded, table
 
 _CHOSEN = Chosen()
@@ -83,10 +83,10 @@ class Walk:
         totals = torch.empty(self.directions, n, count, gate.shape[3], **kind)
         before, behind = slots[:, :, :-1], slots[:, :, 1:]
         enter, leave = (behind, before) if roles.against else (before, behind)
-        blocks = table(*size, self.directions)[0]
+        blocks = table(*size, self.directions, exact=exact(write, values))[0]
         self._launch(replace(roles, read=None), States(None, leave, False), blocks, totals=totals)
         cells = size[0] * size[1]
-        scan.join[(self.directions * n, triton.cdiv(cells, _JOINED))](
+        state.join[(self.directions * n, triton.cdiv(cells, _JOINED))](
             *(slots, totals, cells, size[1], count),
             AGAINST=roles.against,
             WIDE=gate.shape[3] > 1,
@@ -108,7 +108,7 @@ class Walk:
         )
         _CHOSEN.run(
             key,
-            table(rows, columns, self.directions),
+            table(rows, columns, self.directions, exact=exact(write, values)),
             lambda blocks: self._launch(roles, states, blocks, out=out, moments=moments),
             out,
         )

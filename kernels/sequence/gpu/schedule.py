@@ -47,12 +47,21 @@ def padded(size: int) -> int:
     return max(LEAST, triton.next_power_of_2(size))
 
 
-def table(rows: int, columns: int, directions: int = 1) -> tuple[Blocks, ...]:
-    """What to try for states of (rows, columns) in each direction, the likely best first."""
-    tall = padded(rows)
-    wide = min(padded(columns), max(LEAST, STATE // tall // directions))
+def table(
+    rows: int, columns: int, directions: int = 1, *, exact: bool = False
+) -> tuple[Blocks, ...]:
+    """What to try, the likely best first.
+
+    Args:
+        rows: of a state.
+        columns: of a state.
+        directions: states that a program holds.
+        exact: whether factors are float32, whose products take three times the registers.
+    """
+    tall, room = padded(rows), STATE // directions // (2 if exact else 1)
+    wide = min(padded(columns), max(LEAST, room // padded(rows)))
     warps = 8 if tall * wide * directions >= STATE // 2 else 4
-    chunk = 16 if tall >= WIDEST else 32
+    chunk = 16 if exact or tall >= WIDEST else 32
     tries = [Blocks(chunk, wide, warps)]
     if wide >= 2 * LEAST:
         tries.append(Blocks(16 if tall >= WIDEST // 2 else chunk, wide // 2, 4))
@@ -93,7 +102,7 @@ class Chosen:
     def run(
         self, key: Hashable, tries: Sequence[Blocks], launch: Callable[[Blocks], None], like: Tensor
     ) -> None:
-        """Launch with the best entry; `launch` must give the same result whenever it is repeated."""
+        """Launch with the best entry; `launch` must give the same result when repeated."""
         known = self._found.get(key)
         if known is None:
             if len(tries) == 1 or interpreted() or torch.cuda.is_current_stream_capturing():
@@ -104,7 +113,7 @@ class Chosen:
 
 
 def fastest(tries: Sequence[Blocks], launch: Callable[[Blocks], None], like: Tensor) -> Blocks:
-    """The entry of least time on the device of a tensor; one that does not fit on it is left out."""
+    """The entry of least time on a tensor's device; one that does not fit there is left out."""
     times = {}
     for entry in tries:
         try:

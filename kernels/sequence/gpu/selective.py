@@ -1,7 +1,7 @@
 """The selective scan on a GPU: a tile of channels and tokens, one number of the state at a time.
 
 A program walks over the tokens of a few channels of one group. Within a tile the recurrence
-h_t = a_t h_{t-1} + b_t is an associative scan along the tokens, so no exponent is above 0 and a tile
+h_t = a_t h_{t-1} + b_t is an associative scan along the tokens: no exponent is above 0, and a tile
 costs a logarithm of its length. The way back starts each tile from the state that a forward walk
 left before it (1 / C of all states), works its states out again, and scans the gradient
 dh_t = C_t dy_t + a_{t+1} dh_{t+1} from the end.
@@ -34,7 +34,7 @@ def forward(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Outputs and final state of D channels, or, with MARK, states before each tile.
 
-    Args:
+    It takes
         u, delta, y: (B, channels, tokens), contiguous like all.
         rates: (channels, numbers).
         b, c: (B, groups, numbers, tokens).
@@ -102,7 +102,7 @@ def backward(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Gradients of D channels; those of `b` and `c` are added up by all programs of a group.
 
-    Args are those of `forward`; grad_rates is (B, channels, numbers).
+    What it takes is that of `forward`; grad_rates is (B, channels, numbers).
     """
     part = tl.program_id(0) % parts
     group = tl.program_id(0) // parts % groups
