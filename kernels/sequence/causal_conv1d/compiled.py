@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numba import njit
@@ -12,75 +14,106 @@ from drivelab.kernels.sequence.exponential import exponential
 from drivelab.kernels.sequence.heads import over_heads
 from drivelab.kernels.sequence.streams import compute_dtype
 
-ANY_ORDER = {"reassoc", "contract"}  # of sums, so that they are vectorised
+# For loops in vector registers: sums in any order, and no check of each divisor.
+QUICK: dict[str, Any] = {"fastmath": {"reassoc", "contract"}, "error_model": "numpy"}
 
 
-@njit(nogil=True, fastmath=ANY_ORDER)
-def _line(line, x, state):  # type: ignore[no-untyped-def]
-    """The inputs of a channel behind those before them."""
-    before = len(state)
-    line[:before] = state
-    line[before:] = x
+@njit(nogil=True, **QUICK)
+def _copy(given, out):  # type: ignore[no-untyped-def]
+    for t in range(len(out)):
+        out[t] = given[t]
 
 
-@njit(nogil=True, fastmath=ANY_ORDER)
+@njit(nogil=True, **QUICK)
+def _fill(out, value):  # type: ignore[no-untyped-def]
+    for t in range(len(out)):
+        out[t] = value
+
+
+@njit(nogil=True, **QUICK)
 def _convolve(y, line, w, b):  # type: ignore[no-untyped-def]
-    y[:] = b
+    _fill(y, b)
     for i in range(len(w)):
         factor, part = w[i], line[i : i + len(y)]
         for t in range(len(y)):
             y[t] += factor * part[t]
 
 
-@njit(cache=True, nogil=True, fastmath=ANY_ORDER)
+@njit(nogil=True, **QUICK)
+def _silu(y):  # type: ignore[no-untyped-def]
+    one = y.dtype.type(1)
+    for t in range(len(y)):
+        y[t] = y[t] / (one + exponential(-y[t]))
+
+
+@njit(nogil=True, **QUICK)
+def _silu_back(seen, given):  # type: ignore[no-untyped-def]
+    """Gradient at the place of what silu was taken of."""
+    one = seen.dtype.type(1)
+    for t in range(len(seen)):
+        share = one / (one + exponential(-seen[t]))
+        seen[t] = given[t] * share * (one + seen[t] * (one - share))
+
+
+@njit(nogil=True, **QUICK)
+def _sum(x):  # type: ignore[no-untyped-def]
+    total = x.dtype.type(0)
+    for t in range(len(x)):
+        total += x[t]
+    return total
+
+
+@njit(nogil=True, **QUICK)
+def _tap_back(seen, part, to, factor):  # type: ignore[no-untyped-def]
+    """Gradient of one tap, that of its inputs added to `to`."""
+    total = seen.dtype.type(0)
+    for t in range(len(seen)):
+        total += seen[t] * part[t]
+        to[t] += factor * seen[t]
+    return total
+
+
+@njit(cache=True, nogil=True, **QUICK)
 def _forward(first, last, x, w, b, state, y, final, silu):  # type: ignore[no-untyped-def]
     channels, tokens = x.shape[1:]
-    line, one = np.empty(tokens + state.shape[2], x.dtype), x.dtype.type(1)
+    before = state.shape[2]
+    line = np.empty(tokens + before, x.dtype)
     for n in range(first, last):
         sequence, d = divmod(n, channels)
-        out = y[sequence, d]
-        _line(line, x[sequence, d], state[sequence, d])
-        _convolve(out, line, w[d], b[d])
+        _copy(state[sequence, d], line[:before])
+        _copy(x[sequence, d], line[before:])
+        _convolve(y[sequence, d], line, w[d], b[d])
         if silu:
-            for t in range(tokens):
-                out[t] = out[t] / (one + exponential(-out[t]))
-        final[sequence, d] = line[tokens:]
+            _silu(y[sequence, d])
+        _copy(line[tokens:], final[sequence, d])
 
 
-@njit(cache=True, nogil=True, fastmath=ANY_ORDER)
+@njit(cache=True, nogil=True, **QUICK)
 def _backward(  # type: ignore[no-untyped-def]
     first, last, x, w, b, state, grad_y, grad_final, grad_x, grad_w, grad_b, grad_state, silu
 ):
     channels, tokens = x.shape[1:]
-    before, one = state.shape[2], x.dtype.type(1)
+    before = state.shape[2]
     line, spread = np.empty(tokens + before, x.dtype), np.empty(tokens + before, x.dtype)
     seen = np.empty(tokens, x.dtype)
     for n in range(first, last):
         sequence, d = divmod(n, channels)
-        _line(line, x[sequence, d], state[sequence, d])
-        given = grad_y[sequence, d]
+        _copy(state[sequence, d], line[:before])
+        _copy(x[sequence, d], line[before:])
         if silu:
             _convolve(seen, line, w[d], b[d])
-            for t in range(tokens):
-                share = one / (one + exponential(-seen[t]))
-                seen[t] = given[t] * share * (one + seen[t] * (one - share))
+            _silu_back(seen, grad_y[sequence, d])
         else:
-            seen[:] = given
-        spread[:tokens] = 0
-        spread[tokens:] = grad_final[sequence, d]
-        total = seen.dtype.type(0)
-        for t in range(tokens):
-            total += seen[t]
-        grad_b[sequence, d] = total
-        for i in range(len(w[d])):
-            factor, part, to = w[d, i], line[i : i + tokens], spread[i : i + tokens]
-            total = seen.dtype.type(0)
-            for t in range(tokens):
-                total += seen[t] * part[t]
-                to[t] += factor * seen[t]
-            grad_w[sequence, d, i] = total
-        grad_state[sequence, d] = spread[:before]
-        grad_x[sequence, d] = spread[before:]
+            _copy(grad_y[sequence, d], seen)
+        _fill(spread[:tokens], x.dtype.type(0))
+        _copy(grad_final[sequence, d], spread[tokens:])
+        grad_b[sequence, d] = _sum(seen)
+        for i in range(w.shape[1]):
+            grad_w[sequence, d, i] = _tap_back(
+                seen, line[i : i + tokens], spread[i : i + tokens], w[d, i]
+            )
+        _copy(spread[:before], grad_state[sequence, d])
+        _copy(spread[before:], grad_x[sequence, d])
 
 
 def forward(x: Tensor, w: Tensor, b: Tensor, state: Tensor, silu: bool) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,8 @@ With n = y / s, s = sqrt(mean y^2 + eps) and c the gradient of n, that of y is
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numba import njit
@@ -17,10 +19,11 @@ from drivelab.kernels.sequence.heads import over_heads
 from drivelab.kernels.sequence.streams import compute_dtype
 
 ROWS = 64  # that share a partial sum of the weights' gradient
-ANY_ORDER = {"reassoc", "contract"}  # of sums, so that they are vectorised
+# For loops in vector registers: sums in any order, and no check of each divisor.
+QUICK: dict[str, Any] = {"fastmath": {"reassoc", "contract"}, "error_model": "numpy"}
 
 
-@njit(nogil=True, fastmath=ANY_ORDER)
+@njit(nogil=True, **QUICK)
 def _spread(y, eps):  # type: ignore[no-untyped-def]
     """1 / sqrt(mean y^2 + eps)."""
     total, one = y.dtype.type(0), y.dtype.type(1)
@@ -29,7 +32,7 @@ def _spread(y, eps):  # type: ignore[no-untyped-def]
     return one / np.sqrt(total / y.dtype.type(len(y)) + eps)
 
 
-@njit(nogil=True, fastmath=ANY_ORDER)
+@njit(nogil=True, **QUICK)
 def _gates(z, gate, slope):  # type: ignore[no-untyped-def]
     """Silu(z), and its derivative."""
     one = z.dtype.type(1)
@@ -39,32 +42,45 @@ def _gates(z, gate, slope):  # type: ignore[no-untyped-def]
         slope[i] = share * (one + z[i] * (one - share))
 
 
-@njit(nogil=True, fastmath=ANY_ORDER)
+@njit(nogil=True, **QUICK)
+def _copy(given, out):  # type: ignore[no-untyped-def]
+    for i in range(len(out)):
+        out[i] = given[i]
+
+
+@njit(nogil=True, **QUICK)
+def _scaled(y, factor, w, out):  # type: ignore[no-untyped-def]
+    for i in range(len(y)):
+        out[i] = y[i] * factor * w[i]
+
+
+@njit(nogil=True, **QUICK)
 def _product(a, b, out):  # type: ignore[no-untyped-def]
     for i in range(len(out)):
         out[i] = a[i] * b[i]
 
 
-@njit(cache=True, nogil=True, fastmath=ANY_ORDER)
+@njit(cache=True, nogil=True, **QUICK)
 def _forward(first, last, x, w, z, out, eps, group, gated, norm_before_gate):  # type: ignore[no-untyped-def]
     channels = x.shape[1]
     gate, slope = np.ones(channels, x.dtype), np.ones(channels, x.dtype)
     y = np.empty(channels, x.dtype)
     for row in range(first * ROWS, min(last * ROWS, len(x))):
-        y[:], to = x[row], out[row]
+        to = out[row]
+        _copy(x[row], y)
         if gated:
             _gates(z[row], gate, slope)
             if not norm_before_gate:
                 _product(y, gate, y)
         for begin in range(0, channels, group):
-            factor = _spread(y[begin : begin + group], eps)
-            for i in range(begin, begin + group):
-                to[i] = y[i] * factor * w[i]
+            end = begin + group
+            factor = _spread(y[begin:end], eps)
+            _scaled(y[begin:end], factor, w[begin:end], to[begin:end])
         if norm_before_gate:
             _product(to, gate, to)
 
 
-@njit(nogil=True, fastmath=ANY_ORDER)
+@njit(nogil=True, **QUICK)
 def _norm_back(y, seen, w, eps, grad_w, back):  # type: ignore[no-untyped-def]
     """Gradient of one group: `y` becomes its norm without weights, `back` what goes to y."""
     factor, shared = _spread(y, eps), y.dtype.type(0)
@@ -78,7 +94,7 @@ def _norm_back(y, seen, w, eps, grad_w, back):  # type: ignore[no-untyped-def]
         back[i] = (back[i] - y[i] * shared) * factor
 
 
-@njit(cache=True, nogil=True, fastmath=ANY_ORDER)
+@njit(cache=True, nogil=True, **QUICK)
 def _backward(  # type: ignore[no-untyped-def]
     first, last, x, w, z, grad, grad_x, grad_w, grad_z, eps, group, gated, norm_before_gate
 ):
@@ -86,7 +102,8 @@ def _backward(  # type: ignore[no-untyped-def]
     gate, slope = np.ones(channels, x.dtype), np.ones(channels, x.dtype)
     y, seen, back = np.empty(channels, x.dtype), np.empty(channels, x.dtype), np.empty_like(gate)
     for row in range(first * ROWS, min(last * ROWS, len(x))):
-        y[:], seen[:] = x[row], grad[row]
+        _copy(x[row], y)
+        _copy(grad[row], seen)
         part, to = grad_w[row // ROWS], grad_x[row]
         if gated:
             _gates(z[row], gate, slope)
@@ -100,7 +117,7 @@ def _backward(  # type: ignore[no-untyped-def]
                 y[begin:end], seen[begin:end], w[begin:end], eps, part[begin:end], back[begin:end]
             )
         if norm_before_gate:
-            to[:] = back
+            _copy(back, to)
             _product(y, w, y)
             _product(y, grad[row], y)
         else:
