@@ -35,13 +35,15 @@ def bench_encoders(words: Sequence[str]) -> int:
     """Time whole encoders."""
     asked = read_words(words, ("encoders", "pixels", *_BOTH))
     _need_torch()
-    from drivelab.speed.encoders import NAMES, PIXELS, measure
+    from drivelab.speed.encoders import NAMES, PIXELS, USUAL, comparisons, measure
 
-    names = _names(asked, "encoders", NAMES)
+    names = _names(asked, "encoders", NAMES) if "encoders" in asked else list(USUAL)
     pixels = _numbers(asked, "pixels", PIXELS)
     device, dtype = _device(asked), _dtype(asked)
     rows = _all(measure(names, pixels, device, dtype))
-    return _tell(rows, "pixels", "bench-encoders", [rows[0].job], device, asked)
+    code = _tell(rows, "pixels", "bench-encoders", [rows[0].job], device, asked)
+    print(*comparisons(rows), sep="\n")
+    return code
 
 
 def _all(rows: Iterable[Row]) -> list[Row]:

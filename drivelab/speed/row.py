@@ -17,8 +17,7 @@ class Row:
     mb: float | None = None  # peak above the inputs
     error: float | None = None  # largest difference from the definition over its largest value
     limit: float | None = None  # time that was asked of the runner [ms]
-    work: float | None = None  # arithmetic [GFLOP], or bytes a second of a GPU's, see `note`
-    note: str = ""
+    work: float | None = None  # arithmetic [GFLOP]
 
     def record(self) -> dict[str, Any]:
         """As a mapping for JSON."""

@@ -14,6 +14,8 @@ from rich.table import Table
 
 from drivelab.speed.row import Row
 
+_MORE = {"work": "work [GFLOP]", "error": "error"}  # columns that not every job has
+
 
 def machine(device: str) -> dict[str, Any]:
     """What the figures were measured on."""
@@ -42,7 +44,9 @@ def print_rows(rows: Sequence[Row], unit: str, console: Console) -> None:
         if any(row.limit for row in mine):
             table.add_column("asked [ms]", justify="right")
         table.add_column("memory [MB]", justify="right")
-        table.add_column("error", justify="right")
+        for key, title in _MORE.items():
+            if any(getattr(row, key) is not None for row in mine):
+                table.add_column(title, justify="right")
         for size in sorted({row.size for row in mine}):
             table.add_row(*_line(size, runners, [row for row in mine if row.size == size], table))
         console.print(table)
@@ -56,8 +60,14 @@ def _line(size: int, runners: Sequence[str], rows: Sequence[Row], table: Table) 
         cells.append(_number(limits[0]) if limits else "")
     memory = [found[r].mb if r in found else None for r in runners]
     cells.append(" / ".join("-" if mb is None else f"{mb:.0f}" for mb in memory))
-    errors = [row.error for row in rows if row.error is not None]
-    cells.append(f"{max(errors):.1e}" if errors else "-")
+    headers = [column.header for column in table.columns]
+    if _MORE["work"] in headers:
+        cells.append(
+            " / ".join(f"{found[r].work or 0:.3g}" if r in found else "-" for r in runners)
+        )
+    if _MORE["error"] in headers:
+        errors = [row.error for row in rows if row.error is not None]
+        cells.append(f"{max(errors):.1e}" if errors else "-")
     return cells
 
 
@@ -80,7 +90,7 @@ def draw_rows(rows: Sequence[Row], jobs: Sequence[str], unit: str, file: Path) -
     FigureCanvasAgg(figure)
     axes = figure.subplots(2, len(jobs), squeeze=False, sharex=True)
     for column, job in enumerate(jobs):
-        for line, (key, label) in enumerate((("ms", "CPU time [ms]"), ("mb", "peak memory [MB]"))):
+        for line, (key, label) in enumerate((("ms", "time [ms]"), ("mb", "peak memory [MB]"))):
             axis = axes[line, column]
             _draw_runners(axis, [row for row in rows if row.job == job], key)
             axis.set_xscale("log", base=2)
