@@ -18,6 +18,7 @@ def operator(
     forward: Callable[..., Any],
     backward: Callable[..., Any],
     fake: Callable[..., Any],
+    fake_gradients: Callable[..., Any] | None = None,
 ) -> Any:
     """Register `drivelab::NAME` and its backward.
 
@@ -32,6 +33,7 @@ def operator(
         forward: runs on real tensors.
         backward: runs on real tensors.
         fake: outputs of the right shape and type from tensors without contents.
+        fake_gradients: the same of `backward`, from the tensor arguments; contiguous unless told.
     """
     names = tensors.split()
     given = ", ".join(f"Tensor {one}" for one in names) + (f", {constants}" if constants else "")
@@ -46,7 +48,8 @@ def operator(
         schema=f"({given}, {seen}) -> {_tuple(len(names))}",
     )
     run.register_fake(fake)
-    back.register_fake(lambda *args: tuple(torch.empty_like(one) for one in args[: len(names)]))
+    gradients = fake_gradients or (lambda *given: tuple(x.new_empty(x.shape) for x in given))
+    back.register_fake(lambda *args: gradients(*args[: len(names)]))
 
     def keep(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         ctx.save_for_backward(*inputs[: len(names)])

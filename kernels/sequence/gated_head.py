@@ -1,8 +1,7 @@
 """One head under a vector or a scalar gate, forward and backward, by scans over flat arrays.
 
-Streams, `first` and `step` are those of `scan`, with `first` at token 0 and `step` with time;
-`against` walks from the last token to the first. Decays have a row of ones before the first token
-and one behind the last, because the backward scans look one token ahead.
+A head is worked on in spans of tokens whose decays, outputs and gradients stay in the cache. `first`
+and `step` are places in flat arrays as in `scan`: of token 0, and from one token to the next.
 """
 
 from __future__ import annotations
@@ -13,8 +12,12 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from drivelab.kernels.sequence.exponential import exponential
+from drivelab.kernels.sequence.gate_gradient import gather_per_key, gather_per_token
 from drivelab.kernels.sequence.registers import BITS
 from drivelab.kernels.sequence.scan import scan_lane_decay, scan_row_decay, scan_token_decay
+
+SPAN = 32  # tokens; their decays, of 64 channels, take 8 kB in float32
 
 
 @njit(nogil=True)
@@ -23,157 +26,181 @@ def state_of(start: np.ndarray) -> np.ndarray:
     rows, columns = start.shape
     width = np.int64(BITS // 8) // start.itemsize
     state = np.zeros((rows, (columns + width - 1) // width * width), start.dtype)
-    state[:, :columns] = start
+    for r in range(rows):
+        for c in range(columns):
+            state[r, c] = start[r, c]
     return state
 
 
 @njit(nogil=True)
-def five(places, n):  # type: ignore[no-untyped-def]
-    """Row n of a table of five places."""
-    return places[n, 0], places[n, 1], places[n, 2], places[n, 3], places[n, 4]
+def turned(start: np.ndarray) -> np.ndarray:
+    """`state_of` the transposed state."""
+    rows, columns = start.shape
+    width = np.int64(BITS // 8) // start.itemsize
+    state = np.zeros((columns, (rows + width - 1) // width * width), start.dtype)
+    for r in range(rows):
+        for c in range(columns):
+            state[c, r] = start[r, c]
+    return state
 
 
 @njit(nogil=True)
-def four(places, n):  # type: ignore[no-untyped-def]
-    """Row n of a table of four places."""
-    return places[n, 0], places[n, 1], places[n, 2], places[n, 3]
+def place(steps, n, heads):  # type: ignore[no-untyped-def]
+    """Where head n of all sequences begins in a stream; one of fewer heads serves neighbours."""
+    return n // heads * steps[0] + n % heads * steps[3] // heads * steps[1]
 
 
 @njit(nogil=True)
-def walk(tokens, first, step, against):  # type: ignore[no-untyped-def]
-    """`first` and `step` of a walk in either order."""
-    if not against:
-        return first, step
-    last = tokens - 1
-    end = (
-        first[0] + last * step[0],
-        first[1] + last * step[1],
-        first[2] + last * step[2],
-        first[3] + last * step[3],
-        first[4] + last * step[4],
+def places(steps, n, heads, tokens, against):  # type: ignore[no-untyped-def]
+    """`first` and `step` of the five streams for a walk in either order."""
+    sign, last = (-1, tokens - 1) if against else (1, 0)
+    first = (
+        place(steps[0], n, heads) + last * steps[0][2],
+        place(steps[1], n, heads) + last * steps[1][2],
+        place(steps[2], n, heads) + last * steps[2][2],
+        place(steps[3], n, heads) + last * steps[3][2],
+        place(steps[4], n, heads) + last * steps[4][2],
     )
-    return end, (-step[0], -step[1], -step[2], -step[3], -step[4])
+    step = (
+        sign * steps[0][2], sign * steps[1][2], sign * steps[2][2], sign * steps[3][2],
+        sign * steps[4][2],
+    )  # fmt: skip
+    return first, step
 
 
-def _forward_of(scan_rows: Callable[..., None]) -> Callable[..., Any]:
+@njit(nogil=True)
+def places_of_four(steps, n, heads, tokens, against):  # type: ignore[no-untyped-def]
+    """`places` in the four gradients."""
+    first, step = places((*steps, steps[3]), n, heads, tokens, against)
+    return first[:4], step[:4]
+
+
+@njit(nogil=True)
+def _decays(fade, g, at, channels):  # type: ignore[no-untyped-def]
+    """One token's decays from its log gates."""
+    gates = g[at : at + channels]
+    for r in range(channels):
+        fade[r] = exponential(gates[r])
+
+
+def _forward_of(scan_rows: Callable[..., None], per_key: bool) -> Callable[..., Any]:
     @njit(nogil=True)
-    def forward_head(tokens, streams, first, step, start, final, scale, add, against):  # type: ignore[no-untyped-def]
+    def forward_head(tokens, streams, first, step, start, final, scale, add):  # type: ignore[no-untyped-def]
+        q, k, v, g, out = streams
         keys, columns = start.shape
-        state = state_of(start)
-        begin, stride = walk(tokens, first, step, against)
-        scan_rows(tokens, state, keys, columns, streams, begin, stride, scale, add)
-        final[:] = state[:, :columns]
+        channels = keys if per_key else 1
+        state, one = state_of(start), q.dtype.type(1)
+        fade = np.empty(SPAN * channels, q.dtype)
+        for past in range(0, tokens, SPAN):
+            count = min(SPAN, tokens - past)
+            for t in range(count):
+                _decays(fade[t * channels :], g, first[3] + (past + t) * step[3], channels)
+            here = (
+                first[0] + past * step[0], first[1] + past * step[1], first[2] + past * step[2], 0,
+                first[4] + past * step[4],
+            )  # fmt: skip
+            along = (step[0], step[1], step[2], channels, step[4])
+            scan_rows(
+                count, state, keys, columns, (q, k, v, fade, out), here, along, one, scale, add
+            )
+        for r in range(keys):
+            for c in range(columns):
+                final[r, c] = state[r, c]
 
     return forward_head
 
 
-@njit(nogil=True)
-def _collect(  # type: ignore[no-untyped-def]
-    tokens, given, found, grads, first, step, grad_first, grad_step, total, add, against
-):  # fmt: skip
-    """Put dq and dk where they belong, and sum the gates' gradient from the walk's end.
-
-    Rows are sliced, because an offset that could be negative keeps a loop from being vectorised.
-    """
-    keys = len(found[0]) // tokens if tokens else 0
-    gates = np.zeros(keys)
-    for n in range(tokens):
-        t = n if against else tokens - 1 - n
-        begins = first[0] + t * step[0], first[1] + t * step[1]
-        q, k = given[0][begins[0] : begins[0] + keys], given[1][begins[1] : begins[1] + keys]
-        dq, dk = found[0][t * keys : (t + 1) * keys], found[1][t * keys : (t + 1) * keys]
-        ends = grad_first[0] + t * grad_step[0], grad_first[1] + t * grad_step[1]
-        to_q, to_k = grads[0][ends[0] : ends[0] + keys], grads[1][ends[1] : ends[1] + keys]
-        for r in range(keys):
-            gates[r] = np.float64(dq[r] * q[r] - dk[r] * k[r])
-        at = grad_first[3] + t * grad_step[3]
-        if len(total) == keys:
-            to_gate = grads[3][at : at + keys]
-            for r in range(keys):
-                total[r] += gates[r]
-                to_gate[r] = total[r]
-        else:
-            for r in range(keys):
-                total[0] += gates[r]
-            grads[3][at] = total[0]
-        if add:
-            for r in range(keys):
-                to_q[r] += dq[r]
-                to_k[r] += dk[r]
-        else:
-            for r in range(keys):
-                to_q[r] = dq[r]
-                to_k[r] = dk[r]
-
-
 def _backward_of(
-    scan_rows: Callable[..., None], scan_lanes: Callable[..., None], per_key: bool
+    scan_rows: Callable[..., None],
+    scan_lanes: Callable[..., None],
+    gather: Callable[..., None],
+    per_key: bool,
 ) -> Callable[..., Any]:
     @njit(nogil=True)
     def backward_head(  # type: ignore[no-untyped-def]
         tokens, streams, first, step, grads, grad_first, grad_step, start, grad_final, grad_start,
-        add, against,
+        spare, scale, add,
     ):  # fmt: skip
-        q, k, v, decay, out = streams
+        q, k, v, g, seen = streams
         keys, columns = start.shape
-        one = out.dtype.type(1)
-        dq, dk = np.empty(tokens * keys, q.dtype), np.empty(tokens * keys, q.dtype)
-        flipped = state_of(np.ascontiguousarray(start.T))
-        begin, stride = walk(
-            tokens,
-            (first[4], first[2], first[1], first[3], 0),
-            (step[4], step[2], step[1], step[3], keys),
-            against,
-        )
-        scan_lanes(
-            tokens, flipped, columns, keys, (out, v, k, decay, dq), begin, stride, one, False
-        )
-        ahead = first[3] - step[3] if against else first[3] + step[3]
-        state = state_of(grad_final)
-        begin, stride = walk(
-            tokens,
-            (first[1], first[0], first[4], ahead, grad_first[2]),
-            (step[1], step[0], step[4], step[3], grad_step[2]),
-            not against,
-        )
-        behind = (k, q, out, decay, grads[2])
-        scan_rows(tokens, state, keys, columns, behind, begin, stride, one, add)
-        last = first[3] + (tokens - 1) * step[3] if against else first[3]
-        for r in range(keys):
-            fade = decay[last + r] if per_key else decay[last]
-            for c in range(columns):
-                grad_start[r, c] = fade * state[r, c]
-        state = state_of(np.ascontiguousarray(grad_final.T))
-        begin, stride = walk(
-            tokens,
-            (first[2], first[4], first[0], ahead, 0),
-            (step[2], step[4], step[0], step[3], keys),
-            not against,
-        )
-        scan_lanes(tokens, state, columns, keys, (v, out, q, decay, dk), begin, stride, one, False)
-        total = np.zeros(keys)
+        channels, one = keys if per_key else 1, q.dtype.type(1)
+        fade = np.empty(SPAN * channels, q.dtype)
+        dq, at_dq, step_dq = (spare, 0, keys) if add else (grads[0], grad_first[0], grad_step[0])
+        dk, step_dk = (spare[tokens * keys :], keys) if add else (grads[1], -grad_step[1])
+        state = turned(start)
+        for past in range(0, tokens, SPAN):  # dq, with the walk
+            count = min(SPAN, tokens - past)
+            for t in range(count):
+                _decays(fade[t * channels :], g, first[3] + (past + t) * step[3], channels)
+            here = (
+                first[4] + past * step[4], first[2] + past * step[2], first[1] + past * step[1], 0,
+                at_dq + past * step_dq,
+            )  # fmt: skip
+            along = (step[4], step[2], step[1], channels, step_dq)
+            scan_lanes(
+                count, state, columns, keys, (seen, v, k, fade, dq), here, along, one, scale, False
+            )
+        width = np.int64(BITS // 8) // q.itemsize
+        total = np.zeros((keys + width - 1) // width * width, np.float64)
         for c in range(columns):
             for r in range(keys):
-                total[r] += grad_final[r, c] * flipped[c, r]
-        if not per_key:
-            total = np.array([total.sum()])
-        _collect(
-            tokens, (q, k), (dq, dk), grads, first, step, grad_first, grad_step, total, add, against
-        )
+                total[r if per_key else 0] += grad_final[r, c] * state[c, r]
+        back, across = state_of(grad_final), turned(grad_final)
+        for past in range(0, tokens, SPAN):  # dv, dk and dg, against it
+            count, last = min(SPAN, tokens - past), tokens - 1 - past
+            for t in range(count):
+                ahead = last - t + 1
+                if ahead < tokens:
+                    _decays(fade[t * channels :], g, first[3] + ahead * step[3], channels)
+                else:
+                    for r in range(channels):
+                        fade[r] = one
+            at_q, at_k = first[0] + last * step[0], first[1] + last * step[1]
+            at_v, at_seen = first[2] + last * step[2], first[4] + last * step[4]
+            at_dk = 0 if add else grad_first[1] + last * grad_step[1]
+            here = (at_k, at_q, at_seen, 0, grad_first[2] + last * grad_step[2])
+            along = (-step[1], -step[0], -step[4], channels, -grad_step[2])
+            scan_rows(
+                count, back, keys, columns, (k, q, seen, fade, grads[2]), here, along, scale, one,
+                add,
+            )  # fmt: skip
+            here = (at_v, at_seen, at_q, 0, at_dk)
+            along = (-step[2], -step[4], -step[0], channels, step_dk)
+            scan_lanes(
+                count, across, columns, keys, (v, seen, q, fade, dk), here, along, scale, one,
+                False,
+            )  # fmt: skip
+            here = (
+                at_q, at_k, at_dq + last * step_dq, at_dk, grad_first[3] + last * grad_step[3],
+                grad_first[0] + last * grad_step[0], grad_first[1] + last * grad_step[1],
+            )  # fmt: skip
+            along = (
+                -step[0], -step[1], -step_dq, step_dk, -grad_step[3], -grad_step[0], -grad_step[1]
+            )  # fmt: skip
+            gather(
+                q, k, dq, dk, grads[3], grads[0], grads[1], total, count, keys, here, along, add
+            )
+        if tokens:
+            _decays(fade, g, first[3], channels)
+        for r in range(keys):
+            for c in range(columns):
+                one = fade[r if per_key else 0] if tokens else q.dtype.type(1)
+                grad_start[r, c] = one * back[r, c]
 
     return backward_head
 
 
-# forward_*(tokens, streams, first, step, start, final, scale, add, against): outputs of one head;
-# streams are (q, k, v, decay, o), `start` (K, V) is the state before the first token of the walk,
-# `final` takes the one behind the last.
-forward_vector_gate = _forward_of(scan_row_decay)
-forward_scalar_gate = _forward_of(scan_token_decay)
+# forward_*(tokens, streams, first, step, start, final, scale, add): outputs of one head; streams are
+# (q, k, v, g, o), `start` (K, V) is the state before the walk's first token, `final` takes the one
+# behind its last, and `add` adds to o.
+forward_vector_gate = _forward_of(scan_row_decay, per_key=True)
+forward_scalar_gate = _forward_of(scan_token_decay, per_key=False)
 
 # backward_*(tokens, streams, first, step, grads, grad_first, grad_step, start, grad_final,
-# grad_start, add, against): gradients of one head; streams are (q, k, v, decay, do times the scale
-# of the outputs), grads (dq, dk, dv, dg), and `add` adds to the first three. dg is the sum of
-# dq q - dk k over the tokens from t to the end of the walk, and of the final state with its
-# gradient: no state but the present one is ever stored, and nothing is divided by a decay.
-backward_vector_gate = _backward_of(scan_row_decay, scan_lane_decay, True)
-backward_scalar_gate = _backward_of(scan_token_decay, scan_token_decay, False)
+# grad_start, spare, scale, add): gradients of one head; streams are (q, k, v, g, do), grads
+# (dq, dk, dv, dg) with their own places, and `add` adds to the first three, for which `spare` takes
+# this scan's dq and a span of its dk, (tokens + SPAN) K elements.
+backward_vector_gate = _backward_of(scan_row_decay, scan_lane_decay, gather_per_key, per_key=True)
+backward_scalar_gate = _backward_of(
+    scan_token_decay, scan_token_decay, gather_per_token, per_key=False
+)

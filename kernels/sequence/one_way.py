@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from drivelab.kernels.sequence.custom import operator
-from drivelab.kernels.sequence.gated_call import GatedCall, with_decays
 from drivelab.kernels.sequence.heads import over_heads
-from drivelab.kernels.sequence.streams import compute_dtype
+from drivelab.kernels.sequence.streams import Call, compute_dtype, room_like
 
 
 class OneWay:
@@ -34,6 +33,7 @@ class OneWay:
             forward=self.forward,
             backward=self.backward,
             fake=self.fake,
+            fake_gradients=self.fake_gradients,
         )
 
     def forward(
@@ -41,17 +41,14 @@ class OneWay:
     ) -> tuple[Tensor, Tensor]:
         """Outputs like v, and the final state."""
         dtype = compute_dtype(q, k, v, g, state)
-        start, out = _flat(state, dtype), torch.empty_like(v, dtype=dtype)
+        start, out = _flat(state, dtype), room_like(v, dtype)
         final = torch.empty_like(start)
-        call = with_decays((q.to(dtype), k.to(dtype), v.to(dtype)), g, out)
+        call = Call(*(x.to(dtype) for x in (q, k, v, g)), out)
         states = (start.numpy(), final.numpy())
-        factor = states[0].dtype.type(scale)
+        factor, tokens, heads = states[0].dtype.type(scale), v.shape[2], v.shape[1]
 
         def run(first: int, last: int) -> None:
-            self._forward(
-                *(first, last, v.shape[2], call.flats, call.places, call.step),
-                *(*states, factor, reverse),
-            )
+            self._forward(first, last, heads, tokens, *call, *states, factor, reverse)
 
         over_heads(run, len(start), v.numel() * q.shape[3])
         return out.to(v.dtype), final.view(state.shape)
@@ -64,19 +61,15 @@ class OneWay:
         dtype = compute_dtype(q, k, v, g, state)
         start, end = _flat(state, dtype), _flat(grad_final, dtype)
         grad_start = torch.empty_like(start)
-        seen = grad_out.to(dtype) * scale
-        call = with_decays((q.to(dtype), k.to(dtype), v.to(dtype)), g, seen)
-        heads = v.shape[1]
+        call = Call(*(x.to(dtype) for x in (q, k, v, g, grad_out)))
+        tokens, heads = v.shape[2], v.shape[1]
         grads = [_per_head(x, heads, dtype) for x in (q, k)]
-        grads += [torch.empty_like(x, dtype=dtype) for x in (v, g)]
-        back = GatedCall(tuple(grads), heads)
-        states = (start.numpy(), end.numpy(), grad_start.numpy())
+        grads += [room_like(x, dtype) for x in (v, g)]
+        back, states = Call(*grads), (start.numpy(), end.numpy(), grad_start.numpy())
+        factor = states[0].dtype.type(scale)
 
         def run(first: int, last: int) -> None:
-            self._backward(
-                *(first, last, v.shape[2], call.flats, call.places, call.step),
-                *(back.flats, back.places, back.step, *states, reverse),
-            )
+            self._backward(first, last, heads, tokens, *call, *back, *states, factor, reverse)
 
         over_heads(run, len(start), 3 * v.numel() * q.shape[3])
         given = zip((*grads, grad_start.view(state.shape)), (q, k, v, g, state), strict=True)
@@ -87,7 +80,14 @@ class OneWay:
     ) -> tuple[Tensor, Tensor]:
         """Tensors of the shapes and types that `forward` gives."""
         dtype = compute_dtype(q, k, v, g, state)
-        return torch.empty_like(v), state.new_empty(state.shape, dtype=dtype)
+        return room_like(v), state.new_empty(state.shape, dtype=dtype)
+
+    def fake_gradients(
+        self, q: Tensor, k: Tensor, v: Tensor, g: Tensor, state: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Tensors of the shapes and types that `backward` gives."""
+        shared = (x.new_empty(x.shape) if x.shape[1] < v.shape[1] else room_like(x) for x in (q, k))
+        return (*shared, room_like(v), room_like(g), state.new_empty(state.shape))
 
 
 def _flat(state: Tensor, dtype: torch.dtype) -> Tensor:
@@ -98,7 +98,7 @@ def _flat(state: Tensor, dtype: torch.dtype) -> Tensor:
 def _per_head(shared: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
     """Room for the gradient of a query or key in each head that it serves."""
     if shared.shape[1] == heads:
-        return torch.empty_like(shared, dtype=dtype)
+        return room_like(shared, dtype)
     b, _, tokens, channels = shared.shape
     return torch.empty(b, heads, tokens, channels, dtype=dtype)
 

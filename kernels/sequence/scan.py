@@ -3,7 +3,7 @@
     state[r, c] <- decay * state[r, c] + write_t[r] * values_t[c]
     out_t[c] = scale * sum_r read_t[r] * state[r, c]
 
-token by token, where `decay` varies with the row r, the column c (lane) or the token alone. The
+token by token, with values times a factor, where `decay` varies with the row r, the column c (lane) or the token alone. The
 four passes of a forward and a backward call are this with other arrays in the four roles:
 
 | pass | read | write | values | order | decay of a vector gate |
@@ -48,10 +48,13 @@ class _Pass:
             arrays: addresses of state, read, write, values, decay and out.
             args: the arguments of `_advance` from `pitch` on, without the arrays.
         """
-        pitch, rows, columns, first, step, scale, add = args
+        pitch, rows, columns, first, step, factor, scale, add = args
         state, streams = arrays[0], self._places(regs, arrays[1:], first, step)
         mask = regs.first(columns)
-        held = [regs.load_where(mask, place) for place in streams[2]]
+        weight = regs.splat(factor, regs.vector)
+        held = [
+            regs.builder.fmul(weight, regs.load_where(mask, place)) for place in streams[2]
+        ]
         kept: list[Any] = []
         if self.kind == LANE:
             kept = [regs.load_where(mask, place) for place in streams[3]]
@@ -63,10 +66,10 @@ class _Pass:
             regs.store(
                 self._row(regs, loop.index, regs.load(place), streams, held, kept, sums), place
             )
-        factor = regs.splat(scale, regs.vector)
+        share = regs.splat(scale, regs.vector)
         for place, total in zip(streams[4], sums, strict=True):
             before = regs.builder.select(add, regs.load_where(mask, place), regs.zero)
-            after = regs.multiply_add(factor, regs.builder.load(total), before)
+            after = regs.multiply_add(share, regs.builder.load(total), before)
             regs.store_where(mask, after, place)
 
     def _places(self, regs: Registers, arrays: list[Any], first: Any, step: Any) -> list[list[Any]]:
@@ -125,6 +128,7 @@ def _advance(kind: int, count: int) -> Any:
         columns: Any,
         first: Any,
         step: Any,
+        factor: Any,
         scale: Any,
         add: Any,
     ) -> Any:
@@ -133,13 +137,13 @@ def _advance(kind: int, count: int) -> Any:
         def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             regs = Registers(context, builder, state.dtype)
             addresses = [regs.data(a, v) for a, v in zip(arrays, args, strict=False)]
-            pitch, rows, columns, first, step, scale, add = args[6:]
+            pitch, rows, columns, first, step, factor, scale, add = args[6:]
             begin, stride = (cgutils.unpack_tuple(builder, pack, 5) for pack in (first, step))
-            body.emit(regs, addresses, (pitch, rows, columns, begin, stride, scale, add))
+            body.emit(regs, addresses, (pitch, rows, columns, begin, stride, factor, scale, add))
             return context.get_dummy_value()
 
         number, five = types.intp, types.UniTuple(types.intp, 5)
-        last = (number, number, number, five, five, state.dtype, types.boolean)
+        last = (number, number, number, five, five, state.dtype, state.dtype, types.boolean)
         return types.none(*arrays, *last), emit
 
     return advance
@@ -150,7 +154,7 @@ def _scan(kind: int) -> Callable[..., None]:
     many, one, lane = _advance(kind, TOGETHER), _advance(kind, 1), kind == LANE
 
     @njit(nogil=True)
-    def scan(tokens, state, rows, columns, streams, first, step, scale, add):  # type: ignore[no-untyped-def]
+    def scan(tokens, state, rows, columns, streams, first, step, factor, scale, add):  # type: ignore[no-untyped-def]
         read, write, values, decay, out = streams
         width = np.int64(BITS // 8) // state.itemsize
         pitch, flat = state.shape[1], state.reshape(-1)
@@ -168,36 +172,14 @@ def _scan(kind: int) -> Callable[..., None]:
                 part, left = flat[c:], min(columns - c, width)
                 if whole:
                     many(
-                        part,
-                        read,
-                        write,
-                        values,
-                        decay,
-                        out,
-                        pitch,
-                        rows,
-                        left,
-                        here,
-                        step,
-                        scale,
-                        add,
-                    )
+                        part, read, write, values, decay, out, pitch, rows, left, here, step,
+                        factor, scale, add,
+                    )  # fmt: skip
                 else:
                     one(
-                        part,
-                        read,
-                        write,
-                        values,
-                        decay,
-                        out,
-                        pitch,
-                        rows,
-                        left,
-                        here,
-                        step,
-                        scale,
-                        add,
-                    )
+                        part, read, write, values, decay, out, pitch, rows, left, here, step,
+                        factor, scale, add,
+                    )  # fmt: skip
             t += TOGETHER if whole else 1
 
     return scan
@@ -208,7 +190,8 @@ def _scan(kind: int) -> Callable[..., None]:
 #   streams   flat arrays (read, write, values, decay, out) of the same type
 #   first     element of each stream at which its first token begins
 #   step      elements from one token of a stream to the next, negative against time
-#   scale     factor of what is read
+#   factor    of the values
+#   scale     of what is read
 #   add       whether to add to `out` instead of writing it
 scan_row_decay = _scan(ROW)
 scan_lane_decay = _scan(LANE)

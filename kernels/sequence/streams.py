@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
 
@@ -15,30 +13,41 @@ class Stream(NamedTuple):
     """Elements of a (batch, head, token, channel) tensor whose channels lie side by side."""
 
     flat: np.ndarray
-    steps: tuple[int, int, int]  # from one sequence, head, token to the next
-    heads: int
+    steps: tuple[int, int, int, int]  # from one sequence, head, token to the next; heads
 
 
 def stream(tensor: Tensor) -> Stream:
     """View a (B, H, L, D) tensor on the CPU; only channels that are apart are copied."""
-    if tensor.shape[3] > 1 and tensor.stride(3) != 1:
-        tensor = tensor.contiguous()
-    span = 1 + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True))
-    size = span if tensor.numel() else 0
-    flat = torch.as_strided(tensor.detach(), (size,), (1,), tensor.storage_offset())
-    steps = (tensor.stride(0), tensor.stride(1), tensor.stride(2))
-    return Stream(flat.numpy(), steps, tensor.shape[1])
+    tensor = tensor.detach() if side_by_side(tensor) else tensor.detach().contiguous()
+    shape, steps = tensor.shape, tensor.stride()
+    span = 0
+    if tensor.numel():
+        span = 1 + sum((n - 1) * step for n, step in zip(shape, steps, strict=True))
+    flat = tensor.as_strided((span,), (1,), tensor.storage_offset()).numpy()
+    return Stream(flat, (*steps[:3], shape[1]))
 
 
-def places(streams: Sequence[Stream], batch: int, heads: int) -> Int[np.ndarray, "n s"]:
-    """Element at which each head begins in each stream; heads of a sequence follow each other.
+class Call(tuple):
+    """Tensors as (flat arrays, their steps)."""
 
-    A stream of fewer heads serves several neighbours with each.
-    """
-    b, h = np.divmod(np.arange(batch * heads), heads)
-    return np.stack(
-        [b * one.steps[0] + h * one.heads // heads * one.steps[1] for one in streams], axis=1
-    )
+    __slots__ = ()
+
+    def __new__(cls, *tensors: Tensor) -> Call:
+        """View them, or copy those whose channels are apart."""
+        parts = [stream(tensor) for tensor in tensors]
+        return super().__new__(cls, (tuple(p.flat for p in parts), tuple(p.steps for p in parts)))
+
+
+def side_by_side(tensor: Tensor) -> bool:
+    """Whether the last axis has no gaps."""
+    return tensor.shape[-1] <= 1 or tensor.stride(-1) == 1
+
+
+def room_like(tensor: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """Memory laid out as a tensor is, but its last axis without gaps: a `stream` can be written."""
+    if side_by_side(tensor):
+        return torch.empty_like(tensor, dtype=dtype or tensor.dtype)
+    return tensor.new_empty(tensor.shape, dtype=dtype or tensor.dtype)
 
 
 def compute_dtype(*tensors: Tensor) -> torch.dtype:

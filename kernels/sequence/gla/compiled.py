@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 from drivelab.kernels.sequence.gated_head import (
     backward_vector_gate,
-    five,
     forward_vector_gate,
-    four,
+    places,
+    places_of_four,
 )
 from drivelab.kernels.sequence.one_way import OneWay
 
 
 @njit(cache=True, nogil=True)
-def _forward(first, last, tokens, streams, places, step, start, final, scale, against):  # type: ignore[no-untyped-def]
+def _forward(  # type: ignore[no-untyped-def]
+    first, last, heads, tokens, streams, steps, start, final, scale, against
+):
     for n in range(first, last):
-        forward_vector_gate(
-            tokens, streams, five(places, n), step, start[n], final[n], scale, False, against
-        )
+        at, step = places(steps, n, heads, tokens, against)
+        forward_vector_gate(tokens, streams, at, step, start[n], final[n], scale, False)
 
 
 @njit(cache=True, nogil=True)
 def _backward(  # type: ignore[no-untyped-def]
-    first, last, tokens, streams, places, step, grads, grad_places, grad_step, start, grad_final,
-    grad_start, against,
+    first, last, heads, tokens, streams, steps, grads, grad_steps, start, grad_final, grad_start,
+    scale, against,
 ):  # fmt: skip
+    spare = np.empty(0, start.dtype)
     for n in range(first, last):
+        at, step = places(steps, n, heads, tokens, against)
+        grad_at, grad_step = places_of_four(grad_steps, n, heads, tokens, against)
         backward_vector_gate(
-            tokens, streams, five(places, n), step, grads, four(grad_places, n), grad_step,
-            start[n], grad_final[n], grad_start[n], False, against,
+            tokens, streams, at, step, grads, grad_at, grad_step, start[n], grad_final[n],
+            grad_start[n], spare, scale, False,
         )  # fmt: skip
 
 

@@ -2,50 +2,54 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from numba import njit
 from torch import Tensor
 
 from drivelab.kernels.sequence.custom import operator
-from drivelab.kernels.sequence.gated_call import GatedCall, with_decays
 from drivelab.kernels.sequence.gated_head import (
+    SPAN,
     backward_vector_gate,
-    five,
     forward_vector_gate,
-    four,
+    places,
+    places_of_four,
 )
 from drivelab.kernels.sequence.heads import over_heads
-from drivelab.kernels.sequence.streams import compute_dtype
+from drivelab.kernels.sequence.streams import Call, compute_dtype, room_like
 
 
 @njit(cache=True, nogil=True)
 def _forward(  # type: ignore[no-untyped-def]
-    first, last, tokens, ahead, ahead_places, step, behind, behind_places, zeros, scale
-):  # fmt: skip
+    first, last, heads, tokens, ahead, ahead_steps, behind, behind_steps, zeros, scale
+):
     unused = zeros.copy()
     for n in range(first, last):
-        forward_vector_gate(
-            tokens, ahead, five(ahead_places, n), step, zeros, unused, scale, False, False
-        )
-        forward_vector_gate(
-            tokens, behind, five(behind_places, n), step, zeros, unused, scale, True, True
-        )
+        at, step = places(ahead_steps, n, heads, tokens, False)
+        forward_vector_gate(tokens, ahead, at, step, zeros, unused, scale, False)
+        at, step = places(behind_steps, n, heads, tokens, True)
+        forward_vector_gate(tokens, behind, at, step, zeros, unused, scale, True)
 
 
 @njit(cache=True, nogil=True)
 def _backward(  # type: ignore[no-untyped-def]
-    first, last, tokens, ahead, ahead_places, step, behind, behind_places, zeros,
-    ahead_grads, ahead_grad_places, grad_step, behind_grads, behind_grad_places,
+    first, last, heads, tokens, ahead, ahead_steps, behind, behind_steps, ahead_grads,
+    ahead_grad_steps, behind_grads, behind_grad_steps, zeros, scale,
 ):  # fmt: skip
     unused = zeros.copy()
+    spare = np.empty((tokens + SPAN) * len(zeros), zeros.dtype)
     for n in range(first, last):
+        at, step = places(ahead_steps, n, heads, tokens, False)
+        grad_at, grad_step = places_of_four(ahead_grad_steps, n, heads, tokens, False)
         backward_vector_gate(
-            tokens, ahead, five(ahead_places, n), step, ahead_grads, four(ahead_grad_places, n),
-            grad_step, zeros, zeros, unused, False, False,
+            tokens, ahead, at, step, ahead_grads, grad_at, grad_step, zeros, zeros, unused, spare,
+            scale, False,
         )  # fmt: skip
+        at, step = places(behind_steps, n, heads, tokens, True)
+        grad_at, grad_step = places_of_four(behind_grad_steps, n, heads, tokens, True)
         backward_vector_gate(
-            tokens, behind, five(behind_places, n), step, behind_grads,
-            four(behind_grad_places, n), grad_step, zeros, zeros, unused, True, True,
+            tokens, behind, at, step, behind_grads, grad_at, grad_step, zeros, zeros, unused,
+            spare, scale, True,
         )  # fmt: skip
 
 
@@ -53,19 +57,16 @@ def forward(q: Tensor, k: Tensor, v: Tensor, gf: Tensor, gb: Tensor, scale: floa
     """Outputs like v: scale times the sum of both directions."""
     dtype = compute_dtype(q, k, v, gf, gb)
     b, h, tokens, keys = q.shape
-    out = torch.empty_like(v, dtype=dtype)
+    out = room_like(v, dtype)
     given = (q.to(dtype), k.to(dtype), v.to(dtype))
-    ahead, behind = with_decays(given, gf, out), with_decays(given, gb, out)
+    ahead, behind = (Call(*given, g.to(dtype), out) for g in (gf, gb))
     zeros = torch.zeros(keys, v.shape[3], dtype=dtype).numpy()
     factor = zeros.dtype.type(scale)
-
-    def run(first: int, last: int) -> None:
-        _forward(
-            *(first, last, tokens, ahead.flats, ahead.places, ahead.step),
-            *(behind.flats, behind.places, zeros, factor),
-        )
-
-    over_heads(run, b * h, 2 * v.numel() * keys)
+    over_heads(
+        lambda first, last: _forward(first, last, h, tokens, *ahead, *behind, zeros, factor),
+        b * h,
+        2 * v.numel() * keys,
+    )
     return out.to(v.dtype)
 
 
@@ -75,27 +76,26 @@ def backward(
     """Gradients of q, k, v and the gates of both directions."""
     dtype = compute_dtype(q, k, v, gf, gb)
     b, h, tokens, keys = q.shape
-    given, seen = (q.to(dtype), k.to(dtype), v.to(dtype)), grad_out.to(dtype) * scale
-    ahead, behind = with_decays(given, gf, seen), with_decays(given, gb, seen)
-    dq, dk, dv = (torch.empty_like(x, dtype=dtype) for x in (q, k, v))
-    dgf, dgb = (torch.empty(gf.shape, dtype=dtype) for _ in range(2))
-    ahead_grads, behind_grads = (GatedCall((dq, dk, dv, dg), h) for dg in (dgf, dgb))
+    given, seen = (q.to(dtype), k.to(dtype), v.to(dtype)), grad_out.to(dtype)
+    ahead, behind = (Call(*given, g.to(dtype), seen) for g in (gf, gb))
+    grads = tuple(room_like(x, dtype) for x in (q, k, v, gf, gb))
+    calls = (*ahead, *behind, *Call(*grads[:3], grads[3]), *Call(*grads[:3], grads[4]))
     zeros = torch.zeros(keys, v.shape[3], dtype=dtype).numpy()
-
-    def run(first: int, last: int) -> None:
-        _backward(
-            *(first, last, tokens, ahead.flats, ahead.places, ahead.step),
-            *(behind.flats, behind.places, zeros, ahead_grads.flats, ahead_grads.places),
-            *(ahead_grads.step, behind_grads.flats, behind_grads.places),
-        )
-
-    over_heads(run, b * h, 6 * v.numel() * keys)
-    grads = zip((dq, dk, dv, dgf, dgb), (q, k, v, gf, gb), strict=True)
-    return tuple(grad.to(x.dtype) for grad, x in grads)
+    factor = zeros.dtype.type(scale)
+    over_heads(
+        lambda first, last: _backward(first, last, h, tokens, *calls, zeros, factor),
+        b * h,
+        6 * v.numel() * keys,
+    )
+    return tuple(grad.to(x.dtype) for grad, x in zip(grads, (q, k, v, gf, gb), strict=True))
 
 
 def _fake(q: Tensor, k: Tensor, v: Tensor, gf: Tensor, gb: Tensor, scale: float) -> Tensor:
-    return torch.empty_like(v)
+    return room_like(v)
+
+
+def _fake_gradients(*given: Tensor) -> tuple[Tensor, ...]:
+    return tuple(room_like(x) for x in given)
 
 
 gla_bidirectional_numba = operator(
@@ -106,4 +106,5 @@ gla_bidirectional_numba = operator(
     forward=forward,
     backward=backward,
     fake=_fake,
+    fake_gradients=_fake_gradients,
 )
