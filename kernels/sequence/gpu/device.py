@@ -10,6 +10,7 @@ import torch
 import triton.language as tl
 from torch import Tensor
 
+from drivelab.kernels.sequence.backends import interpreted
 from drivelab.kernels.sequence.gpu.schedule import WIDEST
 
 
@@ -63,7 +64,8 @@ def operand(*factors: Tensor) -> tuple[Any, str]:
     tf32, which has its mantissa and the range of float32. Float32 is split into three tf32 terms
     unless `torch.set_float32_matmul_precision` allows less.
     """
-    if all(factor.dtype == torch.bfloat16 for factor in factors):
+    short = all(factor.dtype == torch.bfloat16 for factor in factors)
+    if short and not interpreted():  # it multiplies the bits of bfloat16 as whole numbers
         return tl.bfloat16, "tf32"
     return tl.float32, "tf32x3" if exact(*factors) else "tf32"
 

@@ -59,6 +59,7 @@ def one_token(inputs: Inputs, gate: Tensor, first: Tensor, out: Tensor) -> Tenso
         WIDE=gate.shape[3] > 1,
         R=padded(rows),
         N=_STEP_COLUMNS,
+        enable_fp_fusion=True,
     )
     return final
 

@@ -91,6 +91,7 @@ class Walk:
             AGAINST=roles.against,
             WIDE=gate.shape[3] > 1,
             BLOCK=_JOINED,
+            enable_fp_fusion=True,
         )
         return States(enter, leave, True)
 

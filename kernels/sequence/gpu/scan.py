@@ -64,8 +64,8 @@ def scan(  # type: ignore[no-untyped-def]  # noqa: C901
         totals: takes the sums of each segment's gates.
         partner, moment, gate_grad, behind_grad, edge: q in the pass of dq, which GIVEs dq q (d, n,
             t, columns); k in the pass of dk, which TAKEs it and sums dq q - dk k from the end of
-            each segment, where `edge` (d, n, segment, columns) is the sum of what comes behind. With one gate a
-            token both passes GIVE sums over a block, (n, t, sums).
+            each segment; `edge` (d, n, segment, columns) is the sum of what comes behind. With one
+            gate a token both passes GIVE sums over a block, (n, t, sums).
         *_b, *_h, *_t: steps from one sequence, head and token to the next.
         *_share: neighbouring heads that read one.
         sums: places for blocks in a row of `moment`.
