@@ -12,6 +12,7 @@ import pytest
 import torch
 import triton_checks as checks
 
+from drivelab.kernels.sequence.backends import VARIABLE, choose
 from drivelab.kernels.sequence.gpu import schedule, traffic
 from drivelab.kernels.sequence.gpu.schedule import Blocks, Chosen
 from drivelab.kernels.sequence.gpu.traffic import Shape
@@ -70,6 +71,12 @@ def test_on_a_device(name):
 @pytest.mark.parametrize("name", checks.LONG)
 def test_long_on_a_device(name):
     checks.long("cuda", name)
+
+
+@pytest.mark.parametrize(("dtype", "backend"), [("float64", "torch"), ("bfloat16", "triton")])
+def test_double_precision_on_a_gpu_is_left_to_torch(dtype, backend, monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert choose("gla", "auto", torch.device("cuda"), getattr(torch, dtype)) == backend
 
 
 def test_a_state_fits_into_the_registers_of_a_program():

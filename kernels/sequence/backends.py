@@ -14,13 +14,14 @@ NAMES = ("ref", "torch", "numba", "triton")
 _LOG = logging.getLogger(__name__)
 
 
-def choose(op: str, backend: str, device: torch.device) -> str:
+def choose(op: str, backend: str, device: torch.device, dtype: torch.dtype = torch.float32) -> str:
     """Name of the backend to run.
 
     Args:
         op: for messages.
         backend: "auto" or one of `NAMES`; "auto" reads the variable DRIVELAB_KERNELS first.
         device: where the tensors are.
+        dtype: of the tensors; the GPU's kernels know no float64, which "auto" gives to torch there.
 
     Raises:
         ValueError: no such backend, or one that cannot run on the device.
@@ -28,7 +29,7 @@ def choose(op: str, backend: str, device: torch.device) -> str:
     """
     asked = backend if backend != "auto" else os.environ.get(VARIABLE, "auto") or "auto"
     if asked == "auto":
-        return _automatic(op, device.type)
+        return _automatic(op, device.type, dtype == torch.float64)
     if asked not in NAMES:
         source = "backend" if backend != "auto" else VARIABLE
         raise ValueError(f"{op}: {source}={asked!r}; expected auto, {', '.join(NAMES)}")
@@ -62,10 +63,10 @@ def _need_triton(op: str, device: torch.device) -> None:
 
 
 @cache
-def _automatic(op: str, device: str) -> str:
+def _automatic(op: str, device: str, doubled: bool) -> str:
     if device == "cpu":
         name = "numba"
-    elif device == "cuda" and find_spec("triton") is not None:
+    elif device == "cuda" and not doubled and find_spec("triton") is not None:
         name = "triton"
     else:
         name = "torch"

@@ -83,7 +83,7 @@ def selective_scan(
         B, C = (x.masked_fill(~mask[:, None, None], 0) for x in (B, C))
     if state is None:
         state = u.new_zeros((*u.shape[:2], A.shape[1]), dtype=kind)
-    run = _backend(choose("selective_scan", backend, u.device))
+    run = _backend(choose("selective_scan", backend, u.device, u.dtype))
     y, final = run(u, step, A, B, C, state, reverse)
     if D is not None:
         y = y + u * D[:, None]

@@ -86,7 +86,7 @@ def ssd(
         state = first_state(v, B.shape[-1], x.shape[-1])
     else:
         state = state.transpose(-1, -2)
-    run = scalar_gate_scan(choose("ssd", backend, x.device))
+    run = scalar_gate_scan(choose("ssd", backend, x.device, x.dtype))
     out, final = run(q, k, v, g.unsqueeze(-1), state, 1.0, reverse)
     y = out.transpose(1, 2)
     if D is not None:
