@@ -14,7 +14,7 @@ from numba import njit
 
 from drivelab.kernels.sequence.exponential import exponential
 from drivelab.kernels.sequence.gate_gradient import gather_per_key, gather_per_token
-from drivelab.kernels.sequence.registers import BITS
+from drivelab.kernels.sequence.registers import BITS, fetch
 from drivelab.kernels.sequence.scan import scan_lane_decay, scan_row_decay, scan_token_decay
 
 SPAN = 32  # tokens; their decays, of 64 channels, take 8 kB in float32
@@ -83,6 +83,15 @@ def _decays(fade, g, at, channels):  # type: ignore[no-untyped-def]
         fade[r] = exponential(gates[r])
 
 
+@njit(nogil=True)
+def _fetch(flat, first, step, tokens, channels):  # type: ignore[no-untyped-def]
+    """Ask for rows of tokens, a line of the cache at a time."""
+    line = np.int64(64) // flat.itemsize
+    for t in range(tokens):
+        for c in range(0, channels, line):
+            fetch(flat, first + t * step + c)
+
+
 def _forward_of(scan_rows: Callable[..., None], per_key: bool) -> Callable[..., Any]:
     @njit(nogil=True)
     def forward_head(tokens, streams, first, step, start, final, scale, add):  # type: ignore[no-untyped-def]
@@ -100,6 +109,12 @@ def _forward_of(scan_rows: Callable[..., None], per_key: bool) -> Callable[..., 
                 first[4] + past * step[4],
             )  # fmt: skip
             along = (step[0], step[1], step[2], channels, step[4])
+            ahead = past + SPAN
+            _fetch(q, first[0] + ahead * step[0], step[0], SPAN, keys)
+            _fetch(k, first[1] + ahead * step[1], step[1], SPAN, keys)
+            _fetch(v, first[2] + ahead * step[2], step[2], SPAN, columns)
+            _fetch(g, first[3] + ahead * step[3], step[3], SPAN, channels)
+            _fetch(out, first[4] + ahead * step[4], step[4], SPAN, columns)
             scan_rows(
                 count, state, keys, columns, (q, k, v, fade, out), here, along, one, scale, add
             )
@@ -137,6 +152,12 @@ def _backward_of(
                 at_dq + past * step_dq,
             )  # fmt: skip
             along = (step[4], step[2], step[1], channels, step_dq)
+            ahead = past + SPAN
+            _fetch(seen, first[4] + ahead * step[4], step[4], SPAN, columns)
+            _fetch(v, first[2] + ahead * step[2], step[2], SPAN, columns)
+            _fetch(k, first[1] + ahead * step[1], step[1], SPAN, keys)
+            _fetch(g, first[3] + ahead * step[3], step[3], SPAN, channels)
+            _fetch(dq, at_dq + ahead * step_dq, step_dq, SPAN, keys)
             scan_lanes(
                 count, state, columns, keys, (seen, v, k, fade, dq), here, along, one, scale, False
             )
@@ -158,6 +179,12 @@ def _backward_of(
             at_q, at_k = first[0] + last * step[0], first[1] + last * step[1]
             at_v, at_seen = first[2] + last * step[2], first[4] + last * step[4]
             at_dk = 0 if add else grad_first[1] + last * grad_step[1]
+            _fetch(q, at_q - SPAN * step[0], -step[0], SPAN, keys)
+            _fetch(k, at_k - SPAN * step[1], -step[1], SPAN, keys)
+            _fetch(v, at_v - SPAN * step[2], -step[2], SPAN, columns)
+            _fetch(seen, at_seen - SPAN * step[4], -step[4], SPAN, columns)
+            _fetch(g, first[3] + (last - SPAN) * step[3], -step[3], SPAN, channels)
+            _fetch(dq, at_dq + (last - SPAN) * step_dq, -step_dq, SPAN, keys)
             here = (at_k, at_q, at_seen, 0, grad_first[2] + last * grad_step[2])
             along = (-step[1], -step[0], -step[4], channels, -grad_step[2])
             scan_rows(

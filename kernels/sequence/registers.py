@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
+from numba import types
 from numba.core import cgutils
+from numba.extending import intrinsic
 
 BITS = 512
 _INDEX = ir.IntType(32)
@@ -101,3 +103,19 @@ class Registers:
     def _function(self, name: str, result: Any, arguments: list[Any]) -> ir.Function:
         kind = ir.FunctionType(result, arguments)
         return cgutils.get_or_insert_function(self.builder.module, kind, name)
+
+
+@intrinsic
+def fetch(typing: Any, array: Any, place: Any) -> Any:
+    """Have an element of a flat array, which may lie behind its end, brought near by the time."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        base = context.make_array(array)(context, builder, args[0]).data
+        address = builder.bitcast(builder.gep(base, [args[1]]), ir.IntType(8).as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [address.type, _INDEX, _INDEX, _INDEX])
+        call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        read, near, data = (ir.Constant(_INDEX, n) for n in (0, 2, 1))
+        builder.call(call, [address, read, near, data])
+        return context.get_dummy_value()
+
+    return types.none(array, types.intp), emit
