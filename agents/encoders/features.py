@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -18,6 +18,7 @@ class Features:
     strides: tuple[int, ...]  # pixels from one cell of a level to the next
 
 
+@runtime_checkable
 class VisionEncoder(Protocol):
     """Image -> features; every encoder in `ENCODERS` is one."""
 

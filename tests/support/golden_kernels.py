@@ -88,6 +88,28 @@ def load_weights(case: str, module: torch.nn.Module) -> None:
             parameter.copy_(rule_weight(f"{case}/{name}", parameter.shape))
 
 
+def manifest(name: str) -> dict[str, Any]:
+    """Names and shapes of a released configuration: the first entry that begins with `name`."""
+    entries = json.loads((ROOT / "manifests.json").read_text())
+    return next(entry for key, entry in entries.items() if key.startswith(name))
+
+
+def manifest_shapes(name: str) -> dict[str, tuple[int, ...]]:
+    """What a manifest lists, with each block's tensors for `blocks.{i}`.
+
+    Skip layers are only in the later half of the blocks.
+    """
+    entry = manifest(name)
+    shapes = {}
+    for tensor, shape in entry["tensors"].items():
+        blocks = range(entry["blocks"]) if "{i}" in tensor else [0]
+        for i in blocks:
+            if "skip_linear" not in tensor or i > len(blocks) // 2:
+                shapes[tensor.replace("{i}", str(i))] = tuple(shape)
+    assert len(shapes) == entry.get("tensor_count", len(shapes)), name
+    return shapes
+
+
 def loss_of(case: str, outputs: Mapping[str, Tensor]) -> Tensor:
     """Sum of the outputs against their seeded cotangents."""
     return sum(  # type: ignore[return-value]

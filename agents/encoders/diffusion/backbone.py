@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int, Shaped
@@ -11,6 +11,7 @@ from torch import Tensor
 GUIDED = 3  # channels that guidance applies to; the published models leave the others alone
 
 
+@runtime_checkable
 class DiffusionBackbone(Protocol):
     """Noisy latent, time and class -> noise and its variance; all in `BACKBONES` are one."""
 
