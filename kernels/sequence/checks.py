@@ -17,7 +17,7 @@ def check_shapes(op: str, tensors: Mapping[str, Tensor | None], shapes: Mapping[
         TypeError: no tensor, or no floating type.
         ValueError: another number of axes, another length, or another device than the first.
     """
-    known: dict[str, tuple[int, str]] = {}
+    known: dict[str, int] = {}
     first: tuple[str, Tensor] | None = None
     for name, tensor in tensors.items():
         if tensor is None:
@@ -26,8 +26,8 @@ def check_shapes(op: str, tensors: Mapping[str, Tensor | None], shapes: Mapping[
         first = first or (name, tensor)
         if tensor.device != first[1].device:
             raise ValueError(
-                f"{op}: {name} is on {tensor.device}, {first[0]} on {first[1].device}; move them to "
-                "one device"
+                f"{op}: {name} is on {tensor.device}, {first[0]} on {first[1].device}; "
+                "move them to one device"
             )
         _check_shape(op, name, tensor, shapes[name].split(), known)
 
@@ -43,22 +43,25 @@ def _check_kind(op: str, name: str, tensor: Tensor) -> None:
 
 
 def _check_shape(
-    op: str, name: str, tensor: Tensor, wanted: Sequence[str], known: dict[str, tuple[int, str]]
+    op: str, name: str, tensor: Tensor, wanted: Sequence[str], known: dict[str, int]
 ) -> None:
     shape = tuple(tensor.shape)
-    told = f"({', '.join(str(known[x][0]) if x in known else x for x in wanted)})"
     if len(shape) != len(wanted):
         raise ValueError(
-            f"{op}: {name} has shape {shape}, {len(shape)} axes; expected {told}, axes "
-            f"({', '.join(wanted)})"
+            f"{op}: {name} has shape {shape}, {len(shape)} axes; expected {_told(wanted, known)}, "
+            f"axes ({', '.join(wanted)})"
         )
     for axis, (letter, length) in enumerate(zip(wanted, shape, strict=True)):
-        if letter in known and known[letter][0] != length:
+        if known.setdefault(letter, length) != length:
             raise ValueError(
                 f"{op}: {name} has shape {shape}, axis {axis} ({letter}) is {length}; expected "
-                f"{told} as {letter} of {known[letter][1]}"
+                f"{_told(wanted, known)}, as other arguments have {letter} = {known[letter]}"
             )
-        known.setdefault(letter, (length, name))
+
+
+def _told(wanted: Sequence[str], known: Mapping[str, int]) -> str:
+    """A shape with the numbers that are known."""
+    return f"({', '.join(str(known.get(letter, letter)) for letter in wanted)})"
 
 
 def check_gates(op: str, **gates: Tensor) -> None:
@@ -72,7 +75,7 @@ def check_gates(op: str, **gates: Tensor) -> None:
     for name, gate in gates.items():
         if gate.device.type != "cpu" or not gate.numel() or _is_fake(gate):
             continue
-        if not bool(gate.detach().max() <= 0):  # NaN is not
+        if not gate.detach().amax().item() <= 0:  # NaN is not
             flat = int(torch.argmax((~(gate.detach() <= 0)).flatten().to(torch.uint8)))
             at = tuple(int(i) for i in torch.unravel_index(torch.tensor(flat), gate.shape))
             value = float(gate.detach()[at])

@@ -18,13 +18,15 @@ class Stream(NamedTuple):
 
 def stream(tensor: Tensor) -> Stream:
     """View a (B, H, L, D) tensor on the CPU; only channels that are apart are copied."""
-    tensor = tensor.detach() if side_by_side(tensor) else tensor.detach().contiguous()
+    if not side_by_side(tensor):
+        tensor = tensor.contiguous()
     shape, steps = tensor.shape, tensor.stride()
-    span = 0
-    if tensor.numel():
+    if tensor.is_contiguous():
+        flat = tensor.detach().view(-1)
+    else:
         span = 1 + sum((n - 1) * step for n, step in zip(shape, steps, strict=True))
-    flat = tensor.as_strided((span,), (1,), tensor.storage_offset()).numpy()
-    return Stream(flat, (*steps[:3], shape[1]))
+        flat = tensor.detach().as_strided((span if tensor.numel() else 0,), (1,))
+    return Stream(flat.numpy(), (*steps[:3], shape[1]))
 
 
 class Call(tuple):
