@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -274,3 +277,36 @@ def test_unknown_names_and_options_are_refused_with_the_nearest():
         "resnet18",
         "resnet34",
     }
+
+
+@pytest.mark.parametrize("room", ["encoders", "encoders.diffusion", "language.mixers"])
+def test_without_torch_the_extra_is_named(room):
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        f"try: import drivelab.agents.{room}\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.startswith("MissingExtra this needs the package 'torch'")
+    assert "pip install 'drivelab[nn]'" in told.stdout
+
+
+COMPILED = """
+import torch
+from drivelab.agents.encoders import build_encoder
+
+image = torch.randn(1, 3, 64, 64)
+for name in ("vig_t", "vig_h_t", "vit_t"):
+    shallow = {"depths": (1, 1, 1, 1)} if name == "vig_h_t" else {"depth": 1}
+    encoder = build_encoder(name, **shallow).eval()
+    compiled = torch.compile(encoder.classify, fullgraph=True, backend="aot_eager")
+    for train in (False, True):
+        with torch.set_grad_enabled(train):
+            torch.testing.assert_close(compiled(image), encoder.classify(image))
+"""
+
+
+def test_compiled_encoders_are_traced_as_a_whole():
+    """In a process of its own: the checks of shapes in this one cannot be traced."""
+    done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]

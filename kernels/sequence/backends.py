@@ -70,5 +70,6 @@ def _automatic(op: str, device: str, doubled: bool) -> str:
         name = "triton"
     else:
         name = "torch"
-    _LOG.info("%s runs on %s with backend %s", op, device, name)
+    if not torch.compiler.is_compiling():  # logging cannot be traced
+        _LOG.info("%s runs on %s with backend %s", op, device, name)
     return name
