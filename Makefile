@@ -45,11 +45,11 @@ $(VENV)/.dev: $(VENV)/.core
 	$(PIP) --editable '.[dev]'
 	@touch $@
 
-rl: $(VENV)/.rl  ## what learners and their tests need: torch, stable-baselines3, pettingzoo
+rl: $(VENV)/.rl  ## what networks, learners and their tests need: torch, triton, stable-baselines3, pettingzoo
 
 $(VENV)/.rl: $(VENV)/.dev
 	$(PIP) torch==2.13.0
-	$(PIP) --editable '.[dev,rl]'
+	$(PIP) --editable '.[dev,rl,gpu]'
 	@touch $@
 
 clean:
