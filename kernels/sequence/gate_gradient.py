@@ -40,7 +40,7 @@ def _gather(per_key: bool) -> Any:
             tokens, keys, first, step, add = args[8:]
             begin, stride = (cgutils.unpack_tuple(builder, pack, 7) for pack in (first, step))
             sum_ = cgutils.alloca_once(builder, wide)
-            width, none = (ir.Constant(tokens.type, n) for n in (regs.lanes, 0))
+            none = ir.Constant(tokens.type, 0)
 
             def place(stream: int, token: Any, key: Any) -> Any:
                 along = builder.mul(token, stride[stream])
@@ -64,12 +64,8 @@ def _gather(per_key: bool) -> Any:
             def each_token() -> Any:
                 return cgutils.for_range(builder, tokens)
 
-            def each_width() -> Any:
-                return cgutils.for_range_slice(builder, none, keys, width, inc=True)
-
             if per_key:
-                with each_width() as (key, _):
-                    mask = regs.first(builder.sub(keys, key))
+                with regs.each_width(keys) as (key, mask):
                     spot = builder.bitcast(regs.offset(base[7], key), wide.as_pointer())
                     now = builder.load(spot)
                     now.align = 8
@@ -88,8 +84,7 @@ def _gather(per_key: bool) -> Any:
                 reduce = cgutils.get_or_insert_function(builder.module, kind, name)
                 with each_token() as loop:
                     builder.store(ir.Constant(wide, [0.0] * regs.lanes), sum_)
-                    with each_width() as (key, _):
-                        mask = regs.first(builder.sub(keys, key))
+                    with regs.each_width(keys) as (key, mask):
                         more = builder.fadd(builder.load(sum_), turn(loop.index, key, mask))
                         builder.store(more, sum_)
                     given = [builder.load(base[7]), builder.load(sum_)]

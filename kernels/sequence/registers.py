@@ -7,6 +7,8 @@ vector is 512 bits wide, and where a processor has narrower ones, LLVM splits it
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from llvmlite import ir
@@ -96,6 +98,34 @@ class Registers:
         for place in places:
             self.builder.store(self.zero, place)
         return places
+
+    def sums_over_lanes(self, vectors: list[ir.Value]) -> ir.Value:
+        """A vector of the sums over the lanes of as many vectors as it has lanes.
+
+        Neighbours are joined in one vector of half sums, again and again: three instructions a
+        sum.
+        """
+        apart = 1
+        while len(vectors) > 1:
+            low = [n if not n & apart else self.lanes + n - apart for n in range(self.lanes)]
+            high = [n + apart if not n & apart else self.lanes + n for n in range(self.lanes)]
+            vectors = [
+                self.builder.fadd(self._shuffled(a, b, low), self._shuffled(a, b, high))
+                for a, b in zip(vectors[::2], vectors[1::2], strict=True)
+            ]
+            apart *= 2
+        return vectors[0]
+
+    @contextmanager
+    def each_width(self, count: ir.Value) -> Iterator[tuple[ir.Value, ir.Value]]:
+        """A loop over `count` elements: where a vector begins, and the mask of what it has."""
+        none, width = (ir.Constant(count.type, n) for n in (0, self.lanes))
+        with cgutils.for_range_slice(self.builder, none, count, width, inc=True) as (at, _):
+            yield at, self.first(self.builder.sub(count, at))
+
+    def _shuffled(self, a: ir.Value, b: ir.Value, places: list[int]) -> ir.Value:
+        chosen = ir.Constant(ir.VectorType(_INDEX, self.lanes), places)
+        return self.builder.shuffle_vector(a, b, chosen)
 
     def _wide(self, address: ir.Value) -> ir.Value:
         return self.builder.bitcast(address, self.vector.as_pointer())
