@@ -16,9 +16,15 @@ from typing import TYPE_CHECKING, Any
 from drivelab.kernels.compile_cache import install
 
 if TYPE_CHECKING:
+    from drivelab.kernels.sequence.causal_conv1d import causal_conv1d as causal_conv1d
+    from drivelab.kernels.sequence.causal_conv1d import causal_conv1d_step as causal_conv1d_step
     from drivelab.kernels.sequence.gla import gla as gla
     from drivelab.kernels.sequence.gla import gla_step as gla_step
     from drivelab.kernels.sequence.gla_bidirectional import gla_bidirectional as gla_bidirectional
+    from drivelab.kernels.sequence.rmsnorm_gated import rmsnorm as rmsnorm
+    from drivelab.kernels.sequence.rmsnorm_gated import rmsnorm_gated as rmsnorm_gated
+    from drivelab.kernels.sequence.selective_scan import selective_scan as selective_scan
+    from drivelab.kernels.sequence.selective_scan import selective_scan_step as selective_scan_step
     from drivelab.kernels.sequence.simple_gla import simple_gla as simple_gla
     from drivelab.kernels.sequence.simple_gla import simple_gla_step as simple_gla_step
     from drivelab.kernels.sequence.ssd import ssd as ssd
@@ -34,6 +40,12 @@ _OPS = {  # name -> its room in `drivelab.kernels.sequence`
     "simple_gla_step": "simple_gla",
     "ssd": "ssd",
     "ssd_step": "ssd",
+    "selective_scan": "selective_scan",
+    "selective_scan_step": "selective_scan",
+    "causal_conv1d": "causal_conv1d",
+    "causal_conv1d_step": "causal_conv1d",
+    "rmsnorm": "rmsnorm_gated",
+    "rmsnorm_gated": "rmsnorm_gated",
 }
 
 

@@ -55,10 +55,10 @@ def gla(
     if normalize:
         v = torch.cat([v, torch.ones_like(v[..., :1])], -1)
     check_shapes("gla", {"q": q, "k": k, "v": v, "g": g, "state": state}, SHAPES)
-    check_gates("gla", g=g)
     check_mask("gla", mask, q.shape[0], q.shape[2])
     if mask is not None:
         q, k, v, g = (x.masked_fill(~mask[:, None, :, None], 0) for x in (q, k, v, g))
+    check_gates("gla", g=g)
     if state is None:
         state = first_state(q, k.shape[-1], v.shape[-1])
     factor = k.shape[-1] ** -0.5 if scale is None else scale

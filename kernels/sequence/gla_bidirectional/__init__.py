@@ -53,12 +53,12 @@ def gla_bidirectional(
     """
     op = "gla_bidirectional"
     check_shapes(op, {"q": q, "k": k, "v": v, "gf": gf, "gb": gb}, SHAPES)
-    check_gates(op, gf=gf, gb=gb)
     check_mask(op, mask, q.shape[0], q.shape[2])
     if merge not in MERGES:
         raise ValueError(f"{op}: merge={merge!r}; expected mean or sum")
     if mask is not None:
         q, k, v, gf, gb = (x.masked_fill(~mask[:, None, :, None], 0) for x in (q, k, v, gf, gb))
+    check_gates(op, gf=gf, gb=gb)
     factor = q.shape[-1] ** -0.5 if scale is None else scale
     run = _backend(choose(op, backend, q.device, q.dtype))
     return run(q, k, v, gf, gb, float(factor) * MERGES[merge])

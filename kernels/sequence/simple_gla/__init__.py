@@ -36,16 +36,16 @@ def simple_gla(
     Arguments and errors are those of `gla`, with one log gate a head.
     """
     check_shapes("simple_gla", {"q": q, "k": k, "v": v, "g": g, "state": state}, SHAPES)
-    check_gates("simple_gla", g=g)
     check_mask("simple_gla", mask, q.shape[0], q.shape[2])
-    gate = g.unsqueeze(-1)
     if mask is not None:
-        q, k, v, gate = (x.masked_fill(~mask[:, None, :, None], 0) for x in (q, k, v, gate))
+        q, k, v = (x.masked_fill(~mask[:, None, :, None], 0) for x in (q, k, v))
+        g = g.masked_fill(~mask[:, None], 0)
+    check_gates("simple_gla", g=g)
     if state is None:
         state = first_state(q, k.shape[-1], v.shape[-1])
     factor = k.shape[-1] ** -0.5 if scale is None else scale
     run = scalar_gate_scan(choose("simple_gla", backend, q.device, q.dtype))
-    return run(q, k, v, gate, state, float(factor), reverse)
+    return run(q, k, v, g.unsqueeze(-1), state, float(factor), reverse)
 
 
 def simple_gla_step(
