@@ -296,17 +296,15 @@ import torch
 from drivelab.agents.encoders import build_encoder
 
 image = torch.randn(1, 3, 64, 64)
-for name in ("vig_t", "vig_h_t", "vit_t"):
-    shallow = {"depths": (1, 1, 1, 1)} if name == "vig_h_t" else {"depth": 1}
-    encoder = build_encoder(name, **shallow).eval()
-    compiled = torch.compile(encoder.classify, fullgraph=True, backend="aot_eager")
-    for train in (False, True):
-        with torch.set_grad_enabled(train):
-            torch.testing.assert_close(compiled(image), encoder.classify(image))
+encoder = build_encoder("vig_t", depth=1).eval()
+compiled = torch.compile(encoder.classify, fullgraph=True, backend="aot_eager")
+for train in (False, True):
+    with torch.set_grad_enabled(train):
+        torch.testing.assert_close(compiled(image), encoder.classify(image))
 """
 
 
-def test_compiled_encoders_are_traced_as_a_whole():
+def test_a_compiled_vig_is_traced_as_a_whole():
     """In a process of its own: the checks of shapes in this one cannot be traced."""
     done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -41,7 +41,7 @@ def cases(op: str) -> list[dict[str, Any]]:
 def rule(name: str, shape: Sequence[int]) -> Tensor:
     """Seeded standard normal numbers, float64."""
     seed = zlib.crc32(name.encode()) & 0xFFFFFFFF
-    return torch.from_numpy(np.random.RandomState(seed).standard_normal(tuple(shape)))  # noqa: NPY002
+    return torch.from_numpy(np.random.RandomState(seed).standard_normal(tuple(shape)))
 
 
 def rule_weight(name: str, shape: Sequence[int]) -> Tensor:
