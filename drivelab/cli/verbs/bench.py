@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 USAGE = """usage: drivelab bench kernels  [ops=gla,ssd,...] [lengths=196,1024,...]
-       drivelab bench encoders [pixels=224,512,1024] [encoders=vig_t,deit_t]
+       drivelab bench encoders [pixels=224,512,1024] [encoders=vig_t,vit_t,...]
        both: [device=cpu|cuda] [dtype=float32|bfloat16] [threads=1] [out=DIR]
 
 Times every op or encoder beside attention, and beside fla and mamba-ssm where they are installed
