@@ -6,9 +6,9 @@ t,
     out_t = P_t read_t . state + sum over s <= t of R_ts (read_t . write_s) values_s
     state <- P_8 state + sum over s of R_8s write_s values_s^T
 
-so a number of the state costs 17 operations in a block, where token by token it costs 24. The factors
-are products of decays, never quotients: what a decay takes away stays away, and nothing overflows.
-The products read_t . write_s, 36 a block, are the same for all columns.
+so a number of the state costs 17 operations in a block, where token by token it costs 24. The
+factors are products of decays, never quotients: what a decay takes away stays away, and nothing
+overflows. The products read_t . write_s, 36 a block, are the same for all columns.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ def decayed_dots(
 ) -> Any:  # fmt: skip
     """The same where decays vary with the row, R_ts within the products.
 
-    Also P_t read_t in `reads`, R_8s write_s in `writes` (`pitch` from token to token), P_8 in `fade`.
+    Also P_t read_t in `reads`, R_8s write_s in `writes` (`pitch` from token to token), and P_8 in
+    `fade`.
     """
     arrays = (read, write, decay, products, reads, writes, fade)
 

@@ -1,7 +1,8 @@
 """One head under a vector or a scalar gate, forward and backward, by scans over flat arrays.
 
-A head is worked on in spans of tokens whose decays, outputs and gradients stay in the cache. `first`
-and `step` are places in flat arrays as in `scan`: of token 0, and from one token to the next.
+A head is worked on in spans of tokens whose decays, outputs and gradients stay in the cache.
+`first` and `step` are places in flat arrays as in `scan`: of token 0, and from one token to the
+next.
 """
 
 from __future__ import annotations
@@ -204,9 +205,7 @@ def _backward_of(
             along = (
                 -step[0], -step[1], -step_dq, step_dk, -grad_step[3], -grad_step[0], -grad_step[1]
             )  # fmt: skip
-            gather(
-                q, k, dq, dk, grads[3], grads[0], grads[1], total, count, keys, here, along, add
-            )
+            gather(q, k, dq, dk, grads[3], grads[0], grads[1], total, count, keys, here, along, add)
         if tokens:
             _decays(fade, g, first[3], channels)
         for r in range(keys):
@@ -217,9 +216,9 @@ def _backward_of(
     return backward_head
 
 
-# forward_*(tokens, streams, first, step, start, final, scale, add): outputs of one head; streams are
-# (q, k, v, g, o), `start` (K, V) is the state before the walk's first token, `final` takes the one
-# behind its last, and `add` adds to o.
+# forward_*(tokens, streams, first, step, start, final, scale, add): outputs of one head; streams
+# are (q, k, v, g, o), `start` (K, V) is the state before the walk's first token, `final` takes the
+# one behind its last, and `add` adds to o.
 forward_vector_gate = _forward_of(scan_row_decay, per_key=True)
 forward_scalar_gate = _forward_of(scan_token_decay, per_key=False)
 

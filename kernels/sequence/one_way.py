@@ -107,5 +107,4 @@ def _over_groups(grad: Tensor, like: Tensor) -> Tensor:
     """Sum over the heads that share a tensor."""
     if grad.shape[1] == like.shape[1]:
         return grad
-    b, groups = like.shape[:2]
-    return grad.view(b, groups, -1, *like.shape[2:]).sum(2)
+    return grad.unflatten(1, (like.shape[1], grad.shape[1] // like.shape[1])).sum(2)

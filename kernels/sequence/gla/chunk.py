@@ -20,7 +20,7 @@ def forward(
     """What `ref.forward` gives, in time and memory O(L)."""
     tokens, wide = v.shape[2], torch.promote_types(q.dtype, torch.float32)
     if not tokens:
-        return torch.empty_like(v), state.to(wide)
+        return v.clone(), state.to(wide)
     length = chunk_length(tokens)
     with torch.autocast(q.device.type, enabled=False):
         parts = [x.to(wide).flip(2) if reverse else x.to(wide) for x in (q, k, v, g)]

@@ -17,5 +17,5 @@ def forward(
         now = one_g.exp()[..., None] * now + one_k[..., None] * one_v[..., None, :]
         outs.append(scale * (one_q[..., None] * now).sum(-2))
     if not outs:
-        return torch.empty_like(v), now
+        return v.clone(), now
     return torch.stack(outs[::-1] if reverse else outs, 2).to(v.dtype), now

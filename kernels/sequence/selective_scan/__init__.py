@@ -76,11 +76,14 @@ def selective_scan(
     if B.ndim == 3:
         B, C = B.unsqueeze(1), C.unsqueeze(1)
     _check_groups(u.shape[1], B.shape[1])
+    if mask is not None:
+        u, delta = (x.masked_fill(~mask[:, None], 0) for x in (u, delta))
+        z = None if z is None else z.masked_fill(~mask[:, None], 0)
+        B, C = (x.masked_fill(~mask[:, None, None], 0) for x in (B, C))
     kind = torch.promote_types(u.dtype, torch.float32)
     step = _step_size(delta.to(kind), delta_bias, delta_softplus)
     if mask is not None:
-        step, u = (x.masked_fill(~mask[:, None], 0) for x in (step, u))
-        B, C = (x.masked_fill(~mask[:, None, None], 0) for x in (B, C))
+        step = step.masked_fill(~mask[:, None], 0)
     if state is None:
         state = u.new_zeros((*u.shape[:2], A.shape[1]), dtype=kind)
     run = _backend(choose("selective_scan", backend, u.device, u.dtype))
@@ -89,8 +92,6 @@ def selective_scan(
         y = y + u * D[:, None]
     if z is not None:
         y = y * torch.nn.functional.silu(z)
-    if mask is not None:
-        y = y.masked_fill(~mask[:, None], 0)
     return y.to(u.dtype), final
 
 

@@ -16,7 +16,7 @@ def forward(
     wide, tokens = torch.promote_types(u.dtype, torch.float32), u.shape[-1]
     now, outs = state.to(wide), []
     if not tokens:
-        return torch.empty_like(u, dtype=wide), now
+        return u.to(wide, copy=True), now
     length = chunk_length(tokens)
     with torch.autocast(u.device.type, enabled=False):
         rates = A.to(wide)

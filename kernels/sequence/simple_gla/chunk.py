@@ -20,7 +20,7 @@ def forward(
     """What `ref.forward` gives, in time and memory O(L); shared queries and keys stay shared."""
     tokens, wide = v.shape[2], torch.promote_types(v.dtype, torch.float32)
     if not tokens:
-        return torch.empty_like(v), state.to(wide)
+        return v.clone(), state.to(wide)
     length, groups = chunk_length(tokens), q.shape[1]
     with torch.autocast(q.device.type, enabled=False):
         parts = [x.to(wide).flip(2) if reverse else x.to(wide) for x in (q, k, v, g)]
@@ -28,7 +28,7 @@ def forward(
         decay = decay.exp()
         fade = inside(torch.ones_like(decay), torch.ones_like(decay), decay)
         q = q * scale
-        scores = _per_head(q @ k.transpose(-1, -2), fade.scores, groups)
+        scores = _per_head((q @ k.transpose(-1, -2)).tril(), fade.scores, groups)
         written = k.transpose(-1, -2).unsqueeze(2) @ _by_group(fade.keys * v_chunks, groups)
         before, final = states_before(state.to(wide), written.flatten(1, 2), fade.decay)
         past = (q.unsqueeze(2) @ _by_group(before, groups)).flatten(1, 2)

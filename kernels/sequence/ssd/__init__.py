@@ -1,7 +1,7 @@
 """Mamba-2's state-space layer (SSD, arXiv 2405.21060): h_t = e^{d_t A} h_{t-1} + d_t x_t B_t^T.
 
-d = softplus(dt + dt_bias) clamped, y_t = h_t C_t + D x_t, and y silu(z) in the end. The scan is that
-of `simple_gla`; what stands around it is plain torch on every backend.
+d = softplus(dt + dt_bias) clamped, y_t = h_t C_t + D x_t, and y silu(z) in the end. The scan is
+that of `simple_gla`; what stands around it is plain torch on every backend.
 """
 
 from __future__ import annotations
@@ -76,25 +76,24 @@ def ssd(
     check_shapes("ssd", given, shapes)
     check_mask("ssd", mask, x.shape[0], x.shape[1])
     _check_groups(x.shape[2], B.shape[2])
+    if mask is not None:
+        x, B, C = (t.masked_fill(~mask[..., None, None], 0) for t in (x, B, C))
+        z = None if z is None else z.masked_fill(~mask[..., None, None], 0)
+        dt = dt.masked_fill(~mask[..., None], 0)
     kind = torch.promote_types(x.dtype, torch.float32)
     step = _step_size(dt.to(kind), dt_bias, dt_softplus, dt_limit)
     if mask is not None:
         step = step.masked_fill(~mask[..., None], 0)
-        x, B, C = (t.masked_fill(~mask[..., None, None], 0) for t in (x, B, C))
     q, k, v, g = (t.transpose(1, 2) for t in (C, B, x * step[..., None], step * A))
-    if state is None:
-        state = first_state(v, B.shape[-1], x.shape[-1])
-    else:
-        state = state.transpose(-1, -2)
+    begun = None if state is None else state.transpose(-1, -2)
+    begun = first_state(v, B.shape[-1], x.shape[-1]) if begun is None else begun
     run = scalar_gate_scan(choose("ssd", backend, x.device, x.dtype))
-    out, final = run(q, k, v, g.unsqueeze(-1), state, 1.0, reverse)
+    out, final = run(q, k, v, g.unsqueeze(-1), begun, 1.0, reverse)
     y = out.transpose(1, 2)
     if D is not None:
         y = y + x * (D if D.ndim == 2 else D[:, None])
     if z is not None:
         y = y * torch.nn.functional.silu(z)
-    if mask is not None:
-        y = y.masked_fill(~mask[..., None, None], 0)
     return y.to(x.dtype), final.transpose(-1, -2)
 
 
