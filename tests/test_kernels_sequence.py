@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sequence_ops import CAUSAL, OPS
+from sequence_ops import CAUSAL, OPS, gradients, same
 from torch.autograd import gradcheck
 
 from drivelab.kernels.sequence import heads
@@ -19,19 +19,6 @@ BACKENDS = ("ref", "torch", "numba")
 every_backend = pytest.mark.parametrize("backend", BACKENDS)
 every_op = pytest.mark.parametrize("name", OPS)
 causal_op = pytest.mark.parametrize("name", CAUSAL)
-
-
-def same(got, wanted, limit=1e-12):
-    assert got.shape == wanted.shape
-    assert got.dtype == wanted.dtype
-    torch.testing.assert_close(got, wanted, rtol=limit, atol=limit)
-
-
-def gradients(outputs, inputs):
-    torch.manual_seed(9)
-    loss = sum((out * torch.randn(out.shape, dtype=out.dtype)).sum() for out in outputs)
-    found = torch.autograd.grad(loss, list(inputs.values()), allow_unused=True)
-    return dict(zip(inputs, found, strict=True))
 
 
 @every_backend

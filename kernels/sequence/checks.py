@@ -70,19 +70,42 @@ def check_gates(op: str, **gates: Tensor) -> None:
     Raises:
         ValueError: says which one, where.
     """
-    if torch.compiler.is_compiling():
-        return
     for name, gate in gates.items():
-        if gate.device.type != "cpu" or not gate.numel() or _is_fake(gate):
-            continue
-        if not gate.detach().amax().item() <= 0:  # NaN is not
-            flat = int(torch.argmax((~(gate.detach() <= 0)).flatten().to(torch.uint8)))
-            at = tuple(int(i) for i in torch.unravel_index(torch.tensor(flat), gate.shape))
-            value = float(gate.detach()[at])
-            raise ValueError(
-                f"{op}: {name}{list(at)} is {value:g}; expected log gates, at most 0 (use "
-                "logsigmoid or minus softplus)"
-            )
+        _check_sign(op, name, gate, -1, "log gates, at most 0 (use logsigmoid or minus softplus)")
+
+
+def check_rates(op: str, **rates: Tensor) -> None:
+    """Refuse decay rates above 0 and NaN ones, as `check_gates` does.
+
+    Raises:
+        ValueError: says which one, where.
+    """
+    for name, rate in rates.items():
+        _check_sign(op, name, rate, -1, "decay rates, at most 0 (use minus exp)")
+
+
+def check_steps(op: str, **steps: Tensor) -> None:
+    """Refuse step sizes below 0 and NaN ones, as `check_gates` does.
+
+    Raises:
+        ValueError: says which one, where.
+    """
+    for name, step in steps.items():
+        _check_sign(op, name, step, 1, "step sizes, at least 0 (use softplus)")
+
+
+def _check_sign(op: str, name: str, given: Tensor, sign: int, wanted: str) -> None:
+    if torch.compiler.is_compiling() or given.device.type != "cpu" or not given.numel():
+        return
+    values = given.detach()
+    if type(values).__name__ == "FakeTensor":
+        return
+    worst = values.amax() if sign < 0 else values.amin()
+    if worst.item() * sign >= 0:  # NaN is not
+        return
+    flat = int(torch.argmax((~(values * sign >= 0)).flatten().to(torch.uint8)))
+    at = tuple(int(i) for i in torch.unravel_index(torch.tensor(flat), values.shape))
+    raise ValueError(f"{op}: {name}{list(at)} is {float(values[at]):g}; expected {wanted}")
 
 
 def check_mask(op: str, mask: Tensor | None, batch: int, tokens: int) -> None:
@@ -95,10 +118,6 @@ def check_mask(op: str, mask: Tensor | None, batch: int, tokens: int) -> None:
         raise ValueError(
             f"{op}: mask has shape {tuple(mask.shape)}; expected (B, L) = ({batch}, {tokens})"
         )
-
-
-def _is_fake(tensor: Tensor) -> bool:
-    return tensor.is_meta or type(tensor).__name__ == "FakeTensor"
 
 
 def _short(kind: torch.dtype) -> str:

@@ -11,6 +11,7 @@ paper's one for each pair of neighbours.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -27,6 +28,13 @@ class Inside(NamedTuple):
     queries: Tensor  # (..., C, K): decayed back to the chunk's start
     keys: Tensor  # (..., C, K): decayed up to the chunk's end
     decay: Tensor  # (..., K): of the whole chunk
+
+
+def full_precision(device: torch.device) -> AbstractContextManager[object]:
+    """Where autocast lets products of matrices alone: states are never half precision."""
+    if device.type == "meta":
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
 
 
 def chunk_length(tokens: int) -> int:

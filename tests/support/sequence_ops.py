@@ -20,6 +20,19 @@ GATES = ("g", "gf", "gb")
 RATES = ("A",)
 
 
+def same(got, wanted, limit=1e-12):
+    assert got.shape == wanted.shape
+    assert got.dtype == wanted.dtype
+    torch.testing.assert_close(got, wanted, rtol=limit, atol=limit)
+
+
+def gradients(outputs, inputs):
+    torch.manual_seed(9)
+    loss = sum((out * torch.randn(out.shape, dtype=out.dtype)).sum() for out in outputs)
+    found = torch.autograd.grad(loss, list(inputs.values()), allow_unused=True)
+    return dict(zip(inputs, found, strict=True))
+
+
 @dataclass(frozen=True)
 class Op:
     """An op with the shapes of its inputs, in which 0 stands for the number of tokens."""

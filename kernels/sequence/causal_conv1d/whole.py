@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from drivelab.kernels.sequence.chunks import full_precision
+
 
 def forward(x: Tensor, w: Tensor, b: Tensor, state: Tensor, silu: bool) -> tuple[Tensor, Tensor]:
     """What `ref.forward` gives."""
@@ -14,7 +16,7 @@ def forward(x: Tensor, w: Tensor, b: Tensor, state: Tensor, silu: bool) -> tuple
     final = given[..., x.shape[-1] :].to(state.dtype)
     if not x.numel():
         return x.clone(), final
-    with torch.autocast(x.device.type, enabled=False):
+    with full_precision(x.device):
         y = functional.conv1d(given, w.to(wide).unsqueeze(1), b.to(wide), groups=w.shape[0])
         y = functional.silu(y) if silu else y
     return y.to(x.dtype), final

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from drivelab.kernels.sequence.chunks import (
     chunk_length,
+    full_precision,
     in_chunks,
     inside,
     states_before,
@@ -22,7 +23,7 @@ def forward(
     if not tokens:
         return v.clone(), state.to(wide)
     length = chunk_length(tokens)
-    with torch.autocast(q.device.type, enabled=False):
+    with full_precision(q.device):
         parts = [x.to(wide).flip(2) if reverse else x.to(wide) for x in (q, k, v, g)]
         q, k, values = (in_chunks(x, length) for x in parts[:3])
         own = inside(q * scale, k, in_chunks(parts[3], length).exp())

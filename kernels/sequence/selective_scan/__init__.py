@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from drivelab.kernels.sequence.backends import choose
-from drivelab.kernels.sequence.checks import check_mask, check_shapes
+from drivelab.kernels.sequence.checks import check_mask, check_rates, check_shapes, check_steps
 from drivelab.kernels.sequence.selective_scan import chunk, ref
 from drivelab.kernels.sequence.selective_scan.compiled import selective_scan_numba
 
@@ -65,7 +65,8 @@ def selective_scan(
         backend: "auto", "ref", "torch", "numba" or "triton".
 
     Raises:
-        ValueError: shapes, devices, G that does not divide D, or a backend that cannot run here.
+        ValueError: shapes, devices, A above 0, delta below 0, G that does not divide D, or a
+            backend that cannot run here.
         TypeError: not a floating tensor.
         ImportError: the backend's package is not installed.
     """
@@ -76,10 +77,13 @@ def selective_scan(
     if B.ndim == 3:
         B, C = B.unsqueeze(1), C.unsqueeze(1)
     _check_groups(u.shape[1], B.shape[1])
+    check_rates("selective_scan", A=A)
     if mask is not None:
         u, delta = (x.masked_fill(~mask[:, None], 0) for x in (u, delta))
         z = None if z is None else z.masked_fill(~mask[:, None], 0)
         B, C = (x.masked_fill(~mask[:, None, None], 0) for x in (B, C))
+    if not delta_softplus and delta_bias is None:
+        check_steps("selective_scan", delta=delta)
     kind = torch.promote_types(u.dtype, torch.float32)
     step = _step_size(delta.to(kind), delta_bias, delta_softplus)
     if mask is not None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from drivelab.kernels.sequence.chunks import chunk_length
+from drivelab.kernels.sequence.chunks import chunk_length, full_precision
 
 
 def forward(
@@ -18,7 +18,7 @@ def forward(
     if not tokens:
         return u.to(wide, copy=True), now
     length = chunk_length(tokens)
-    with torch.autocast(u.device.type, enabled=False):
+    with full_precision(u.device):
         rates = A.to(wide)
         streams = [_time_first(x.to(wide), length, reverse) for x in (u, delta, B, C)]
         for parts in zip(*(x.split(length) for x in streams), strict=True):

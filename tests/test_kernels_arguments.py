@@ -1,0 +1,171 @@
+"""Wrong arguments: each message names the argument, what came and what is wanted."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from sequence_ops import OPS
+
+from drivelab.kernels.sequence import backends
+from drivelab.kernels.sequence.causal_conv1d import causal_conv1d
+from drivelab.kernels.sequence.gla import gla
+from drivelab.kernels.sequence.gla_bidirectional import gla_bidirectional
+from drivelab.kernels.sequence.rmsnorm_gated import rmsnorm, rmsnorm_gated
+from drivelab.kernels.sequence.selective_scan import selective_scan
+from drivelab.kernels.sequence.ssd import ssd
+
+pytestmark = pytest.mark.nn
+
+
+def changed(name, **others):
+    """Inputs of an op with some of them replaced, or made of the ones there are."""
+    inputs = {n: x.detach() for n, x in OPS[name].inputs(7).items()}
+    for key, value in others.items():
+        inputs[key] = value(inputs) if callable(value) else value
+    return inputs
+
+
+@pytest.mark.parametrize(
+    ("name", "others", "message"),
+    [
+        (
+            "gla",
+            {"k": lambda i: i["k"][..., :2]},
+            r"gla: k has shape \(2, 2, 7, 2\), axis 3 \(K\) is 2; expected \(2, 2, 7, 3\)",
+        ),
+        ("gla", {"v": lambda i: i["v"][0]}, r"gla: v has shape \(2, 7, 5\), 3 axes; expected"),
+        ("gla", {"state": torch.zeros(2, 2, 5, 3)}, r"gla: state has shape \(2, 2, 5, 3\), axis 2"),
+        ("simple_gla", {"g": lambda i: i["g"][:1]}, r"simple_gla: g has shape \(1, 2, 7\), axis 0"),
+        (
+            "gla_bidirectional",
+            {"gb": lambda i: i["gf"][:, :, :5]},
+            r"gla_bidirectional: gb .* is 5",
+        ),
+        ("ssd", {"A": torch.zeros(3)}, r"ssd: A has shape \(3,\), axis 0 \(H\) is 3; .* \(4\)"),
+        ("ssd", {"D": torch.zeros(4, 2)}, r"ssd: D has shape \(4, 2\), axis 1 \(P\) is 2"),
+        ("selective_scan", {"B": torch.zeros(2, 4, 7)}, r"selective_scan: B .* axis 1 \(N\) is 4"),
+        ("causal_conv1d", {"w": torch.zeros(4, 4)}, r"causal_conv1d: w .* axis 0 \(D\) is 4"),
+        (
+            "causal_conv1d",
+            {"state": torch.zeros(2, 3, 4)},
+            r"causal_conv1d: state has shape \(2, 3, 4\), axis 2 \(W-1\) is 4; expected 3",
+        ),
+        ("causal_conv1d", {"w": torch.zeros(3, 0)}, r"w has shape \(3, 0\); expected at least one"),
+        ("rmsnorm_gated", {"z": torch.zeros(2, 7, 5)}, r"rmsnorm_gated: z .* axis 2 \(D\) is 5"),
+    ],
+)
+def test_shapes(name, others, message):
+    with pytest.raises(ValueError, match=message):
+        OPS[name].call(changed(name, **others))
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_kinds_of_numbers(name):
+    first = next(iter(OPS[name].shapes))
+    message = rf"{name}: {first} is int64; expected one of float64, float32, bfloat16, float16"
+    with pytest.raises(TypeError, match=message):
+        OPS[name].call(changed(name, **{first: lambda i: i[first].long()}))
+    with pytest.raises(TypeError, match=rf"{name}: {first} is a list; expected a torch.Tensor"):
+        OPS[name].run(**changed(name, **{first: [1.0]}), **OPS[name].options)
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_devices(name):
+    second = list(OPS[name].shapes)[1]
+    inputs = changed(name, **{second: lambda i: i[second].to("meta")})
+    with pytest.raises(ValueError, match=rf"{name}: {second} is on meta, .* on cpu; move them to"):
+        OPS[name].call(inputs)
+
+
+@pytest.mark.parametrize("value", [1e-3, float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    ("name", "gate"), [("gla", "g"), ("simple_gla", "g"), ("gla_bidirectional", "gb")]
+)
+def test_gates_that_are_none(name, gate, value):
+    inputs = changed(name)
+    inputs[gate][(1, 0, 3, 2)[: inputs[gate].ndim]] = value
+    where = r"\[1, 0, 3, 2\]" if inputs[gate].ndim == 4 else r"\[1, 0, 3\]"
+    message = rf"{name}: {gate}{where} is {value:g}; expected log gates, at most 0"
+    with pytest.raises(ValueError, match=message):
+        OPS[name].call(inputs)
+
+
+@pytest.mark.parametrize(("name", "step"), [("ssd", "dt"), ("selective_scan", "delta")])
+def test_rates_and_steps_that_are_none(name, step):
+    inputs = changed(name)
+    inputs["A"][2] = 0.5
+    with pytest.raises(ValueError, match=rf"{name}: A\[2.*\] is 0.5; expected decay rates"):
+        OPS[name].call(inputs)
+    inputs = {**changed(name), "delta_bias" if name == "selective_scan" else "dt_bias": None}
+    inputs[step] = inputs[step].abs()
+    inputs[step][1, 3, 2] = -0.25
+    with pytest.raises(ValueError, match=rf"{name}: {step}\[1, 3, 2\] is -0.25; expected step"):
+        OPS[name].run(**inputs)
+
+
+@pytest.mark.parametrize("name", [name for name in OPS if name != "rmsnorm_gated"])
+def test_masks(name):
+    with pytest.raises(TypeError, match=rf"{name}: mask is float32; expected bool, true at real"):
+        OPS[name].call(changed(name), mask=torch.ones(2, 7))
+    mask = torch.ones(2, 6, dtype=torch.bool)
+    message = rf"{name}: mask has shape \(2, 6\); expected \(B, L\) = \(2, 7\)"
+    with pytest.raises(ValueError, match=message):
+        OPS[name].call(changed(name), mask=mask)
+
+
+def test_groups():
+    inputs = changed("ssd", B=torch.zeros(2, 7, 3, 5), C=torch.zeros(2, 7, 3, 5))
+    with pytest.raises(ValueError, match="ssd: B has 3 groups, axis 2, and x 4 heads; expected"):
+        ssd(**inputs)
+    inputs = changed("selective_scan", B=torch.zeros(2, 4, 3, 7), C=torch.zeros(2, 4, 3, 7))
+    with pytest.raises(
+        ValueError, match="selective_scan: B has 4 groups, axis 1, and u 6 channels"
+    ):
+        selective_scan(**inputs)
+    with pytest.raises(ValueError, match="rmsnorm: group=4, x has 6 channels; expected a number"):
+        rmsnorm(torch.zeros(2, 6), torch.ones(6), group=4)
+    with pytest.raises(ValueError, match="rmsnorm_gated: group=0, x has 6 channels"):
+        rmsnorm_gated(torch.zeros(2, 6), torch.ones(6), torch.ones(2, 6), group=0)
+
+
+def test_choices():
+    with pytest.raises(ValueError, match="merge='max'; expected mean or sum"):
+        gla_bidirectional(**changed("gla_bidirectional"), merge="max")
+    with pytest.raises(ValueError, match="act='relu'; expected 'silu' or None"):
+        causal_conv1d(**changed("causal_conv1d"), act="relu")
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_backends(name, monkeypatch):
+    op, inputs = OPS[name], changed(name)
+    known = "expected auto, ref, torch, numba, triton"
+    with pytest.raises(ValueError, match=rf"{name}: backend='cuda'; {known}"):
+        op.call(inputs, backend="cuda")
+    monkeypatch.setenv(backends.VARIABLE, "fast")
+    with pytest.raises(ValueError, match=rf"{name}: DRIVELAB_KERNELS='fast'; {known}"):
+        op.call(inputs)
+    away = {n: x.to("meta") for n, x in inputs.items()}
+    with pytest.raises(ValueError, match=rf"{name}: backend='numba' runs on the CPU, .* on meta"):
+        op.call(away, backend="numba")
+
+
+def test_the_variable_names_a_backend(monkeypatch):
+    called = []
+    monkeypatch.setattr("drivelab.kernels.sequence.gla.ref.forward", lambda *_: called.append(1))
+    monkeypatch.setenv(backends.VARIABLE, "ref")
+    with pytest.raises(TypeError):  # what the op does with nothing
+        gla(**changed("gla"))
+    assert called == [1]
+
+
+def test_triton_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(backends, "find_spec", lambda _: None)
+    with pytest.raises(ImportError, match=r"gla: backend='triton' needs the package 'triton'.*pip"):
+        gla(**changed("gla"), backend="triton")
+
+
+def test_triton_without_a_gpu(monkeypatch):
+    monkeypatch.setattr(backends, "find_spec", lambda _: True)
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    with pytest.raises(ValueError, match=r"gla: backend='triton' needs a GPU, .* on cpu; use"):
+        gla(**changed("gla"), backend="triton")

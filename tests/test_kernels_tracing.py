@@ -1,0 +1,91 @@
+"""The compiled ops as operators of torch: held to its own checks, traced, differentiated."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from sequence_ops import CAUSAL, OPS, gradients, same
+
+from drivelab.kernels.sequence.causal_conv1d.compiled import causal_conv1d_numba
+from drivelab.kernels.sequence.gla.compiled import gla_numba
+from drivelab.kernels.sequence.gla_bidirectional.compiled import gla_bidirectional_numba
+from drivelab.kernels.sequence.rmsnorm_gated.compiled import rmsnorm_gated_numba
+from drivelab.kernels.sequence.selective_scan.compiled import selective_scan_numba
+from drivelab.kernels.sequence.simple_gla.compiled import simple_gla_numba
+
+pytestmark = pytest.mark.nn
+
+
+def leaf(*shape, negative=False):
+    x = torch.randn(*shape, dtype=torch.float64)
+    return (-x.abs() if negative else x).requires_grad_()
+
+
+def operators():
+    torch.manual_seed(0)
+    qk, v = (2, 2, 5, 3), (2, 2, 5, 4)
+    q, shared, state = leaf(*qk), leaf(2, 1, 5, 3), leaf(2, 2, 3, 4)
+    g, scalar = leaf(*qk, negative=True), leaf(2, 2, 5, 1, negative=True)
+    apart = leaf(2, 2, 4, 5).detach().transpose(2, 3).requires_grad_()
+    return {
+        "gla": (gla_numba, (q, leaf(*qk), apart, g, state, 0.5, False)),
+        "simple_gla": (
+            simple_gla_numba,
+            (shared, shared, leaf(*v), scalar, state, 0.5, True),
+        ),
+        "gla_bidirectional": (
+            gla_bidirectional_numba,
+            (q, leaf(*qk), leaf(*v), g, g, 0.5),
+        ),
+        "selective_scan": (
+            selective_scan_numba,
+            (
+                *(leaf(2, 4, 5), leaf(2, 4, 5), leaf(4, 3, negative=True), leaf(2, 2, 3, 5)),
+                *(leaf(2, 2, 3, 5), leaf(2, 4, 3), True),
+            ),
+        ),
+        "causal_conv1d": (
+            causal_conv1d_numba,
+            (leaf(2, 3, 5), leaf(3, 4), leaf(3), leaf(2, 3, 3), True),
+        ),
+        "rmsnorm_gated": (
+            rmsnorm_gated_numba,
+            (leaf(2, 5, 6), leaf(6), leaf(2, 5, 6), 1e-6, 3, False),
+        ),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(operators()))
+def test_operators_pass_the_checks_of_torch(name):
+    operator, given = operators()[name]
+    found = torch.library.opcheck(operator, given)
+    assert set(found.values()) == {"SUCCESS"}
+
+
+@pytest.mark.parametrize("backend", ["torch", "numba"])
+@pytest.mark.parametrize("name", OPS)
+def test_compiled_graphs_give_what_eager_gives(name, backend):
+    op = OPS[name]
+    inputs = op.inputs(9, state=bool(op.state))
+
+    @torch.compile(fullgraph=True, backend="aot_eager")
+    def run(given):
+        return op.call(given, backend=backend)
+
+    wanted, got = op.call(inputs, backend=backend), run(inputs)
+    for one, other in zip(got, wanted, strict=True):
+        same(one, other)
+    found, known = gradients(got, inputs), gradients(wanted, inputs)
+    for key in inputs:
+        same(found[key], known[key])
+    torch.compiler.reset()
+
+
+@pytest.mark.parametrize("name", CAUSAL)
+def test_meta_tensors_have_the_shapes_of_real_ones(name):
+    op = CAUSAL[name]
+    inputs = op.inputs(9, torch.float32, state=True)
+    wanted = op.call(inputs, backend="torch")
+    got = op.call({n: x.detach().to("meta") for n, x in inputs.items()}, backend="torch")
+    for one, other in zip(got, wanted, strict=True):
+        assert (one.shape, one.dtype) == (other.shape, other.dtype)
