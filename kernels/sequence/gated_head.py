@@ -93,23 +93,66 @@ def _fetch(flat, first, step, tokens, channels):  # type: ignore[no-untyped-def]
             fetch(flat, first + t * step + c)
 
 
-def _forward_of(scan_rows: Callable[..., None], per_key: bool) -> Callable[..., Any]:
+# Sums in any order, and no check of each divisor: what lets these loops be vectorised.
+@njit(nogil=True, fastmath={"reassoc", "contract"})
+def _weigh(flat, first, step, tokens, channels, weights, begun, out):  # type: ignore[no-untyped-def]
+    """Rows of tokens times their weights, one behind the other."""
+    w, at, apart = weights
+    for t in range(tokens):
+        factor, begin = w[at + (begun + t) * apart], first + t * step
+        row, to = flat[begin : begin + channels], out[t * channels : (t + 1) * channels]
+        for c in range(channels):
+            to[c] = factor * row[c]
+
+
+@njit(nogil=True, fastmath={"reassoc", "contract"})
+def _weigh_back(flat, first, step, tokens, channels, weights, begun):  # type: ignore[no-untyped-def]
+    """Rows of tokens times their weights, in place; tokens go back from `begun`."""
+    w, at, apart = weights
+    for t in range(tokens):
+        factor, begin = w[at + (begun - t) * apart], first + t * step
+        row = flat[begin : begin + channels]
+        for c in range(channels):
+            row[c] *= factor
+
+
+@njit(nogil=True, fastmath={"reassoc", "contract"})
+def _gather_weights(grad, first, step, flat, at, apart, tokens, channels, out, begun):  # type: ignore[no-untyped-def]
+    """Gradients of weights: products of rows; tokens go back from `begun`."""
+    to, at_to, apart_to = out
+    for t in range(tokens):
+        begin, other = first + t * step, at + t * apart
+        row, given = grad[begin : begin + channels], flat[other : other + channels]
+        total = row.dtype.type(0)
+        for c in range(channels):
+            total += row[c] * given[c]
+        to[at_to + (begun - t) * apart_to] = total
+
+
+def _forward_of(
+    scan_rows: Callable[..., None], per_key: bool, weighted: bool = False
+) -> Callable[..., Any]:
     @njit(nogil=True)
-    def forward_head(tokens, streams, first, step, start, final, scale, add):  # type: ignore[no-untyped-def]
+    def forward_head(tokens, streams, first, step, weights, start, final, scale, add):  # type: ignore[no-untyped-def]
         q, k, v, g, out = streams
         keys, columns = start.shape
         channels = keys if per_key else 1
         state, one = state_of(start), q.dtype.type(1)
         fade = np.empty(SPAN * channels, q.dtype)
+        values = np.empty(SPAN * columns if weighted else 0, q.dtype)
         for past in range(0, tokens, SPAN):
             count = min(SPAN, tokens - past)
             for t in range(count):
                 _decays(fade[t * channels :], g, first[3] + (past + t) * step[3], channels)
+            source, at_v, step_v = v, first[2] + past * step[2], step[2]
+            if weighted:
+                _weigh(v, at_v, step_v, count, columns, weights, past, values)
+                source, at_v, step_v = values, 0, columns
             here = (
-                first[0] + past * step[0], first[1] + past * step[1], first[2] + past * step[2], 0,
+                first[0] + past * step[0], first[1] + past * step[1], at_v, 0,
                 first[4] + past * step[4],
             )  # fmt: skip
-            along = (step[0], step[1], step[2], channels, step[4])
+            along = (step[0], step[1], step_v, channels, step[4])
             ahead = past + SPAN
             _fetch(q, first[0] + ahead * step[0], step[0], SPAN, keys)
             _fetch(k, first[1] + ahead * step[1], step[1], SPAN, keys)
@@ -117,7 +160,7 @@ def _forward_of(scan_rows: Callable[..., None], per_key: bool) -> Callable[..., 
             _fetch(g, first[3] + ahead * step[3], step[3], SPAN, channels)
             _fetch(out, first[4] + ahead * step[4], step[4], SPAN, columns)
             scan_rows(
-                count, state, keys, columns, (q, k, v, fade, out), here, along, one, scale, add
+                count, state, keys, columns, (q, k, source, fade, out), here, along, one, scale, add
             )
         for r in range(keys):
             for c in range(columns):
@@ -131,11 +174,12 @@ def _backward_of(
     scan_lanes: Callable[..., None],
     gather: Callable[..., None],
     per_key: bool,
+    weighted: bool = False,
 ) -> Callable[..., Any]:
     @njit(nogil=True)
     def backward_head(  # type: ignore[no-untyped-def]
-        tokens, streams, first, step, grads, grad_first, grad_step, start, grad_final, grad_start,
-        spare, scale, add,
+        tokens, streams, first, step, weights, grads, grad_first, grad_step, grad_weights, start,
+        grad_final, grad_start, spare, scale, add,
     ):  # fmt: skip
         q, k, v, g, seen = streams
         keys, columns = start.shape
@@ -143,16 +187,21 @@ def _backward_of(
         fade = np.empty(SPAN * channels, q.dtype)
         dq, at_dq, step_dq = (spare, 0, keys) if add else (grads[0], grad_first[0], grad_step[0])
         dk, step_dk = (spare[tokens * keys :], keys) if add else (grads[1], -grad_step[1])
+        values = np.empty(SPAN * keys if weighted else 0, q.dtype)
         state = turned(start)
         for past in range(0, tokens, SPAN):  # dq, with the walk
             count = min(SPAN, tokens - past)
             for t in range(count):
                 _decays(fade[t * channels :], g, first[3] + (past + t) * step[3], channels)
+            source, at_k, step_k = k, first[1] + past * step[1], step[1]
+            if weighted:
+                _weigh(k, at_k, step_k, count, keys, weights, past, values)
+                source, at_k, step_k = values, 0, keys
             here = (
-                first[4] + past * step[4], first[2] + past * step[2], first[1] + past * step[1], 0,
+                first[4] + past * step[4], first[2] + past * step[2], at_k, 0,
                 at_dq + past * step_dq,
             )  # fmt: skip
-            along = (step[4], step[2], step[1], channels, step_dq)
+            along = (step[4], step[2], step_k, channels, step_dq)
             ahead = past + SPAN
             _fetch(seen, first[4] + ahead * step[4], step[4], SPAN, columns)
             _fetch(v, first[2] + ahead * step[2], step[2], SPAN, columns)
@@ -160,8 +209,9 @@ def _backward_of(
             _fetch(g, first[3] + ahead * step[3], step[3], SPAN, channels)
             _fetch(dq, at_dq + ahead * step_dq, step_dq, SPAN, keys)
             scan_lanes(
-                count, state, columns, keys, (seen, v, k, fade, dq), here, along, one, scale, False
-            )
+                count, state, columns, keys, (seen, v, source, fade, dq), here, along, one, scale,
+                False,
+            )  # fmt: skip
         width = np.int64(BITS // 8) // q.itemsize
         total = np.zeros((keys + width - 1) // width * width, np.float64)
         for c in range(columns):
@@ -186,7 +236,8 @@ def _backward_of(
             _fetch(seen, at_seen - SPAN * step[4], -step[4], SPAN, columns)
             _fetch(g, first[3] + (last - SPAN) * step[3], -step[3], SPAN, channels)
             _fetch(dq, at_dq + (last - SPAN) * step_dq, -step_dq, SPAN, keys)
-            here = (at_k, at_q, at_seen, 0, grad_first[2] + last * grad_step[2])
+            at_dv = grad_first[2] + last * grad_step[2]
+            here = (at_k, at_q, at_seen, 0, at_dv)
             along = (-step[1], -step[0], -step[4], channels, -grad_step[2])
             scan_rows(
                 count, back, keys, columns, (k, q, seen, fade, grads[2]), here, along, scale, one,
@@ -198,14 +249,23 @@ def _backward_of(
                 count, across, columns, keys, (v, seen, q, fade, dk), here, along, scale, one,
                 False,
             )  # fmt: skip
-            here = (
+            if weighted:
+                _weigh_back(grads[2], at_dv, -grad_step[2], count, columns, weights, last)
+                _gather_weights(
+                    dk, at_dk, step_dk, k, at_k, -step[1], count, keys, grad_weights, last
+                )
+                _weigh_back(dk, at_dk, step_dk, count, keys, weights, last)
+            places_of_rows = (
                 at_q, at_k, at_dq + last * step_dq, at_dk, grad_first[3] + last * grad_step[3],
                 grad_first[0] + last * grad_step[0], grad_first[1] + last * grad_step[1],
             )  # fmt: skip
-            along = (
+            steps_of_rows = (
                 -step[0], -step[1], -step_dq, step_dk, -grad_step[3], -grad_step[0], -grad_step[1]
             )  # fmt: skip
-            gather(q, k, dq, dk, grads[3], grads[0], grads[1], total, count, keys, here, along, add)
+            gather(
+                q, k, dq, dk, grads[3], grads[0], grads[1], total, count, keys, places_of_rows,
+                steps_of_rows, add,
+            )  # fmt: skip
         if tokens:
             _decays(fade, g, first[3], channels)
         for r in range(keys):
@@ -216,17 +276,23 @@ def _backward_of(
     return backward_head
 
 
-# forward_*(tokens, streams, first, step, start, final, scale, add): outputs of one head; streams
-# are (q, k, v, g, o), `start` (K, V) is the state before the walk's first token, `final` takes the
-# one behind its last, and `add` adds to o.
+# forward_*(tokens, streams, first, step, weights, start, final, scale, add): outputs of one head;
+# streams are (q, k, v, g, o), `weights` is (flat array, first, step) of numbers by which a weighted
+# gate multiplies each token's v, `start` (K, V) is the state before the walk's first token, `final`
+# takes the one behind its last, and `add` adds to o.
 forward_vector_gate = _forward_of(scan_row_decay, per_key=True)
 forward_scalar_gate = _forward_of(scan_token_decay, per_key=False)
+forward_weighted_gate = _forward_of(scan_token_decay, per_key=False, weighted=True)
 
-# backward_*(tokens, streams, first, step, grads, grad_first, grad_step, start, grad_final,
-# grad_start, spare, scale, add): gradients of one head; streams are (q, k, v, g, do), grads
-# (dq, dk, dv, dg) with their own places, and `add` adds to the first three, for which `spare` takes
-# this scan's dq and a span of its dk, (tokens + SPAN) K elements.
+# backward_*(tokens, streams, first, step, weights, grads, grad_first, grad_step, grad_weights,
+# start, grad_final, grad_start, spare, scale, add): gradients of one head; streams are
+# (q, k, v, g, do), grads (dq, dk, dv, dg) with their own places, `grad_weights` is like `weights`,
+# and `add` adds to the first three, for which `spare` takes this scan's dq and a span of its dk,
+# (tokens + SPAN) K elements.
 backward_vector_gate = _backward_of(scan_row_decay, scan_lane_decay, gather_per_key, per_key=True)
 backward_scalar_gate = _backward_of(
     scan_token_decay, scan_token_decay, gather_per_token, per_key=False
+)
+backward_weighted_gate = _backward_of(
+    scan_token_decay, scan_token_decay, gather_per_token, per_key=False, weighted=True
 )

@@ -17,17 +17,18 @@ class OneWay:
     """Runs compiled loops over heads.
 
     q (B, G, L, K), k (B, G, L, K), v (B, H, L, V), g (B, H, L, K or 1), state (B, H, K, V); G
-    divides H, and neighbouring heads share a query and a key.
+    divides H, and neighbouring heads share a query and a key. Weights (B, H, L, 1), where the loops
+    take them, multiply v.
     """
 
     def __init__(self, forward: Callable[..., None], backward: Callable[..., None]) -> None:
         self._forward, self._backward = forward, backward
 
-    def operator(self, name: str) -> Any:
-        """`drivelab::NAME`(q, k, v, g, state, scale, reverse) -> (outputs, final state)."""
+    def operator(self, name: str, *, weighted: bool = False) -> Any:
+        """`drivelab::NAME`(q, k, v, g, state, [weights,] scale, reverse) -> (outputs, state)."""
         return operator(
             name,
-            "q k v g state",
+            "q k v g state weights" if weighted else "q k v g state",
             "float scale, bool reverse",
             2,
             forward=self.forward,
@@ -37,13 +38,14 @@ class OneWay:
         )
 
     def forward(
-        self, q: Tensor, k: Tensor, v: Tensor, g: Tensor, state: Tensor, scale: float, reverse: bool
+        self, q: Tensor, k: Tensor, v: Tensor, g: Tensor, state: Tensor, *rest: Any
     ) -> tuple[Tensor, Tensor]:
         """Outputs like v, and the final state."""
-        dtype = compute_dtype(q, k, v, g, state)
+        *weights, scale, reverse = rest
+        dtype = compute_dtype(q, k, v, g, state, *weights)
         start, out = _flat(state, dtype), room_like(v, dtype)
         final = torch.empty_like(start)
-        call = Call(*(x.to(dtype) for x in (q, k, v, g)), out)
+        call = Call(*(x.to(dtype) for x in (q, k, v, g)), out, *(w.to(dtype) for w in weights))
         states = (start.numpy(), final.numpy())
         factor, tokens, heads = states[0].dtype.type(scale), v.shape[2], v.shape[1]
 
@@ -54,17 +56,17 @@ class OneWay:
         return out.to(v.dtype), final.view(state.shape)
 
     def backward(
-        self, q: Tensor, k: Tensor, v: Tensor, g: Tensor, state: Tensor, scale: float,
-        reverse: bool, grad_out: Tensor, grad_final: Tensor,
-    ) -> tuple[Tensor, ...]:  # fmt: skip
-        """Gradients of q, k, v, g and the first state."""
-        dtype = compute_dtype(q, k, v, g, state)
+        self, q: Tensor, k: Tensor, v: Tensor, g: Tensor, state: Tensor, *rest: Any
+    ) -> tuple[Tensor, ...]:
+        """Gradients of q, k, v, g, the first state and the weights."""
+        *weights, scale, reverse, grad_out, grad_final = rest
+        dtype = compute_dtype(q, k, v, g, state, *weights)
         start, end = _flat(state, dtype), _flat(grad_final, dtype)
         grad_start = torch.empty_like(start)
-        call = Call(*(x.to(dtype) for x in (q, k, v, g, grad_out)))
+        call = Call(*(x.to(dtype) for x in (q, k, v, g, grad_out, *weights)))
         tokens, heads = v.shape[2], v.shape[1]
         grads = [_per_head(x, heads, dtype) for x in (q, k)]
-        grads += [room_like(x, dtype) for x in (v, g)]
+        grads += [room_like(x, dtype) for x in (v, g, *weights)]
         back, states = Call(*grads), (start.numpy(), end.numpy(), grad_start.numpy())
         factor = states[0].dtype.type(scale)
 
@@ -72,22 +74,24 @@ class OneWay:
             self._backward(first, last, heads, tokens, *call, *back, *states, factor, reverse)
 
         over_heads(run, len(start), 3 * v.numel() * q.shape[3])
-        given = zip((*grads, grad_start.view(state.shape)), (q, k, v, g, state), strict=True)
+        grads.insert(4, grad_start.view(state.shape))
+        given = zip(grads, (q, k, v, g, state, *weights), strict=True)
         return tuple(_over_groups(grad, x).to(x.dtype) for grad, x in given)
 
     def fake(
-        self, q: Tensor, k: Tensor, v: Tensor, g: Tensor, state: Tensor, scale: float, reverse: bool
+        self, q: Tensor, k: Tensor, v: Tensor, g: Tensor, state: Tensor, *rest: Any
     ) -> tuple[Tensor, Tensor]:
         """Tensors of the shapes and types that `forward` gives."""
-        dtype = compute_dtype(q, k, v, g, state)
+        dtype = compute_dtype(q, k, v, g, state, *rest[:-2])
         return room_like(v), state.new_empty(state.shape, dtype=dtype)
 
     def fake_gradients(
-        self, q: Tensor, k: Tensor, v: Tensor, g: Tensor, state: Tensor
+        self, q: Tensor, k: Tensor, v: Tensor, g: Tensor, state: Tensor, *weights: Tensor
     ) -> tuple[Tensor, ...]:
         """Tensors of the shapes and types that `backward` gives."""
         shared = (x.new_empty(x.shape) if x.shape[1] < v.shape[1] else room_like(x) for x in (q, k))
-        return (*shared, room_like(v), room_like(g), state.new_empty(state.shape))
+        own = (room_like(v), room_like(g), state.new_empty(state.shape))
+        return (*shared, *own, *(room_like(w) for w in weights))
 
 
 def _flat(state: Tensor, dtype: torch.dtype) -> Tensor:

@@ -18,9 +18,10 @@ from drivelab.kernels.sequence.one_way import OneWay
 def _forward(  # type: ignore[no-untyped-def]
     first, last, heads, tokens, streams, steps, start, final, scale, against
 ):
+    unweighted = (streams[3], 0, 0)
     for n in range(first, last):
         at, step = places(steps, n, heads, tokens, against)
-        forward_vector_gate(tokens, streams, at, step, start[n], final[n], scale, False)
+        forward_vector_gate(tokens, streams, at, step, unweighted, start[n], final[n], scale, False)
 
 
 @njit(cache=True, nogil=True)
@@ -28,13 +29,13 @@ def _backward(  # type: ignore[no-untyped-def]
     first, last, heads, tokens, streams, steps, grads, grad_steps, start, grad_final, grad_start,
     scale, against,
 ):  # fmt: skip
-    spare = np.empty(0, start.dtype)
+    spare, unweighted = np.empty(0, start.dtype), (streams[3], 0, 0)
     for n in range(first, last):
         at, step = places(steps, n, heads, tokens, against)
         grad_at, grad_step = places_of_four(grad_steps, n, heads, tokens, against)
         backward_vector_gate(
-            tokens, streams, at, step, grads, grad_at, grad_step, start[n], grad_final[n],
-            grad_start[n], spare, scale, False,
+            tokens, streams, at, step, unweighted, grads, grad_at, grad_step, unweighted, start[n],
+            grad_final[n], grad_start[n], spare, scale, False,
         )  # fmt: skip
 
 

@@ -23,12 +23,12 @@ from drivelab.kernels.sequence.streams import Call, compute_dtype, room_like
 def _forward(  # type: ignore[no-untyped-def]
     first, last, heads, tokens, ahead, ahead_steps, behind, behind_steps, zeros, scale
 ):
-    unused = zeros.copy()
+    unused, unweighted = zeros.copy(), (zeros.reshape(-1), 0, 0)
     for n in range(first, last):
         at, step = places(ahead_steps, n, heads, tokens, False)
-        forward_vector_gate(tokens, ahead, at, step, zeros, unused, scale, False)
+        forward_vector_gate(tokens, ahead, at, step, unweighted, zeros, unused, scale, False)
         at, step = places(behind_steps, n, heads, tokens, True)
-        forward_vector_gate(tokens, behind, at, step, zeros, unused, scale, True)
+        forward_vector_gate(tokens, behind, at, step, unweighted, zeros, unused, scale, True)
 
 
 @njit(cache=True, nogil=True)
@@ -36,20 +36,20 @@ def _backward(  # type: ignore[no-untyped-def]
     first, last, heads, tokens, ahead, ahead_steps, behind, behind_steps, ahead_grads,
     ahead_grad_steps, behind_grads, behind_grad_steps, zeros, scale,
 ):  # fmt: skip
-    unused = zeros.copy()
+    unused, unweighted = zeros.copy(), (zeros.reshape(-1), 0, 0)
     spare = np.empty((tokens + SPAN) * len(zeros), zeros.dtype)
     for n in range(first, last):
         at, step = places(ahead_steps, n, heads, tokens, False)
         grad_at, grad_step = places_of_four(ahead_grad_steps, n, heads, tokens, False)
         backward_vector_gate(
-            tokens, ahead, at, step, ahead_grads, grad_at, grad_step, zeros, zeros, unused, spare,
-            scale, False,
+            tokens, ahead, at, step, unweighted, ahead_grads, grad_at, grad_step, unweighted,
+            zeros, zeros, unused, spare, scale, False,
         )  # fmt: skip
         at, step = places(behind_steps, n, heads, tokens, True)
         grad_at, grad_step = places_of_four(behind_grad_steps, n, heads, tokens, True)
         backward_vector_gate(
-            tokens, behind, at, step, behind_grads, grad_at, grad_step, zeros, zeros, unused,
-            spare, scale, True,
+            tokens, behind, at, step, unweighted, behind_grads, grad_at, grad_step, unweighted,
+            zeros, zeros, unused, spare, scale, True,
         )  # fmt: skip
 
 

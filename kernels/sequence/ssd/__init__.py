@@ -16,6 +16,7 @@ from drivelab.kernels.sequence.backends import choose
 from drivelab.kernels.sequence.checks import check_mask, check_rates, check_shapes, check_steps
 from drivelab.kernels.sequence.gla import first_state
 from drivelab.kernels.sequence.simple_gla import scalar_gate_scan
+from drivelab.kernels.sequence.ssd.compiled import ssd_numba
 
 SHAPES = {
     "x": "B L H P",
@@ -87,11 +88,10 @@ def ssd(
     step = _step_size(dt.to(kind), dt_bias, dt_softplus, dt_limit)
     if mask is not None:
         step = step.masked_fill(~mask[..., None], 0)
-    q, k, v, g = (t.transpose(1, 2) for t in (C, B, x * step[..., None], step * A))
-    begun = None if state is None else state.transpose(-1, -2)
-    begun = first_state(v, B.shape[-1], x.shape[-1]) if begun is None else begun
-    run = scalar_gate_scan(choose("ssd", backend, x.device, x.dtype))
-    out, final = run(q, k, v, g.unsqueeze(-1), begun, 1.0, reverse)
+    begun = state.transpose(-1, -2) if state is not None else None
+    out, final = _scan(
+        choose("ssd", backend, x.device, x.dtype), x.to(kind), step, step * A, B, C, begun, reverse
+    )
     y = out.transpose(1, 2)
     if D is not None:
         y = y + x * (D if D.ndim == 2 else D[:, None])
@@ -127,6 +127,26 @@ def ssd_step(
         backend=backend,
     )
     return y[:, 0], final
+
+
+def _scan(
+    name: str,
+    x: Tensor,
+    step: Tensor,
+    g: Tensor,
+    B: Tensor,
+    C: Tensor,
+    state: Tensor | None,
+    reverse: bool,
+) -> tuple[Tensor, Tensor]:
+    """Outputs (B, H, L, P) and the state (B, H, N, P) by a backend."""
+    q, k, v, weights, g = (t.transpose(1, 2) for t in (C, B, x, step, g))
+    if state is None:
+        state = first_state(v, B.shape[-1], x.shape[-1])
+    weights, g = weights.unsqueeze(-1), g.unsqueeze(-1)
+    if name == "numba":
+        return ssd_numba(q, k, v, g, state, weights, 1.0, reverse)
+    return scalar_gate_scan(name)(q, k, v * weights, g, state, 1.0, reverse)
 
 
 def _step_size(
