@@ -10,7 +10,7 @@ from torch import Tensor
 
 from drivelab.kernels.sequence.custom import operator
 from drivelab.kernels.sequence.heads import over_heads
-from drivelab.kernels.sequence.streams import Call, compute_dtype, room_like
+from drivelab.kernels.sequence.streams import compute_dtype, flatten, room_like
 
 
 class OneWay:
@@ -45,7 +45,7 @@ class OneWay:
         dtype = compute_dtype(q, k, v, g, state, *weights)
         start, out = _flat(state, dtype), room_like(v, dtype)
         final = torch.empty_like(start)
-        call = Call(*(x.to(dtype) for x in (q, k, v, g)), out, *(w.to(dtype) for w in weights))
+        call = flatten(dtype, q, k, v, g, out, *weights)
         states = (start.numpy(), final.numpy())
         factor, tokens, heads = states[0].dtype.type(scale), v.shape[2], v.shape[1]
 
@@ -63,11 +63,11 @@ class OneWay:
         dtype = compute_dtype(q, k, v, g, state, *weights)
         start, end = _flat(state, dtype), _flat(grad_final, dtype)
         grad_start = torch.empty_like(start)
-        call = Call(*(x.to(dtype) for x in (q, k, v, g, grad_out, *weights)))
+        call = flatten(dtype, q, k, v, g, grad_out, *weights)
         tokens, heads = v.shape[2], v.shape[1]
         grads = [_per_head(x, heads, dtype) for x in (q, k)]
         grads += [room_like(x, dtype) for x in (v, g, *weights)]
-        back, states = Call(*grads), (start.numpy(), end.numpy(), grad_start.numpy())
+        back, states = flatten(dtype, *grads), (start.numpy(), end.numpy(), grad_start.numpy())
         factor = states[0].dtype.type(scale)
 
         def run(first: int, last: int) -> None:

@@ -8,36 +8,32 @@ import numpy as np
 import torch
 from torch import Tensor
 
-
-class Stream(NamedTuple):
-    """Elements of a (batch, head, token, channel) tensor whose channels lie side by side."""
-
-    flat: np.ndarray
-    steps: tuple[int, int, int, int]  # from one sequence, head, token to the next; heads
+Steps = tuple[int, int, int, int]  # from one sequence, head, token to the next; heads
 
 
-def stream(tensor: Tensor) -> Stream:
-    """View a (B, H, L, D) tensor on the CPU; only channels that are apart are copied."""
+class Call(NamedTuple):
+    """Tensors (B, H, L, D) as flat arrays, with the steps in them."""
+
+    flats: tuple[np.ndarray, ...]
+    steps: tuple[Steps, ...]
+
+
+def flatten(dtype: torch.dtype, *tensors: Tensor) -> Call:
+    """View tensors on the CPU; only those of another type or with channels apart are copied."""
+    parts = [_flat(x if x.dtype == dtype else x.to(dtype)) for x in tensors]
+    return Call(tuple(flat for flat, _ in parts), tuple(steps for _, steps in parts))
+
+
+def _flat(tensor: Tensor) -> tuple[np.ndarray, Steps]:
+    if tensor.requires_grad:
+        tensor = tensor.detach()
     if not side_by_side(tensor):
         tensor = tensor.contiguous()
-    shape, steps = tensor.shape, tensor.stride()
-    if tensor.is_contiguous():
-        flat = tensor.detach().view(-1)
-    else:
-        span = 1 + sum((n - 1) * step for n, step in zip(shape, steps, strict=True))
-        flat = tensor.detach().as_strided((span if tensor.numel() else 0,), (1,))
-    return Stream(flat.numpy(), (*steps[:3], shape[1]))
-
-
-class Call(tuple):
-    """Tensors as (flat arrays, their steps)."""
-
-    __slots__ = ()
-
-    def __new__(cls, *tensors: Tensor) -> Call:
-        """View them, or copy those whose channels are apart."""
-        parts = [stream(tensor) for tensor in tensors]
-        return super().__new__(cls, (tuple(p.flat for p in parts), tuple(p.steps for p in parts)))
+    sequences, heads, tokens, channels = tensor.shape
+    one, two, three, _ = tensor.stride()
+    span = (sequences - 1) * one + (heads - 1) * two + (tokens - 1) * three + channels
+    span = span if sequences and heads and tokens and channels else 0
+    return tensor.as_strided((span,), (1,)).numpy(), (one, two, three, heads)
 
 
 def side_by_side(tensor: Tensor) -> bool:

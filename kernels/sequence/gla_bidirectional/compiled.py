@@ -16,7 +16,7 @@ from drivelab.kernels.sequence.gated_head import (
     places_of_four,
 )
 from drivelab.kernels.sequence.heads import over_heads
-from drivelab.kernels.sequence.streams import Call, compute_dtype, room_like
+from drivelab.kernels.sequence.streams import compute_dtype, flatten, room_like
 
 
 @njit(cache=True, nogil=True)
@@ -58,8 +58,7 @@ def forward(q: Tensor, k: Tensor, v: Tensor, gf: Tensor, gb: Tensor, scale: floa
     dtype = compute_dtype(q, k, v, gf, gb)
     b, h, tokens, keys = q.shape
     out = room_like(v, dtype)
-    given = (q.to(dtype), k.to(dtype), v.to(dtype))
-    ahead, behind = (Call(*given, g.to(dtype), out) for g in (gf, gb))
+    ahead, behind = (flatten(dtype, q, k, v, g, out) for g in (gf, gb))
     zeros = torch.zeros(keys, v.shape[3], dtype=dtype).numpy()
     factor = zeros.dtype.type(scale)
     over_heads(
@@ -76,10 +75,10 @@ def backward(
     """Gradients of q, k, v and the gates of both directions."""
     dtype = compute_dtype(q, k, v, gf, gb)
     b, h, tokens, keys = q.shape
-    given, seen = (q.to(dtype), k.to(dtype), v.to(dtype)), grad_out.to(dtype)
-    ahead, behind = (Call(*given, g.to(dtype), seen) for g in (gf, gb))
+    ahead, behind = (flatten(dtype, q, k, v, g, grad_out) for g in (gf, gb))
     grads = tuple(room_like(x, dtype) for x in (q, k, v, gf, gb))
-    calls = (*ahead, *behind, *Call(*grads[:3], grads[3]), *Call(*grads[:3], grads[4]))
+    gates = (flatten(dtype, *grads[:3], g) for g in grads[3:])
+    calls = (*ahead, *behind, *(part for call in gates for part in call))
     zeros = torch.zeros(keys, v.shape[3], dtype=dtype).numpy()
     factor = zeros.dtype.type(scale)
     over_heads(
