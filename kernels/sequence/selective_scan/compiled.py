@@ -29,6 +29,23 @@ SIDE = 4  # registers of channels that share the gradients of B and C in one uni
 
 
 @njit(nogil=True)
+def _clear(flat):  # type: ignore[no-untyped-def]
+    for i in range(len(flat)):
+        flat[i] = 0
+
+
+@njit(nogil=True)
+def _copy(given, out):  # type: ignore[no-untyped-def]
+    for i in range(len(out)):
+        out[i] = given[i]
+
+
+@njit(nogil=True)
+def _unit(units, n):  # type: ignore[no-untyped-def]
+    return units[n, 0], units[n, 1], units[n, 2], units[n, 3]
+
+
+@njit(nogil=True)
 def _fill(tile, rows, low, lanes, begin, step, tokens, width):  # type: ignore[no-untyped-def]
     """A (token, channel) tile from rows of tokens."""
     for c in range(lanes):
@@ -78,12 +95,12 @@ def _forward(first, last, units, u, delta, rates, b, c, start, out, final, again
     tiles = np.zeros((4, BLOCK * width), u.dtype)
     pace, moved, source, read = tiles[0], tiles[1], tiles[2], tiles[3]
     for unit in range(first, last):
-        n, group, low, high = units[unit]
+        n, group, low, high = _unit(units, unit)
         begun = (n * b.shape[1] + group) * numbers * tokens
         for at in range(low, high, width):
             lanes = min(width, high - at)
             state, rate = _tile(start[n], at, lanes, width), _tile(rates, at, lanes, width)
-            pace[:] = 0
+            _clear(pace)
             for past in range(0, tokens, BLOCK):
                 count = min(BLOCK, tokens - past)
                 begin = tokens - 1 - past if against else past
@@ -113,9 +130,9 @@ def _keep_states(  # type: ignore[no-untyped-def]
     for side, at in enumerate(range(low, high, width)):
         lanes = min(width, high - at)
         state, rate = _tile(start[n], at, lanes, width), _tile(rates, at, lanes, width)
-        pace[:] = 0
+        _clear(pace)
         for block in range(len(kept)):
-            kept[block, side] = state
+            _copy(state, kept[block, side])
             if block == len(kept) - 1:
                 break
             begin = tokens - 1 - block * BLOCK if against else block * BLOCK
@@ -149,22 +166,22 @@ def _backward(  # type: ignore[no-untyped-def]
     carry, turned = np.zeros((SIDE, row), u.dtype), np.zeros((SIDE, row), u.dtype)
     flat_b, flat_c = b.reshape(-1), c.reshape(-1)
     for unit in range(first, last):
-        n, group, low, high = units[unit]
+        n, group, low, high = _unit(units, unit)
         begun = (n * b.shape[1] + group) * numbers * tokens
         _keep_states(kept, n, low, high, u, delta, rates, b, c, start, begun, tiles, against)
-        turned[:] = 0
+        _clear(turned.reshape(-1))
         for side, at in enumerate(range(low, high, width)):
-            carry[side] = _tile(grad_final[n], at, min(width, high - at), width)
+            _copy(_tile(grad_final[n], at, min(width, high - at), width), carry[side])
         for block in range(blocks - 1, -1, -1):
             count = min(BLOCK, tokens - block * BLOCK)
             begin = tokens - 1 - block * BLOCK if against else block * BLOCK
             place = begun + begin
-            for_b[:] = 0
-            for_c[:] = 0
+            _clear(for_b)
+            _clear(for_c)
             for side, at in enumerate(range(low, high, width)):
                 lanes = min(width, high - at)
                 rate = _tile(rates, at, lanes, width)
-                tiles[:] = 0
+                _clear(tiles.reshape(-1))
                 _fill(pace, delta[n], at, lanes, begin, step, count, width)
                 _fill(source, u[n], at, lanes, begin, step, count, width)
                 _fill(seen, grad[n], at, lanes, begin, step, count, width)
