@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import golden_kernels as golden
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-import golden_kernels as golden  # noqa: E402
-
-from drivelab.kernels.sequence.causal_conv1d import causal_conv1d  # noqa: E402
-from drivelab.kernels.sequence.gla import gla  # noqa: E402
-from drivelab.kernels.sequence.gla_bidirectional import gla_bidirectional  # noqa: E402
-from drivelab.kernels.sequence.rmsnorm_gated import rmsnorm, rmsnorm_gated  # noqa: E402
-from drivelab.kernels.sequence.selective_scan import selective_scan  # noqa: E402
-from drivelab.kernels.sequence.simple_gla import simple_gla  # noqa: E402
-from drivelab.kernels.sequence.ssd import ssd  # noqa: E402
+from drivelab.kernels.sequence.causal_conv1d import causal_conv1d
+from drivelab.kernels.sequence.gla import gla
+from drivelab.kernels.sequence.gla_bidirectional import gla_bidirectional
+from drivelab.kernels.sequence.rmsnorm_gated import rmsnorm, rmsnorm_gated
+from drivelab.kernels.sequence.selective_scan import selective_scan
+from drivelab.kernels.sequence.simple_gla import simple_gla
+from drivelab.kernels.sequence.ssd import ssd
 
 pytestmark = pytest.mark.nn
 DTYPES = (torch.float64, torch.float32)
