@@ -12,6 +12,7 @@ from drivelab.kernels.sequence.gla_bidirectional.compiled import gla_bidirection
 from drivelab.kernels.sequence.rmsnorm_gated.compiled import rmsnorm_gated_numba
 from drivelab.kernels.sequence.selective_scan.compiled import selective_scan_numba
 from drivelab.kernels.sequence.simple_gla.compiled import simple_gla_numba
+from drivelab.kernels.sequence.ssd.compiled import ssd_numba
 
 pytestmark = pytest.mark.nn
 
@@ -32,6 +33,10 @@ def operators():
         "simple_gla": (
             simple_gla_numba,
             (shared, shared, leaf(*v), scalar, state, 0.5, True),
+        ),
+        "ssd": (
+            ssd_numba,
+            (shared, shared, leaf(*v), scalar, state, leaf(2, 2, 5, 1), 0.5, True),
         ),
         "gla_bidirectional": (
             gla_bidirectional_numba,

@@ -169,7 +169,7 @@ def _forward_of(
     return forward_head
 
 
-def _backward_of(
+def _backward_of(  # noqa: C901  (compiled as one)
     scan_rows: Callable[..., None],
     scan_lanes: Callable[..., None],
     gather: Callable[..., None],
@@ -177,7 +177,7 @@ def _backward_of(
     weighted: bool = False,
 ) -> Callable[..., Any]:
     @njit(nogil=True)
-    def backward_head(  # type: ignore[no-untyped-def]
+    def backward_head(  # type: ignore[no-untyped-def]  # noqa: C901
         tokens, streams, first, step, weights, grads, grad_first, grad_step, grad_weights, start,
         grad_final, grad_start, spare, scale, add,
     ):  # fmt: skip

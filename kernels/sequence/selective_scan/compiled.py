@@ -147,7 +147,7 @@ def _keep_states(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _backward(  # type: ignore[no-untyped-def]
+def _backward(  # type: ignore[no-untyped-def]  # noqa: C901
     first, last, units, u, delta, rates, b, c, start, grad, grad_final,
     grad_u, grad_delta, grad_rates, grad_b, grad_c, grad_start, against,
 ):  # fmt: skip
