@@ -12,43 +12,23 @@ from __future__ import annotations
 import argparse
 
 from native_world import (
-    SPEED,
-    STEPS,
     Job,
     Running,
-    car_poses,
     crossing,
+    episode,
     single_threaded,
     steps_per_second,
 )
 
 
-def episode(lane_map, count: int):  # type: ignore[no-untyped-def]
+def driven_episode(lane_map, count: int):  # type: ignore[no-untyped-def]
     """An ego among `count - 1` drivers, with lights at the crossing."""
-    import numpy as np
+    from drivelab.sim.world.episode import Drive, SignalGroup
 
-    from drivelab.geometry.poses import compose
-    from drivelab.sim.world.episode import ActorSpec, Drive, Episode, SignalGroup
-    from drivelab.types import PACIFICA
-
-    poses = car_poses(lane_map, count)
-    rear = np.array([-PACIFICA.rear_axle_to_center, 0.0, 0.0])
-    ahead = np.array([[0.0, 0.0, 0.0], [100.0, 0.0, 0.0]])
-    actors = [
-        ActorSpec(f"car{k}", "vehicle", (4.6, 1.9), pose, SPEED, Drive((_lane_of(lane_map, pose),)))
-        for k, pose in enumerate(poses[1:])
-    ]
-    return Episode(
-        id=f"ego and {count - 1} drivers",
-        map=lane_map,
-        ego_pose=compose(poses[0], rear),
-        ego_speed=SPEED,
-        route=(),
-        route_line=compose(poses[0], ahead),
-        duration=STEPS * 0.1,
-        actors=tuple(actors),
-        lights=_lights(lane_map, SignalGroup),
-    )
+    return episode(
+        lane_map, count, lambda pose: Drive((_lane_of(lane_map, pose),)),
+        _lights(lane_map, SignalGroup),
+    )  # fmt: skip
 
 
 def _lane_of(lane_map, pose) -> str:  # type: ignore[no-untyped-def]
@@ -78,7 +58,7 @@ def batched(count: int, environments: int) -> Running:
 
     from drivelab.sim.envs.vector import NativeVectorEnv
 
-    made = episode(crossing(), count)
+    made = driven_episode(crossing(), count)
     env = NativeVectorEnv(environments, episodes=lambda _: made, observation="flat")
     env.reset(seed=0)
     actions = np.zeros((environments, 2), np.float32)
@@ -93,7 +73,7 @@ def single(count: int, observation: str) -> Running:
 
     from drivelab.sim.envs.native import NativeEnv
 
-    made = episode(crossing(), count)
+    made = driven_episode(crossing(), count)
     env = NativeEnv(episodes=lambda _: made, observation=observation)
     env.reset(seed=0)
     action = np.zeros(2, np.float32)

@@ -87,8 +87,11 @@ def car_poses(lane_map, count: int):  # type: ignore[no-untyped-def]
     return poses[:count]
 
 
-def episode(lane_map, count: int):  # type: ignore[no-untyped-def]
-    """An episode of `count` policy-driven cars."""
+def episode(lane_map, count: int, motion=None, lights=()):  # type: ignore[no-untyped-def]
+    """An episode of the ego and `count - 1` cars.
+
+    `motion` answers with what drives the car at a pose; without it policies drive all of them.
+    """
     import numpy as np
 
     from drivelab.geometry.poses import compose
@@ -99,7 +102,9 @@ def episode(lane_map, count: int):  # type: ignore[no-untyped-def]
     rear = np.array([-PACIFICA.rear_axle_to_center, 0.0, 0.0])
     ahead = np.array([[0.0, 0.0, 0.0], [100.0, 0.0, 0.0]])
     actors = [
-        ActorSpec(f"car{k}", "vehicle", (4.6, 1.9), pose, SPEED, Policy())
+        ActorSpec(
+            f"car{k}", "vehicle", (4.6, 1.9), pose, SPEED, motion(pose) if motion else Policy()
+        )
         for k, pose in enumerate(poses[1:])
     ]
     return Episode(
@@ -111,6 +116,7 @@ def episode(lane_map, count: int):  # type: ignore[no-untyped-def]
         route_line=compose(poses[0], ahead),
         duration=STEPS * 0.1,
         actors=tuple(actors),
+        lights=lights,
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from world_drives import CAR, Comparison, Place, act, assert_same, drive, states
 
 from drivelab.kernels.world import arrays as a
-from drivelab.kernels.world import script_rules, scripts
+from drivelab.kernels.world import scripts
 from drivelab.kernels.world.arrays import State
 from drivelab.sim.world.episode import (
     BEHAVIOURS,
@@ -45,8 +45,8 @@ def local(place: Place, s: float, left: float = 0.0) -> np.ndarray:
 def test_numbers_of_kinds_follow_their_table() -> None:
     for number, name in enumerate(BEHAVIOURS):
         assert getattr(scripts, name.upper()) == number
-    assert KINDS[script_rules.VEHICLE] == "vehicle"
-    assert KINDS[script_rules.PEDESTRIAN] == "pedestrian"
+    assert KINDS[a.VEHICLE] == "vehicle"
+    assert KINDS[a.PEDESTRIAN] == "pedestrian"
     assert max(len(values) for values in BEHAVIOURS.values()) <= a.VALUES
 
 

@@ -22,6 +22,7 @@ from numba import njit, types
 
 from drivelab.kernels.world.records import Record, define_record, struct_builder
 
+DT = 0.1  # of a step [s]
 CELL = 5.0  # width of a grid cell [m]
 BORDER_REACH = 24.0  # a cell lists the border segments so near to its centre [m]
 LANE_SLACK = 0.2  # a lane counts as under a point up to so far beyond its half width [m]
@@ -40,6 +41,9 @@ OUTSIDE, INSIDE = 0, 1
 
 # State.mode
 ABSENT, PARKED, POLICY, REPLAY, DRIVE, WALK = range(6)
+
+# State.kind, as in types.KINDS
+VEHICLE, PEDESTRIAN, BICYCLE = range(3)
 
 # State.obeys bits
 LIGHTS, SIGNS, YIELDS, CHANGES = 1, 2, 4, 8

@@ -25,11 +25,11 @@ from jaxtyping import Float, Int
 from numba import njit
 
 from drivelab.kernels.tracker import ACCELERATION_LAG, MAX_STEERING, STEERING_LAG
-from drivelab.kernels.world.arrays import POLICY, State
+from drivelab.kernels.world.arrays import DT, POLICY, State
+from drivelab.kernels.world.inner import inner
 
 KINEMATIC, DYNAMIC, POSES = range(3)  # values of `how`
 
-DT = 0.1  # [s]
 MIN_ACCELERATION, MAX_ACCELERATION = -10.0, 6.0  # [m/s^2]
 MAX_STEERING_RATE = 2.0  # [rad/s]
 MIN_SPEED, MAX_SPEED = -10.0, 60.0  # [m/s]
@@ -46,7 +46,7 @@ FRONT_STIFFNESS, REAR_STIFFNESS = 93534.5, 176162.1  # of an axle [N/rad]
 GRIP = 9.81  # largest acceleration that the tyres carry [m/s^2]
 
 
-@njit(cache=True)
+@inner
 def _clipped(value: float, low: float, high: float) -> float:
     """The value within its limits; zero if it is no number."""
     if value != value:
@@ -54,19 +54,19 @@ def _clipped(value: float, low: float, high: float) -> float:
     return min(max(value, low), high)
 
 
-@njit(cache=True)
+@inner
 def _new_speed(speed: float, acceleration: float) -> float:
     """Speed after a step: braking from forward motion ends at zero."""
     faster = speed + acceleration * DT
     return min(max(faster, 0.0 if speed >= 0.0 else MIN_SPEED), MAX_SPEED)
 
 
-@njit(cache=True)
+@inner
 def _wrapped(angle: float) -> float:
     return (angle + pi) % (2.0 * pi) - pi
 
 
-@njit(cache=True)
+@inner
 def slide(
     speed: float,
     side: float,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from math import inf, nan, sqrt
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Int
 from numba import njit
 
 from drivelab.kernels.world.arrays import (
@@ -18,10 +20,20 @@ from drivelab.kernels.world.arrays import (
     Roads,
     State,
 )
-
-Grid = tuple[float, float, int, int, int]  # lower left corner [m], cells in x and y, first cell
+from drivelab.kernels.world.cells import Grid, column_and_row, grid_of
 
 LONGEST_PIECE = 16.0  # longer boxes are looked at in pieces: cells list borders only so far [m]
+
+
+class Border(NamedTuple):
+    """The border of the drivable area and what cells know of it; fields of `Roads`."""
+
+    cell_row: Int[np.ndarray, " C"]
+    cell_inside: Int[np.ndarray, " C"]
+    first: Int[np.ndarray, " rows+1"]
+    item: Int[np.ndarray, " b"]
+    away: Float[np.ndarray, " b"]
+    segment: Float[np.ndarray, "B 4"]
 
 
 @njit(cache=True)
@@ -38,17 +50,16 @@ def check_actors(roads: Roads, state: State) -> None:
     mode, flags, hit, border_gap = state.mode, state.flags, state.hit, state.border_gap
     cos, sin = state.cos, state.sin
     half_length, half_width = state.half_length, state.half_width
-    cell_row, cell_inside = roads.cell_row, roads.cell_inside
-    first, item, away = roads.border_first, roads.border_item, roads.border_away
-    border = roads.border
+    border = Border(
+        roads.cell_row, roads.cell_inside, roads.border_first, roads.border_item, roads.border_away,
+        roads.border,
+    )  # fmt: skip
     slots = mode.shape[1]
     xs, ys, radius = np.empty(slots), np.empty(slots), np.empty(slots)
     nearest = np.empty(slots)
     for e in range(mode.shape[0]):
         _collide(state, e, xs, ys, radius, nearest)
-        m = state.map[e]
-        nx, ny = roads.cells_x[m], roads.cells_y[m]
-        grid = (roads.grid_x[m], roads.grid_y[m], nx, ny, roads.cell_first[m])
+        grid = grid_of(roads, state.map[e])
         for n in range(state.count[e]):
             bits = np.int64(flags[e, n]) & ~(COLLISION | OFF_ROAD | KERB)
             gap = GAP_LIMIT
@@ -56,7 +67,7 @@ def check_actors(roads: Roads, state: State) -> None:
                 if hit[e, n] >= 0:
                     bits |= COLLISION
                 found, gap = _border(
-                    grid, cell_row, cell_inside, first, item, away, border,
+                    border, grid,
                     xs[n], ys[n], cos[e, n], sin[e, n], half_length[e, n], half_width[e, n],
                 )  # fmt: skip
                 bits |= found
@@ -108,13 +119,8 @@ def _collide(
 
 @njit(cache=True, inline="always")
 def _border(
+    border: Border,
     grid: Grid,
-    cell_row: np.ndarray,
-    cell_inside: np.ndarray,
-    first: np.ndarray,
-    item: np.ndarray,
-    away: np.ndarray,
-    border: np.ndarray,
     x: float,
     y: float,
     cos: float,
@@ -134,34 +140,11 @@ def _border(
             left = half_width * ((2 * j + 1) / columns - 1.0)
             px, py = x + cos * ahead - sin * left, y + sin * ahead + cos * left
             gap = _box_gap(
-                grid,
-                cell_row,
-                cell_inside,
-                first,
-                item,
-                away,
-                border,
-                px,
-                py,
-                cos,
-                sin,
-                half_length / rows,
-                half_width / columns,
-                gap,
+                border, grid, px, py, cos, sin, half_length / rows, half_width / columns, gap
             )
     bits = KERB if gap <= 0.0 else 0
     if gap > 0.0:  # no border runs through the box: it is inside or outside as a whole
-        if is_inside(
-            grid,
-            cell_row,
-            cell_inside,
-            first,
-            item,
-            away,
-            border,
-            x + cos * half_length,
-            y + sin * half_length,
-        ):
+        if is_inside(border, grid, x + cos * half_length, y + sin * half_length):
             return bits, gap
         bits = OFF_ROAD
     depth = 0.0
@@ -169,48 +152,35 @@ def _border(
         ahead = half_length if k < 2 else -half_length
         left = half_width if k % 2 == 0 else -half_width
         px, py = x + cos * ahead - sin * left, y + sin * ahead + cos * left
-        if not is_inside(grid, cell_row, cell_inside, first, item, away, border, px, py):
+        if not is_inside(border, grid, px, py):
             bits |= OFF_ROAD
-            depth = max(
-                depth, _point_gap(grid, cell_row, cell_inside, first, item, away, border, px, py)
-            )
+            depth = max(depth, _point_gap(border, grid, px, py))
     return bits, -depth
 
 
 @njit(cache=True)
-def is_inside(
-    grid: Grid,
-    cell_row: np.ndarray,
-    cell_inside: np.ndarray,
-    first: np.ndarray,
-    item: np.ndarray,
-    away: np.ndarray,
-    border: np.ndarray,
-    x: float,
-    y: float,
-) -> bool:
+def is_inside(border: Border, grid: Grid, x: float, y: float) -> bool:
     """Whether a point (local frame of map m) is drivable; either answer on the border itself.
 
     The cell says it of its centre; every border segment between the two changes it.
     """
-    low_x, low_y, nx, ny, base = grid
-    at_x, at_y = (x - low_x) / CELL, (y - low_y) / CELL
-    if not (0.0 <= at_x < nx and 0.0 <= at_y < ny):
-        return False  # NaN ends here too
-    ix, iy = int(at_x), int(at_y)
-    cell = base + iy * nx + ix
-    inside = cell_inside[cell] == INSIDE
-    row = cell_row[cell]
+    first, item, away, segment = border.first, border.item, border.away, border.segment
+    ix, iy = column_and_row(grid, x, y)
+    if ix < 0:
+        return False
+    cell = grid.first + iy * grid.nx + ix
+    inside = border.cell_inside[cell] == INSIDE
+    row = border.cell_row[cell]
     if row < 0:
         return inside
-    cx, cy = low_x + (ix + 0.5) * CELL, low_y + (iy + 0.5) * CELL
+    cx, cy = grid.x + (ix + 0.5) * CELL, grid.y + (iy + 0.5) * CELL
     dx, dy = cx - x, cy - y
     reach = sqrt(dx * dx + dy * dy) + 1e-6
     for k in range(first[row], first[row + 1]):
         if away[k] > reach:
             break
         b = item[k]
-        ax, ay, bx, by = border[b, 0], border[b, 1], border[b, 2], border[b, 3]
+        ax, ay, bx, by = segment[b, 0], segment[b, 1], segment[b, 2], segment[b, 3]
         # a vertex counts to one side, seen from the point, whichever segment it is looked at for
         low = dx * (ay - y) - dy * (ax - x) > 0.0
         high = dx * (by - y) - dy * (bx - x) > 0.0
@@ -224,13 +194,8 @@ def is_inside(
 
 @njit(cache=True, inline="always")
 def _box_gap(
+    border: Border,
     grid: Grid,
-    cell_row: np.ndarray,
-    cell_inside: np.ndarray,
-    first: np.ndarray,
-    item: np.ndarray,
-    away: np.ndarray,
-    border: np.ndarray,
     x: float,
     y: float,
     cos: float,
@@ -243,25 +208,24 @@ def _box_gap(
 
     A cell's list is sorted by distance from its centre, so that the first ones are enough.
     """
-    low_x, low_y, nx, ny, base = grid
-    at_x, at_y = (x - low_x) / CELL, (y - low_y) / CELL
-    if not (0.0 <= at_x < nx and 0.0 <= at_y < ny):
+    first, item, away, segment = border.first, border.item, border.away, border.segment
+    ix, iy = column_and_row(grid, x, y)
+    if ix < 0:
         return best
-    ix, iy = int(at_x), int(at_y)
-    row = cell_row[base + iy * nx + ix]
+    row = border.cell_row[grid.first + iy * grid.nx + ix]
     if row < 0:
         return best
-    ox = x - low_x - (ix + 0.5) * CELL
-    oy = y - low_y - (iy + 0.5) * CELL
+    ox = x - grid.x - (ix + 0.5) * CELL
+    oy = y - grid.y - (iy + 0.5) * CELL
     reach = sqrt(ox * ox + oy * oy) + sqrt(half_length * half_length + half_width * half_width)
     squared_best = best * best
     for k in range(first[row], first[row + 1]):
         if away[k] > reach + best:
             break
         b = item[k]
-        rx, ry = border[b, 0] - x, border[b, 1] - y
+        rx, ry = segment[b, 0] - x, segment[b, 1] - y
         ax, ay = rx * cos + ry * sin, ry * cos - rx * sin
-        rx, ry = border[b, 2] - x, border[b, 3] - y
+        rx, ry = segment[b, 2] - x, segment[b, 3] - y
         bx, by = rx * cos + ry * sin, ry * cos - rx * sin
         squared = _segment_box(ax, ay, bx, by, half_length, half_width)
         if squared < squared_best:
@@ -304,18 +268,6 @@ def _segment_box(
 
 
 @njit(cache=True)
-def _point_gap(
-    grid: Grid,
-    cell_row: np.ndarray,
-    cell_inside: np.ndarray,
-    first: np.ndarray,
-    item: np.ndarray,
-    away: np.ndarray,
-    border: np.ndarray,
-    x: float,
-    y: float,
-) -> float:
+def _point_gap(border: Border, grid: Grid, x: float, y: float) -> float:
     """Distance from a point to the border [m], at most GAP_LIMIT."""
-    return _box_gap(
-        grid, cell_row, cell_inside, first, item, away, border, x, y, 1.0, 0.0, 0.0, 0.0, GAP_LIMIT
-    )
+    return _box_gap(border, grid, x, y, 1.0, 0.0, 0.0, 0.0, GAP_LIMIT)

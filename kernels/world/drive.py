@@ -13,8 +13,10 @@ import numpy as np
 from jaxtyping import Float
 from numba import njit
 
-from drivelab.kernels.world.arrays import ABSENT, DRIVE, EMERGENCY, GREEN, Roads, State
-from drivelab.kernels.world.junctions import Rules, find_stops
+from drivelab.kernels.world.arrays import ABSENT, DRIVE, DT, EMERGENCY, GREEN, Roads, State
+from drivelab.kernels.world.excerpts import Course, course_of, graph_of, plans_of
+from drivelab.kernels.world.inner import inner, wide
+from drivelab.kernels.world.junctions import Rules, find_stops, rules_of
 from drivelab.kernels.world.lane_change import begin_changes, choose_changes
 from drivelab.kernels.world.leaders import find_leaders
 from drivelab.kernels.world.traffic import (
@@ -39,17 +41,12 @@ from drivelab.kernels.world.traffic import (
     VANISH,
     WAITED,
     WHY,
-    Course,
-    Graph,
-    Plans,
     Traffic,
     copy_actors,
-    inner,
     look_ahead,
     next_lane,
 )
 
-DT = 0.1  # [s]
 JERK_UP, JERK_DOWN = 2.0, 4.0  # how fast an acceleration may rise and fall [m/s^3]
 RELEASE = 8.0  # how fast brakes are released [m/s^3]
 NEED, NEED_JERK = 3.0, 40.0  # braking harder than this may set in so fast [m/s^2], [m/s^3]
@@ -87,21 +84,6 @@ def wished_gap(
     return min_gap + max(headway * speed + speed * (speed - lead_speed) / root, 0.0)
 
 
-@njit(cache=True, inline="always")
-def lane_graph(roads: Roads) -> Graph:
-    """The part of the roads that says how lanes hang together."""
-    return Graph(
-        roads.successor_first,
-        roads.successor,
-        roads.predecessor_first,
-        roads.predecessor,
-        roads.lane_left,
-        roads.lane_right,
-        roads.lane_length,
-        roads.lane_connector,
-    )
-
-
 @njit(cache=True)
 def choose_accelerations(roads: Roads, state: State) -> None:
     """Decide the acceleration of every driver for the coming step, and begin its lane changes.
@@ -124,24 +106,8 @@ def choose_accelerations(roads: Roads, state: State) -> None:
         np.empty((environments, entries)),
         np.empty((environments, actors + 1), np.int32),
     )
-    graph = lane_graph(roads)
-    course = Course(roads.lane_first, roads.lane_step, roads.x, roads.y, roads.speed)
-    plans = Plans(
-        state.route, state.seed, state.way, state.way_first, state.way_count, state.way_at
-    )
-    rules = Rules(
-        roads.lane_group,
-        roads.lane_control,
-        roads.lane_limit,
-        roads.conflict_first,
-        roads.conflict_lane,
-        roads.conflict_in,
-        roads.conflict_out,
-        roads.conflict_other_in,
-        roads.conflict_other_out,
-        roads.conflict_rank,
-        state.light,
-    )
+    graph, course = graph_of(roads), course_of(roads)
+    plans, rules = plans_of(state), rules_of(roads, state)
     copy_actors(roads, state, traffic)
     look_ahead(graph, course, roads.yaw, plans, traffic)
     find_leaders(graph, course, traffic)
@@ -268,8 +234,8 @@ def move_drivers(roads: Roads, state: State) -> None:
         state.x, state.y, state.yaw, state.cos, state.sin, state.yaw_rate,
     )  # fmt: skip
     for e in range(mode.shape[0]):
-        for n in range(count[e]):
-            lane = lanes[e, n]
+        for n in range(wide(count[e])):
+            lane = wide(lanes[e, n])
             if mode[e, n] != DRIVE or lane < 0:
                 continue
             before = speeds[e, n]
@@ -279,8 +245,9 @@ def move_drivers(roads: Roads, state: State) -> None:
             s = places[e, n] + 0.5 * (before + speed) * DT
             following = OPEN
             while s > length[lane]:
+                at = wide(at_route[e, n])
                 following, at = next_lane(
-                    after_first, after, left, right, route, e, n, at_route[e, n], lane, seed[e]
+                    after_first, after, left, right, route, e, n, at, lane, seed[e]
                 )
                 if following < 0:
                     break

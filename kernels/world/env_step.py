@@ -6,11 +6,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 from numba import njit
 
+from drivelab.kernels.world.arrays import DT
 from drivelab.kernels.world.judge import judge_step
 from drivelab.kernels.world.observe_ego import observe_ego
 from drivelab.kernels.world.step import step_world
-
-DT = 0.1  # [s]
 
 
 @njit(cache=True)

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from numba import njit
 
 from drivelab.kernels.tracker import wrapped
-from drivelab.kernels.world.traffic import inner
+from drivelab.kernels.world.inner import inner
 
 CORNER = 3.0  # headings blend over so much to either side of a vertex at most [m]
 
@@ -92,11 +92,11 @@ def place_on_way(
 
 
 @inner
-def finish_way(way: Float[np.ndarray, "W 4"], first: int, count: int) -> int:
-    """Drop doubled vertices of a new way and fill headings and distances; returns how many stay."""
+def finish_way(way: Float[np.ndarray, "W 4"], first: int, stop: int) -> int:
+    """Drop doubled vertices of first:stop, fill headings and distances; returns how many stay."""
     kept = 1
     way[first, 3] = 0.0
-    for k in range(first + 1, first + count):
+    for k in range(first + 1, stop):
         last = first + kept - 1
         step = hypot(way[k, 0] - way[last, 0], way[k, 1] - way[last, 1])
         if step < 1e-3:

@@ -16,6 +16,7 @@ from numba import njit
 from drivelab.kernels.world.arrays import (
     ABSENT,
     COLLISION,
+    DT,
     KERB,
     OFF_ROAD,
     RED_LIGHT,
@@ -23,6 +24,7 @@ from drivelab.kernels.world.arrays import (
     STOP_SIGN,
     WRONG_WAY,
 )
+from drivelab.kernels.world.inner import inner
 
 # Event bits beyond those of State.flags
 ROUTE_DEVIATION, HEADING_DEVIATION, BLOCKED, TIMEOUT = 256, 512, 1024, 2048
@@ -65,7 +67,6 @@ EVENT_TERMS = (
 # Columns of `memory`: what the step before left behind
 WAY_AT, ACCELERATION, STANDING_STEPS, EVENTS = range(4)
 
-DT = 0.1
 STANDING = 0.1  # slower than this counts as standing [m/s]
 # What nuPlan calls comfortable (longitudinal and lateral acceleration, jerk)
 LONGITUDINAL, LATERAL, JERK = 4.05, 4.89, 8.37
@@ -80,13 +81,13 @@ _ENDING = (COLLISION, OFF_ROAD, KERB, WRONG_WAY, ROUTE_DONE)  # what the switche
 _DEVIATION, _HEADING, _BLOCKED, _STEPS = 5, 6, 7, 8
 
 
-@njit(cache=True)
+@inner
 def _squared(value, unit):  # type: ignore[no-untyped-def]
     share = value / unit
     return min(share * share, 4.0)
 
 
-@njit(cache=True)
+@inner
 def _happened(flags, off, turned, standing, rules):  # type: ignore[no-untyped-def]
     """Event bits of this step."""
     events = int(flags) & 127
@@ -99,7 +100,7 @@ def _happened(flags, off, turned, standing, rules):  # type: ignore[no-untyped-d
     return events
 
 
-@njit(cache=True)
+@inner
 def _short_gap(state, e, slot):  # type: ignore[no-untyped-def]
     """How much of the wished gap to the nearest box straight ahead is missing, 0 to 1."""
     c, s = state.cos[e, slot], state.sin[e, slot]
@@ -120,7 +121,7 @@ def _short_gap(state, e, slot):  # type: ignore[no-untyped-def]
     return 1.0 - gap / wished
 
 
-@njit(cache=True)
+@inner
 def _ends(events, rules):  # type: ignore[no-untyped-def]
     stop = events & (ROUTE_DEVIATION | HEADING_DEVIATION | BLOCKED)
     for k in range(len(_ENDING)):

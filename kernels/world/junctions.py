@@ -19,6 +19,7 @@ from drivelab.kernels.world.arrays import (
     ABSENT,
     BLIND,
     DRIVE,
+    DT,
     EMERGENCY,
     GREEN,
     LIGHTS,
@@ -26,6 +27,8 @@ from drivelab.kernels.world.arrays import (
     STOP_SIGN_AHEAD,
     YIELDS,
 )
+from drivelab.kernels.world.excerpts import Course, Graph
+from drivelab.kernels.world.inner import inner, spliced
 from drivelab.kernels.world.traffic import (
     BY_END,
     BY_EXIT,
@@ -48,19 +51,14 @@ from drivelab.kernels.world.traffic import (
     VANISH,
     WAITED,
     WHY,
-    Course,
-    Graph,
     Traffic,
-    inner,
-    spliced,
 )
 
-DT = 0.1  # [s]
 FIRM_BRAKING = 4.0  # who would have to brake harder goes on [m/s^2]
 CALM_BRAKING = 2.0  # a line is looked at from where this would do [m/s^2]
 LINE_ROOM = 10.0  # ... and so much earlier, and a second more at the present speed [m]
 INSIDE = 1.5  # whose front is so far past a line has entered the junction [m]
-STOPPED = 0.1  # slower than this is standing [m/s]
+STOPPED = 0.1  # slower than this is standing, a full stop [m/s]
 NEAR_LINE = 10.0  # the time waited counts no farther from a line than this [m]
 SLOW = 1.0  # slower than this is as good as standing [m/s]
 SIGN_ROOM = 4.0  # a stop so near before a sign's line counts [m]
@@ -87,6 +85,16 @@ class Rules(NamedTuple):
     other_out: Float[np.ndarray, " c"]
     rank: Int[np.ndarray, " c"]
     light: Int[np.ndarray, "E G"]
+
+
+@njit(cache=True, inline="always")
+def rules_of(roads, state):  # type: ignore[no-untyped-def]
+    """The rules of all junctions as they are now."""
+    return Rules(
+        roads.lane_group, roads.lane_control, roads.lane_limit, roads.conflict_first,
+        roads.conflict_lane, roads.conflict_in, roads.conflict_out, roads.conflict_other_in,
+        roads.conflict_other_out, roads.conflict_rank, state.light,
+    )  # fmt: skip
 
 
 @njit(cache=True)

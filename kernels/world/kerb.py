@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from math import floor, hypot, inf
-from typing import NamedTuple
+from math import hypot, inf
 
 import numpy as np
 from jaxtyping import Float, Int
-from numba import njit
 
-from drivelab.kernels.world.arrays import ABSENT, CELL, PARKED, WALK
+from drivelab.kernels.world.arrays import ABSENT, PARKED, PEDESTRIAN, WALK
+from drivelab.kernels.world.cells import cell_at
+from drivelab.kernels.world.excerpts import Bodies, Ground, Lanes
 from drivelab.kernels.world.free_way import way_pose
-from drivelab.kernels.world.lane_way import Lanes
-from drivelab.kernels.world.traffic import inner
+from drivelab.kernels.world.inner import inner
 
 SPACING = 0.5  # at which the way ahead is looked at [m]
 HALVINGS = 5  # the kerb itself is found to SPACING / 2^5
@@ -23,70 +22,16 @@ STANDING = 0.3  # slower vehicles let people cross [m/s]
 REACH = 80.0  # vehicles farther away along the lanes are not waited for [m]
 DEPTH = 24  # lanes looked at from one vehicle
 SIDE = 0.7  # room to either side of a vehicle that is on no lane [m]
-PEDESTRIAN = 1  # index in types.KINDS
-
-
-class Ground(NamedTuple):
-    """The arrays of `Roads` that say what lies under a point."""
-
-    grid_x: Float[np.ndarray, " M"]
-    grid_y: Float[np.ndarray, " M"]
-    cells_x: Int[np.ndarray, " M"]
-    cells_y: Int[np.ndarray, " M"]
-    cell_first: Int[np.ndarray, " M"]
-    cell_row: Int[np.ndarray, " C"]
-    near_first: Int[np.ndarray, " rows+1"]
-    near_item: Int[np.ndarray, " n"]
-    near_lane: Int[np.ndarray, " n"]
-
-
-class Bodies(NamedTuple):
-    """Rows of `State`: all actors of one environment."""
-
-    mode: Int[np.ndarray, " N"]
-    kind: Int[np.ndarray, " N"]
-    x: Float[np.ndarray, " N"]
-    y: Float[np.ndarray, " N"]
-    cos: Float[np.ndarray, " N"]
-    sin: Float[np.ndarray, " N"]
-    speed: Float[np.ndarray, " N"]
-    half_length: Float[np.ndarray, " N"]
-    half_width: Float[np.ndarray, " N"]
-    lane: Int[np.ndarray, " N"]
-    lane_s: Float[np.ndarray, " N"]
-    actors: int
-
-
-@njit(cache=True, inline="always")
-def ground_of(roads):  # type: ignore[no-untyped-def]
-    """The ground of `Roads`."""
-    return Ground(
-        roads.grid_x, roads.grid_y, roads.cells_x, roads.cells_y, roads.cell_first, roads.cell_row,
-        roads.near_first, roads.near_item, roads.near_lane,
-    )  # fmt: skip
-
-
-@njit(cache=True, inline="always")
-def bodies_of(state, e):  # type: ignore[no-untyped-def]
-    """The actors of one environment."""
-    return Bodies(
-        state.mode[e], state.kind[e], state.x[e], state.y[e], state.cos[e], state.sin[e],
-        state.speed[e], state.half_length[e], state.half_width[e], state.lane[e], state.lane_s[e],
-        state.count[e],
-    )  # fmt: skip
 
 
 @inner
-def lane_under(lanes: Lanes, ground: Ground, number: int, x: float, y: float) -> tuple[int, float]:
-    """The lane of map `number` whose strip holds a point, and how far along it; -1 = none.
+def lane_under(lanes: Lanes, ground: Ground, x: float, y: float) -> tuple[int, float]:
+    """The lane whose strip holds a point, and how far along it; -1 = none.
 
     Of several the one whose centreline is nearest.
     """
-    ix = floor((x - ground.grid_x[number]) / CELL)
-    iy = floor((y - ground.grid_y[number]) / CELL)
-    if ix < 0 or iy < 0 or ix >= ground.cells_x[number] or iy >= ground.cells_y[number]:
-        return -1, 0.0
-    row = ground.cell_row[ground.cell_first[number] + iy * ground.cells_x[number] + ix]
+    cell = cell_at(ground.grid, x, y)
+    row = ground.cell_row[cell] if cell >= 0 else -1
     found, along, best = -1, 0.0, inf
     if row < 0:
         return found, along
@@ -110,7 +55,6 @@ def lane_under(lanes: Lanes, ground: Ground, number: int, x: float, y: float) ->
 def kerb_ahead(
     lanes: Lanes,
     ground: Ground,
-    number: int,
     way: Float[np.ndarray, "W 4"],
     first: int,
     count: int,
@@ -123,18 +67,18 @@ def kerb_ahead(
 
     Also infinite for somebody at (x, y) who is on a road already.
     """
-    if lane_under(lanes, ground, number, x, y)[0] >= 0:
+    if lane_under(lanes, ground, x, y)[0] >= 0:
         return inf
     end = way[first + count - 1, 3] - at
     ahead = SPACING
     while ahead < min(reach, end):
         px, py, _ = way_pose(way, first, count, at + ahead)
-        if lane_under(lanes, ground, number, px, py)[0] >= 0:
+        if lane_under(lanes, ground, px, py)[0] >= 0:
             low = ahead - SPACING
             for _ in range(HALVINGS):
                 middle = 0.5 * (low + ahead)
                 px, py, _ = way_pose(way, first, count, at + middle)
-                if lane_under(lanes, ground, number, px, py)[0] >= 0:
+                if lane_under(lanes, ground, px, py)[0] >= 0:
                     ahead = middle
                 else:
                     low = middle
@@ -147,7 +91,6 @@ def kerb_ahead(
 def nobody_comes(
     lanes: Lanes,
     ground: Ground,
-    number: int,
     way: Float[np.ndarray, "W 4"],
     first: int,
     count: int,
@@ -167,7 +110,7 @@ def nobody_comes(
     ahead = kerb
     while ahead < end:
         x, y, _ = way_pose(way, first, count, at + ahead)
-        lane, s = lane_under(lanes, ground, number, x, y)
+        lane, s = lane_under(lanes, ground, x, y)
         if lane < 0:
             break
         if (known == 0 or crossed[known - 1] != lane) and known < 64:
@@ -222,8 +165,8 @@ def _arrives(
         begin += lanes.length[here]
         if begin > far:
             continue
-        for k in range(lanes.successor_first[here], lanes.successor_first[here + 1]):
+        for k in range(lanes.after_first[here], lanes.after_first[here + 1]):
             if used < DEPTH:
-                waiting[used], begins[used] = lanes.successor[k], begin
+                waiting[used], begins[used] = lanes.after[k], begin
                 used += 1
     return False

@@ -13,6 +13,8 @@ from numba import njit
 
 from drivelab.kernels.idm import idm_acceleration_scalar
 from drivelab.kernels.world.arrays import CHANGES, DRIVE, State
+from drivelab.kernels.world.excerpts import Course, Graph, Plans
+from drivelab.kernels.world.inner import inner, wide
 from drivelab.kernels.world.traffic import (
     AT,
     CHANGE,
@@ -33,11 +35,7 @@ from drivelab.kernels.world.traffic import (
     SETTLED,
     SPEED,
     VANISH,
-    Course,
-    Graph,
-    Plans,
     Traffic,
-    inner,
     next_lane,
     side_of,
 )
@@ -116,7 +114,7 @@ def neighbours(
             if away < 0.0 and gap < gap_behind:
                 gap_behind, speed_behind, behind = gap, body[e, o, SPEED], o
         i = entry[e, i, 2]
-    at, here, begin = mark[e, n, AT], lane, graph.length[lane] - s
+    at, here, begin = wide(mark[e, n, AT]), lane, graph.length[lane] - s
     while gap_ahead == inf and begin < SEARCH:
         here, at = next_lane(
             graph.after_first,
@@ -181,10 +179,10 @@ def leads_on(graph: Graph, plans: Plans, e: int, n: int, at: int, lane: int, roo
 @inner
 def wanted_side(graph: Graph, plans: Plans, traffic: Traffic, e: int, n: int) -> int:
     """The side to which the route asks driver n to change: 1 left, -1 right, 0 neither."""
-    lane, at, goal = traffic.mark[e, n, LANE], traffic.mark[e, n, AT], -1
+    lane, at, goal = wide(traffic.mark[e, n, LANE]), traffic.mark[e, n, AT], -1
     route = plans.route
     while at + 1 < route.shape[2]:
-        following = route[e, n, at + 1]
+        following = wide(route[e, n, at + 1])
         if following == lane:
             goal = -1
         elif following < 0 or side_of(lane, following, graph.left, graph.right) == 0:
@@ -222,9 +220,9 @@ def gains(
 ) -> bool:
     """Whether changing to the neighbour `lane` is safe and, unless `needed`, worth it."""
     m, b = traffic.mark[e, n], traffic.body[e, n]
-    old, speed = m[LANE], b[SPEED]
+    old, speed = wide(m[LANE]), b[SPEED]
     s = b[PLACE] * graph.length[lane] / graph.length[old]
-    if not needed and not leads_on(graph, plans, e, n, m[AT], lane, graph.length[lane] - s):
+    if not needed and not leads_on(graph, plans, e, n, wide(m[AT]), lane, graph.length[lane] - s):
         return False
     if b[GAP] < OUT_ROOM and b[LEAD_SPEED] < speed + OUT_SPEED:
         return False  # no room to swing out behind the leader
@@ -285,7 +283,7 @@ def choose_changes(
             if m[MODE] != DRIVE or m[COUNT] == 0 or (step[e] + n) % PERIOD != 0:
                 continue
             lane = m[LANE]
-            left, right = graph.left[lane], graph.right[lane]
+            left, right = wide(graph.left[lane]), wide(graph.right[lane])
             if (left < 0 and right < 0) or graph.connector[lane] or not m[SETTLED]:
                 continue
             side = wanted_side(graph, plans, traffic, e, n)

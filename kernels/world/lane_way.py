@@ -6,41 +6,20 @@ from math import hypot, inf, nan
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
-from numba import njit
+from jaxtyping import Int
 
 from drivelab.kernels.tracker import wrapped
-from drivelab.kernels.world.traffic import inner
+from drivelab.kernels.world.excerpts import Lanes
+from drivelab.kernels.world.inner import inner, wide
 
 
-class Lanes(NamedTuple):
-    """The arrays of `Roads` that ways along lanes need; calls with few arrays compile sooner."""
+class Outset(NamedTuple):
+    """Where a way along lanes begins."""
 
-    first: Int[np.ndarray, " L+1"]
-    step: Float[np.ndarray, " L"]
-    length: Float[np.ndarray, " L"]
-    width: Float[np.ndarray, " L"]
-    left: Int[np.ndarray, " L"]
-    right: Int[np.ndarray, " L"]
-    connector: Bool[np.ndarray, " L"]
-    group: Int[np.ndarray, " L"]
-    map: Int[np.ndarray, " L"]
-    successor_first: Int[np.ndarray, " L+1"]
-    successor: Int[np.ndarray, " s"]
-    x: Float[np.ndarray, " P"]
-    y: Float[np.ndarray, " P"]
-    yaw: Float[np.ndarray, " P"]
-    speed: Float[np.ndarray, " P"]
-
-
-@njit(cache=True, inline="always")
-def lanes_of(roads):  # type: ignore[no-untyped-def]
-    """The lanes of `Roads`."""
-    return Lanes(
-        roads.lane_first, roads.lane_step, roads.lane_length, roads.lane_width, roads.lane_left,
-        roads.lane_right, roads.lane_connector, roads.lane_group, roads.lane_map,
-        roads.successor_first, roads.successor, roads.x, roads.y, roads.yaw, roads.speed,
-    )  # fmt: skip
+    route: Int[np.ndarray, " R"]  # lanes to come
+    at: int  # place of the lane in it
+    lane: int
+    s: float  # along the lane [m]
 
 
 @inner
@@ -64,16 +43,16 @@ def lane_after(lanes: Lanes, route: Int[np.ndarray, " R"], at: int, lane: int) -
 
     -1 where the map ends.
     """
-    first, last = lanes.successor_first[lane], lanes.successor_first[lane + 1]
+    first, last = lanes.after_first[lane], lanes.after_first[lane + 1]
     for place in range(at + 1, route.shape[0]):
         for k in range(first, last):
-            if lanes.successor[k] == route[place]:
+            if lanes.after[k] == route[place]:
                 return route[place]
         if route[place] < 0:
             break
     best, bend = -1, inf
     for k in range(first, last):
-        follower = lanes.successor[k]
+        follower = lanes.after[k]
         a, b = lanes.first[follower], lanes.first[follower + 1]
         turn = abs(lanes.yaw[b - 1] - lanes.yaw[a])
         if turn < bend:
@@ -83,13 +62,14 @@ def lane_after(lanes: Lanes, route: Int[np.ndarray, " R"], at: int, lane: int) -
 
 @inner
 def pose_ahead(
-    lanes: Lanes, route: Int[np.ndarray, " R"], at: int, lane: int, s: float, distance: float
+    lanes: Lanes, outset: Outset, distance: float
 ) -> tuple[float, float, float, int, float]:
     """Point and heading `distance` [m] further along the lanes, the lane there and the place on it.
 
     The lane is -1 where the map ends before; the pose is then that of the last lane, carried on.
     """
-    s += distance
+    route, at, lane = outset.route, outset.at, outset.lane
+    s = outset.s + distance
     while s > lanes.length[lane]:
         follower = lane_after(lanes, route, at, lane)
         if follower < 0 or follower == lane:
@@ -106,13 +86,12 @@ def pose_ahead(
 
 
 @inner
-def lane_room(
-    lanes: Lanes, route: Int[np.ndarray, " R"], at: int, lane: int, s: float, wanted: float
-) -> float:
+def lane_room(lanes: Lanes, outset: Outset, wanted: float) -> float:
     """How far the lanes go on from a place, at most `wanted` [m]."""
-    room = lanes.length[lane] - s
+    lane = outset.lane
+    room = lanes.length[lane] - outset.s
     while room < wanted:
-        follower = lane_after(lanes, route, at, lane)
+        follower = lane_after(lanes, outset.route, outset.at, lane)
         if follower < 0 or follower == lane:
             return room
         lane = follower
@@ -182,7 +161,9 @@ def turn_route(lanes: Lanes, route: Int[np.ndarray, " R"], at: int, lane: int, s
     route[at] = lane
     before = lane
     for place in range(at + 1, route.shape[0]):
-        moved = neighbour(lanes, route[place], steps) if before >= 0 and route[place] >= 0 else -1
+        following, moved = wide(route[place]), -1
+        if before >= 0 and following >= 0:
+            moved = neighbour(lanes, following, steps)
         if moved >= 0 and not _follows(lanes, before, moved):
             moved = -1
         route[place] = before = moved
@@ -200,27 +181,25 @@ def neighbour(lanes: Lanes, lane: int, steps: int) -> int:
 
 @inner
 def _follows(lanes: Lanes, lane: int, follower: int) -> bool:
-    for k in range(lanes.successor_first[lane], lanes.successor_first[lane + 1]):
-        if lanes.successor[k] == follower:
+    for k in range(lanes.after_first[lane], lanes.after_first[lane + 1]):
+        if lanes.after[k] == follower:
             return True
     return False
 
 
 @inner
-def distance_to_light(
-    lanes: Lanes, route: Int[np.ndarray, " R"], at: int, lane: int, s: float, reach: float
-) -> float:
+def distance_to_light(lanes: Lanes, outset: Outset, reach: float) -> float:
     """How far ahead the first lane with lights or crossing traffic ends [m].
 
     NaN when none begins within `reach`; the lane one is on counts.
     """
-    begin = -s
+    begin, lane = -outset.s, outset.lane
     while begin < reach:
         length = lanes.length[lane]
         if lanes.connector[lane] or lanes.group[lane] >= 0:
             return begin + length
         begin += length
-        follower = lane_after(lanes, route, at, lane)
+        follower = lane_after(lanes, outset.route, outset.at, lane)
         if follower < 0 or follower == lane:
             break
         lane = follower

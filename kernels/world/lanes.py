@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from numba import njit
 
 from drivelab.kernels.polygons import point_segment_distance
+from drivelab.kernels.world.inner import inner
 
 WIDEST_STEP = 2.5  # spacing of lane vertices on a straight lane [m]
 HALVINGS = 3  # how often the spacing is halved at most
@@ -43,7 +44,7 @@ def lane_steps(
     return length, pieces
 
 
-@njit(cache=True)
+@inner
 def _chord_error(
     line: Float[np.ndarray, "q 3"], first: int, stop: int, length: float, pieces: int
 ) -> float:
@@ -114,7 +115,7 @@ def lane_vertices(
     return start, x, y, yaw
 
 
-@njit(cache=True)
+@inner
 def _wrapped(angle: float) -> float:
     while angle > pi:
         angle -= 2 * pi
@@ -250,7 +251,7 @@ def view_segments(
     return out
 
 
-@njit(cache=True)
+@inner
 def _fill(
     out: np.ndarray,
     row: int,

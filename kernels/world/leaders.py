@@ -9,6 +9,8 @@ from jaxtyping import Float, Int
 from numba import njit
 
 from drivelab.kernels.world.arrays import BLIND, DRIVE, EMERGENCY, WALK
+from drivelab.kernels.world.excerpts import Course, Graph
+from drivelab.kernels.world.inner import inner, spliced
 from drivelab.kernels.world.traffic import (
     COS,
     COUNT,
@@ -30,12 +32,9 @@ from drivelab.kernels.world.traffic import (
     SHIFT_TO,
     SIN,
     SPEED,
-    Course,
-    Graph,
     Traffic,
     X,
     Y,
-    inner,
 )
 
 SIDE_ROOM = 0.25  # what is nearer to my body's path than this is in my way [m]
@@ -137,6 +136,48 @@ def gap_to_box(
     return inf, tx, ty
 
 
+@spliced
+def nearer_box(
+    course: Course,
+    ahead: Int[np.ndarray, " A"],
+    ahead_from: Float[np.ndarray, " A"],
+    count: int,
+    body: Float[np.ndarray, " BODY"],
+    limit: float,
+    other: Float[np.ndarray, " BODY"],
+    sweep: float,
+    slot: int,
+    best: float,
+    lead_speed: float,
+    leader: int,
+) -> tuple[float, float, int]:
+    """The leader after another one's box was looked at: gap [m], speed along my path, slot.
+
+    Args:
+        course: of the lanes.
+        ahead: lanes of my path.
+        ahead_from: distances from my centre to their starts [m].
+        count: number of them.
+        body: my row of `Traffic.body`.
+        limit: as far as is looked, from my centre [m].
+        other: the other one's row.
+        sweep: by which its box grows along its heading [m].
+        slot: of the other one.
+        best: gap of the leader so far.
+        lead_speed: of the leader so far.
+        leader: slot of the leader so far.
+    """
+    c, s = other[COS], other[SIN]
+    gap, tx, ty = gap_to_box(
+        course, ahead, ahead_from, count, body, limit,
+        other[X] + 0.5 * sweep * c, other[Y] + 0.5 * sweep * s, c, s,
+        other[HALF_LENGTH] + 0.5 * abs(sweep), other[HALF_WIDTH],
+    )  # fmt: skip
+    if gap < best:
+        return gap, other[SPEED] * (c * tx + s * ty), slot
+    return best, lead_speed, leader
+
+
 @inner
 def find_leaders(graph: Graph, course: Course, traffic: Traffic) -> None:
     """Fill GAP and LEAD_SPEED of every driver, and HUNTED.
@@ -202,22 +243,9 @@ def find_leaders(graph: Graph, course: Course, traffic: Traffic) -> None:
                 far = limit + size
                 if dx * dx + dy * dy > far * far or forward < front - size:
                     continue
-                gap, tx, ty = gap_to_box(
-                    course,
-                    lanes,
-                    froms,
-                    count,
-                    b,
-                    limit,
-                    r[X] + 0.5 * sweep * r[COS],
-                    r[Y] + 0.5 * sweep * r[SIN],
-                    r[COS],
-                    r[SIN],
-                    r[HALF_LENGTH] + 0.5 * abs(sweep),
-                    r[HALF_WIDTH],
+                best, lead_speed, leader = nearer_box(
+                    course, lanes, froms, count, b, limit, r, sweep, o, best, lead_speed, leader
                 )
-                if gap < best:
-                    best, lead_speed, leader = gap, r[SPEED] * (r[COS] * tx + r[SIN] * ty), o
             if m[OTHER] >= 0:  # those on the lane that I am leaving
                 key = 2 * m[OTHER]
                 i = bucket[e, key & mask]
@@ -225,23 +253,10 @@ def find_leaders(graph: Graph, course: Course, traffic: Traffic) -> None:
                     o = entry[e, i, 1]
                     if entry[e, i, 0] == key and o != n and mark[e, o, MODE] == DRIVE:
                         r = body[e, o]
-                        gap, tx, ty = gap_to_box(
-                            course,
-                            lanes,
-                            froms,
-                            count,
-                            b,
-                            min(reach, best + front),
-                            r[X],
-                            r[Y],
-                            r[COS],
-                            r[SIN],
-                            r[HALF_LENGTH],
-                            r[HALF_WIDTH],
-                        )
-                        if gap < best:
-                            along = r[COS] * tx + r[SIN] * ty
-                            best, lead_speed, leader = gap, r[SPEED] * along, o
+                        best, lead_speed, leader = nearer_box(
+                            course, lanes, froms, count, b, min(reach, best + front), r, 0.0,
+                            o, best, lead_speed, leader,
+                        )  # fmt: skip
                     i = entry[e, i, 2]
             for k in range(count):
                 # Other branches of the fork that I have just taken, and of the one I come to.
@@ -269,23 +284,10 @@ def find_leaders(graph: Graph, course: Course, traffic: Traffic) -> None:
                             near = there - r[HALF_LENGTH] < FORK_REACH and there + froms[k] > 0.0
                             if not near:
                                 continue
-                            gap, tx, ty = gap_to_box(
-                                course,
-                                lanes,
-                                froms,
-                                count,
-                                b,
-                                min(reach, best + front),
-                                r[X],
-                                r[Y],
-                                r[COS],
-                                r[SIN],
-                                r[HALF_LENGTH],
-                                r[HALF_WIDTH],
-                            )
-                            if gap < best:
-                                along = r[COS] * tx + r[SIN] * ty
-                                best, lead_speed, leader = gap, r[SPEED] * along, o
+                            best, lead_speed, leader = nearer_box(
+                                course, lanes, froms, count, b, min(reach, best + front), r, 0.0,
+                                o, best, lead_speed, leader,
+                            )  # fmt: skip
             b[GAP], b[LEAD_SPEED] = best, lead_speed
             if m[OBEYS] & EMERGENCY and leader >= 0 and best < ALERT:
                 mark[e, leader, HUNTED] = 1

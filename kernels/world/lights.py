@@ -6,9 +6,7 @@ from math import floor, isinf
 
 from numba import njit
 
-from drivelab.kernels.world.arrays import GREEN, RED, YELLOW, State
-
-DT = 0.1  # [s]
+from drivelab.kernels.world.arrays import DT, GREEN, RED, YELLOW, State
 
 
 @njit(cache=True)

@@ -9,19 +9,21 @@ from numba import njit
 
 from drivelab.kernels.world.arrays import (
     ABSENT,
-    CELL,
+    BICYCLE,
     DRIVE,
     END_SLACK,
     LANE_SLACK,
     OFF_LANES,
+    VEHICLE,
     WRONG_WAY,
     Roads,
     State,
 )
+from drivelab.kernels.world.cells import cell_at, grid_of
 
 TURN_COST = 4.0  # a lane across costs this much as its distance, one against the heading twice [m]
 AGAINST = -0.5  # a lane runs against an actor whose heading is more than 120 deg off: the cosine
-DRIVERS = (0, 2)  # the kinds that drive on lanes: vehicle, bicycle
+DRIVERS = (VEHICLE, BICYCLE)  # the kinds that drive on lanes
 
 
 @njit(cache=True)
@@ -41,9 +43,7 @@ def locate_actors(roads: Roads, state: State) -> None:
     lanes, lane_s, lane_d = state.lane, state.lane_s, state.lane_d
     actor_x, actor_y, actor_cos, actor_sin = state.x, state.y, state.cos, state.sin
     for e in range(modes.shape[0]):
-        m = state.map[e]
-        grid_x, grid_y = roads.grid_x[m], roads.grid_y[m]
-        nx, ny, base = roads.cells_x[m], roads.cells_y[m], roads.cell_first[m]
+        grid = grid_of(roads, state.map[e])
         for n in range(state.count[e]):
             flags = np.int64(all_flags[e, n]) & ~(WRONG_WAY | OFF_LANES)
             mode = modes[e, n]
@@ -58,10 +58,8 @@ def locate_actors(roads: Roads, state: State) -> None:
                 continue
             px, py = actor_x[e, n], actor_y[e, n]
             cos, sin = actor_cos[e, n], actor_sin[e, n]
-            at_x, at_y = (px - grid_x) / CELL, (py - grid_y) / CELL
-            row = -1
-            if 0.0 <= at_x < nx and 0.0 <= at_y < ny:
-                row = cell_row[base + int(at_y) * nx + int(at_x)]
+            cell = cell_at(grid, px, py)
+            row = cell_row[cell] if cell >= 0 else -1
             lane, along, aside, best, along_me = -1, 0.0, 0.0, inf, False
             if row >= 0:
                 for i in range(near_first[row], near_first[row + 1]):

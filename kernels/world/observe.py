@@ -23,7 +23,9 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 from numba import njit
 
-from drivelab.kernels.world.arrays import ABSENT, CELL, VIEW, Roads, State
+from drivelab.kernels.world.arrays import ABSENT, VIEW, Roads, State
+from drivelab.kernels.world.cells import cell_at, grid_of
+from drivelab.kernels.world.free_way import way_segment
 
 RADIUS = 50.0  # what is farther is not seen [m]
 WAY_AHEAD = 30.0  # [m]
@@ -89,9 +91,7 @@ def observe_agents(
     per_type, zero = np.float32(1.0 / TYPE), np.float32(0.0)
     first_segment = EGO_FLOATS + PARTNER_FLOATS * (slots - 1)
     for e in range(policy.shape[0]):
-        m = state.map[e]
-        grid_x, grid_y = roads.grid_x[m], roads.grid_y[m]
-        nx, ny, base = roads.cells_x[m], roads.cells_y[m], roads.cell_first[m]
+        grid = grid_of(roads, state.map[e])
         _scale_actors(state, e, others)
         for a in range(policy.shape[1]):
             me = policy[e, a]
@@ -127,14 +127,12 @@ def observe_agents(
                     for q in range(PARTNER_FLOATS):
                         partners[at, q] = zero
                 at += np.uint64(1)
-            at_x, at_y = (x[e, me] - grid_x) / CELL, (y[e, me] - grid_y) / CELL
-            cell = -1
-            if 0.0 <= at_x < nx and 0.0 <= at_y < ny:
-                cell = cell_row[base + int(at_y) * nx + int(at_x)]
-            if cell < 0:
+            cell = cell_at(grid, x[e, me], y[e, me])
+            listed = cell_row[cell] if cell >= 0 else -1
+            if listed < 0:
                 row[first_segment:] = zero
                 continue
-            items = view[cell]
+            items = view[listed]
             segments = row[first_segment:].reshape(VIEW, SEGMENT_FLOATS)
             for k in range(np.uint64(VIEW)):
                 item = items[k]
@@ -186,13 +184,8 @@ def _way_point(
     if count == 0:
         return 0.0, 0.0
     want = at + WAY_AHEAD
-    low, high = first, first + count - 1
-    while low + 1 < high:
-        middle = (low + high) // 2
-        if way[middle, 3] <= want:
-            low = middle
-        else:
-            high = middle
+    low = way_segment(way, first, count, want)
+    high = min(low + 1, first + count - 1)
     t = 0.0
     if way[high, 3] > way[low, 3]:
         t = min(max((want - way[low, 3]) / (way[high, 3] - way[low, 3]), 0.0), 1.0)

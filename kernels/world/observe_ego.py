@@ -18,7 +18,6 @@ from numba import njit
 from drivelab.kernels.world.arrays import (
     ABSENT,
     BORDER_SEGMENT,
-    CELL,
     GAP_LIMIT,
     NO_SIGN,
     STOP_SIGN_AHEAD,
@@ -26,6 +25,8 @@ from drivelab.kernels.world.arrays import (
     Roads,
     State,
 )
+from drivelab.kernels.world.cells import cell_at, grid_of
+from drivelab.kernels.world.free_way import way_segment
 
 POINTS, POINT_STEP = 30, 2.0  # of the way ahead, and their spacing [m]
 ACTORS, LANES, BORDERS = 16, 16, 16  # how many of the nearest are seen
@@ -271,14 +272,7 @@ def _see_way(
         row[at : at + POINTS * POINT_FLOATS] = 0.0
         return
     last = first + count - 1
-    low, high = first, last
-    while low + 1 < high:
-        middle = (low + high) // 2
-        if way[middle, 3] <= progress:
-            low = middle
-        else:
-            high = middle
-    k = low
+    k = way_segment(way, first, count, progress)
     for p in range(POINTS):
         want = progress + (p + 1) * POINT_STEP
         while k + 2 <= last and way[k + 1, 3] < want:
@@ -351,14 +345,11 @@ def _see_roads(
     """The road segments nearest to the cell of the rear axle: lanes and connectors, and borders."""
     view, segment = roads.view_item, roads.segment
     lane_at, border_at, end = _LANES, _BORDERS, _BORDERS + BORDERS * BORDER_FLOATS
-    at_x, at_y = (x - roads.grid_x[m]) / CELL, (y - roads.grid_y[m]) / CELL
-    nx, ny = roads.cells_x[m], roads.cells_y[m]
-    cell = -1
-    if 0.0 <= at_x < nx and 0.0 <= at_y < ny:
-        cell = roads.cell_row[roads.cell_first[m] + int(at_y) * nx + int(at_x)]
-    if cell >= 0:
+    cell = cell_at(grid_of(roads, m), x, y)
+    listed = roads.cell_row[cell] if cell >= 0 else -1
+    if listed >= 0:
         for k in range(VIEW):
-            i = view[cell, k]
+            i = view[listed, k]
             if i < 0 or (lane_at == _BORDERS and border_at == end):
                 break
             if segment[i, 6] == BORDER_SEGMENT:

@@ -16,12 +16,14 @@ and column 0 to the left. Pixel (r, c) shows the point x = (47.5 - r) PIXEL, y =
 from __future__ import annotations
 
 from math import ceil, floor, hypot
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 from numba import njit
 
 from drivelab.kernels.world.arrays import ABSENT, GREEN, YELLOW, Roads, State
+from drivelab.kernels.world.inner import inner
 
 SIZE = 96  # rows and columns
 PIXEL = 0.75  # [m]
@@ -34,6 +36,15 @@ CHANNELS = ("drivable", "centrelines", "way", "actors", "actors_before", "lights
 KIND_SHADES = (255, 128, 192, 64)  # vehicle, pedestrian, bicycle, all others
 LANE_SHADE, CONNECTOR_SHADE, WAY_SHADE, DRIVABLE_SHADE = 255, 128, 255, 255
 RED_SHADE, YELLOW_SHADE, GREEN_SHADE = 255, 170, 85
+
+
+class View(NamedTuple):
+    """Where the picture is taken from: rear axle [m] and heading."""
+
+    x: float
+    y: float
+    cos: float
+    sin: float
 
 
 @njit(cache=True)
@@ -51,12 +62,12 @@ def raster_ego(roads: Roads, state: State, out: UInt8[np.ndarray, "E 6 96 96"]) 
             continue
         c, s = cosines[e, 0], sines[e, 0]
         x, y = xs[e, 0] - rears[e, 0] * c, ys[e, 0] - rears[e, 0] * s
-        m = state.map[e]
-        _fill_inside(border, map_border[m], map_border[m + 1], x, y, c, s, picture[0])
+        view, m = View(x, y, c, s), state.map[e]
+        _fill_inside(border, map_border[m], map_border[m + 1], view, picture[0])
         _draw_lanes(
             roads.lane_first, roads.lane_length, roads.lane_connector, roads.lane_group,
             roads.x, roads.y, state.light[e], map_lane[m], map_lane[m + 1],
-            x, y, c, s, picture[1], picture[5],
+            view, picture[1], picture[5],
         )  # fmt: skip
         way = ways[e]
         for k in range(way_first[e, 0], way_first[e, 0] + way_count[e, 0] - 1):
@@ -68,7 +79,7 @@ def raster_ego(roads: Roads, state: State, out: UInt8[np.ndarray, "E 6 96 96"]) 
                 ox, oy = -dy / length * side * ROUTE_ASIDE, dx / length * side * ROUTE_ASIDE
                 _draw_line(
                     way[k, 0] + ox, way[k, 1] + oy, way[k + 1, 0] + ox, way[k + 1, 1] + oy,
-                    x, y, c, s, WAY_SHADE, picture[2],
+                    view, WAY_SHADE, picture[2],
                 )  # fmt: skip
         for n in range(1, state.count[e]):
             if modes[e, n] == ABSENT:
@@ -79,29 +90,30 @@ def raster_ego(roads: Roads, state: State, out: UInt8[np.ndarray, "E 6 96 96"]) 
                 ox, oy = xs[e, n] - back * cosines[e, n], ys[e, n] - back * sines[e, n]
                 _fill_box(
                     ox, oy, cosines[e, n], sines[e, n], half_length[e, n], half_width[e, n],
-                    x, y, c, s, shade, picture[channel],
+                    view, shade, picture[channel],
                 )  # fmt: skip
 
 
-@njit(cache=True)
+@inner
+def _pixel(view: View, px: float, py: float) -> tuple[float, float]:
+    """Row and column of a point, as fractions."""
+    dx, dy = px - view.x, py - view.y
+    row = MIDDLE - (dx * view.cos + dy * view.sin) / PIXEL
+    return row, MIDDLE - (dy * view.cos - dx * view.sin) / PIXEL
+
+
+@inner
 def _fill_inside(
     border: Float[np.ndarray, "B 4"],
     first: int,
     stop: int,
-    x: float,
-    y: float,
-    c: float,
-    s: float,
+    view: View,
     out: UInt8[np.ndarray, "96 96"],
 ) -> None:
     """Even-odd rule along every row: each border segment that a row crosses turns what follows."""
     for b in range(first, stop):
-        dx, dy = border[b, 0] - x, border[b, 1] - y
-        row_a = MIDDLE - (dx * c + dy * s) / PIXEL
-        column_a = MIDDLE - (dy * c - dx * s) / PIXEL
-        dx, dy = border[b, 2] - x, border[b, 3] - y
-        row_b = MIDDLE - (dx * c + dy * s) / PIXEL
-        column_b = MIDDLE - (dy * c - dx * s) / PIXEL
+        row_a, column_a = _pixel(view, border[b, 0], border[b, 1])
+        row_b, column_b = _pixel(view, border[b, 2], border[b, 3])
         low, high = min(row_a, row_b), max(row_a, row_b)
         if high < 0.0 or low > SIZE or min(column_a, column_b) > SIZE:
             continue
@@ -116,7 +128,7 @@ def _fill_inside(
             out[row, column] = DRIVABLE_SHADE * inside
 
 
-@njit(cache=True)
+@inner
 def _draw_lanes(
     lane_first: Int[np.ndarray, " L+1"],
     lane_length: Float[np.ndarray, " L"],
@@ -127,16 +139,13 @@ def _draw_lanes(
     light: Int[np.ndarray, " G"],
     first: int,
     stop: int,
-    x: float,
-    y: float,
-    c: float,
-    s: float,
+    view: View,
     lanes: UInt8[np.ndarray, "96 96"],
     lights: UInt8[np.ndarray, "96 96"],
 ) -> None:
     for lane in range(first, stop):
         start = lane_first[lane]
-        if hypot(xs[start] - x, ys[start] - y) > REACH + lane_length[lane]:
+        if hypot(xs[start] - view.x, ys[start] - view.y) > REACH + lane_length[lane]:
             continue
         shade = CONNECTOR_SHADE if lane_connector[lane] else LANE_SHADE
         signal = 0
@@ -148,27 +157,24 @@ def _draw_lanes(
             elif shown == YELLOW:
                 signal = YELLOW_SHADE
         for v in range(start, lane_first[lane + 1] - 1):
-            _draw_line(xs[v], ys[v], xs[v + 1], ys[v + 1], x, y, c, s, shade, lanes)
+            _draw_line(xs[v], ys[v], xs[v + 1], ys[v + 1], view, shade, lanes)
             if signal > 0:
-                _draw_line(xs[v], ys[v], xs[v + 1], ys[v + 1], x, y, c, s, signal, lights)
+                _draw_line(xs[v], ys[v], xs[v + 1], ys[v + 1], view, signal, lights)
 
 
-@njit(cache=True)
+@inner
 def _draw_line(
     ax: float,
     ay: float,
     bx: float,
     by: float,
-    x: float,
-    y: float,
-    c: float,
-    s: float,
+    view: View,
     shade: int,
     out: UInt8[np.ndarray, "96 96"],
 ) -> None:
     """Colour the pixels under points every half pixel; the brighter of two lines stays."""
-    row = MIDDLE - ((ax - x) * c + (ay - y) * s) / PIXEL
-    column = MIDDLE - ((ay - y) * c - (ax - x) * s) / PIXEL
+    row, column = _pixel(view, ax, ay)
+    c, s = view.cos, view.sin
     rows = -((bx - ax) * c + (by - ay) * s) / PIXEL
     columns = -((by - ay) * c - (bx - ax) * s) / PIXEL
     if max(row, row + rows) < -0.5 or min(row, row + rows) > SIZE:
@@ -182,7 +188,7 @@ def _draw_line(
             out[r, q] = max(out[r, q], shade)
 
 
-@njit(cache=True)
+@inner
 def _fill_box(
     box_x: float,
     box_y: float,
@@ -190,15 +196,12 @@ def _fill_box(
     box_sin: float,
     half_length: float,
     half_width: float,
-    x: float,
-    y: float,
-    c: float,
-    s: float,
+    view: View,
     shade: int,
     out: UInt8[np.ndarray, "96 96"],
 ) -> None:
     """Colour the pixels whose points lie in a box; the brighter of two actors stays."""
-    dx, dy = box_x - x, box_y - y
+    dx, dy, c, s = box_x - view.x, box_y - view.y, view.cos, view.sin
     ahead, left = dx * c + dy * s, dy * c - dx * s
     cos, sin = box_cos * c + box_sin * s, box_sin * c - box_cos * s
     length, width = max(half_length, SMALLEST), max(half_width, SMALLEST)

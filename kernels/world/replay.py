@@ -7,9 +7,7 @@ from math import cos, isnan, sin
 from numba import njit
 
 from drivelab.kernels.tracker import wrapped
-from drivelab.kernels.world.arrays import ABSENT, REPLAY, State
-
-DT = 0.1  # [s]
+from drivelab.kernels.world.arrays import ABSENT, DT, REPLAY, State
 
 
 @njit(cache=True)

@@ -8,12 +8,10 @@ import numpy as np
 from jaxtyping import Float
 
 from drivelab.kernels.tracker import wrapped
-from drivelab.kernels.world.arrays import ABSENT
+from drivelab.kernels.world.arrays import ABSENT, DT, VEHICLE
 from drivelab.kernels.world.free_way import place_on_way, way_pose
-from drivelab.kernels.world.traffic import inner
+from drivelab.kernels.world.inner import inner
 
-DT = 0.1  # [s]
-VEHICLE, PEDESTRIAN = 0, 1  # indices in types.KINDS
 # Columns of State.script_memory
 MINE, OTHER, BASE, TRAVELLED, UNTIL, BEFORE = range(6)
 

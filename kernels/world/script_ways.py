@@ -9,18 +9,19 @@ from __future__ import annotations
 from math import cos, pi, sin
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from drivelab.kernels.tracker import wrapped
+from drivelab.kernels.world.excerpts import Lanes
 from drivelab.kernels.world.free_way import finish_way, put_vertex, smooth_share
+from drivelab.kernels.world.inner import inner, wide
 from drivelab.kernels.world.lane_way import (
-    Lanes,
+    Outset,
     lane_room,
     nearest_lane,
     place_on_lane,
     pose_ahead,
 )
-from drivelab.kernels.world.traffic import inner
 
 WAY_ROOM = 64
 TURN_SLACK = 2.0  # the lane back lies within the circle's diameter and so much [m]
@@ -38,21 +39,18 @@ def write_lanes(
     way: Float[np.ndarray, "W 4"],
     first: int,
     count: int,
-    route: Int[np.ndarray, " R"],
-    at: int,
-    lane: int,
-    s: float,
+    outset: Outset,
     spacing: float,
 ) -> int:
     """The lanes ahead as up to `count` vertices; ends where the map does."""
     written = 0
     for i in range(count):
-        x, y, yaw, there, _ = pose_ahead(lanes, route, at, lane, s, i * spacing)
+        x, y, yaw, there, _ = pose_ahead(lanes, outset, i * spacing)
         if there < 0:
             break
         put_vertex(way, first + i, x, y, yaw, 0.0)
         written += 1
-    return finish_way(way, first, written) if written > 1 else 0
+    return finish_way(way, first, first + written) if written > 1 else 0
 
 
 @inner
@@ -60,10 +58,7 @@ def write_overtaking(
     lanes: Lanes,
     way: Float[np.ndarray, "W 4"],
     first: int,
-    route: Int[np.ndarray, " R"],
-    at: int,
-    lane: int,
-    s: float,
+    outset: Outset,
     shift: float,
     offset: float,
     swing: float,
@@ -71,15 +66,15 @@ def write_overtaking(
 ) -> tuple[int, int]:
     """Along the lanes: out to the left by `offset` within `swing` metres, on, and back again."""
     total = 2.0 * swing + length
-    if lane_room(lanes, route, at, lane, s, total) < total:
+    if lane_room(lanes, outset, total) < total:
         return 0, -1
-    end = pose_ahead(lanes, route, at, lane, s, total - MARGIN)[3]
+    end = pose_ahead(lanes, outset, total - MARGIN)[3]
     for i in range(WAY_ROOM):
         along = total * i / (WAY_ROOM - 1)
-        x, y, yaw, _, _ = pose_ahead(lanes, route, at, lane, s, along)
+        x, y, yaw, _, _ = pose_ahead(lanes, outset, along)
         share = smooth_share(along / swing) * smooth_share((total - along) / swing)
         put_vertex(way, first + i, x, y, yaw, shift + share * offset)
-    return finish_way(way, first, WAY_ROOM), end
+    return finish_way(way, first, first + WAY_ROOM), end
 
 
 @inner
@@ -87,24 +82,27 @@ def write_merge(
     lanes: Lanes,
     way: Float[np.ndarray, "W 4"],
     first: int,
-    count: int,
+    stop: int,
     lane: int,
     x: float,
     y: float,
     length: float,
-) -> tuple[int, int]:
-    """From beside a lane onto its centreline within `length` [m], or less where the map ends."""
+) -> int:
+    """From beside a lane onto its centreline within `length` [m], or less where the map ends.
+
+    Writes the vertices first:stop; answers with the lane at the end, -1 where there is no room.
+    """
     s, shift = place_on_lane(lanes, lane, x, y)
-    nothing = np.full(1, -1, np.int32)
-    length = min(length, lane_room(lanes, nothing, 0, lane, s, length) - MARGIN)
+    outset = Outset(np.full(1, -1, np.int32), wide(0), lane, s)
+    length = min(length, lane_room(lanes, outset, length) - MARGIN)
     if length < MERGE_SHORTEST / 2.0:
-        return 0, -1
-    end = pose_ahead(lanes, nothing, 0, lane, s, length)[3]
-    for i in range(count):
-        along = length * i / (count - 1)
-        px, py, yaw, _, _ = pose_ahead(lanes, nothing, 0, lane, s, along)
-        put_vertex(way, first + i, px, py, yaw, shift * (1.0 - smooth_share(along / length)))
-    return count, end
+        return -1
+    end = pose_ahead(lanes, outset, length)[3]
+    for row in range(first, stop):
+        along = length * (row - first) / (stop - first - 1)
+        px, py, yaw, _, _ = pose_ahead(lanes, outset, along)
+        put_vertex(way, row, px, py, yaw, shift * (1.0 - smooth_share(along / length)))
+    return end
 
 
 @inner
@@ -123,8 +121,9 @@ def write_pull_away(
         return 0, -1
     shift = place_on_lane(lanes, lane, x, y)[1]
     length = max(PULL_SHORTEST, PULL_SLOPE * abs(shift))
-    count, end = write_merge(lanes, way, first, PULL_VERTICES, lane, x, y, length)
-    return (finish_way(way, first, count), end) if count else (0, -1)
+    stop = first + PULL_VERTICES
+    end = write_merge(lanes, way, first, stop, lane, x, y, length)
+    return (finish_way(way, first, stop), end) if end >= 0 else (0, -1)
 
 
 @inner
@@ -133,18 +132,15 @@ def write_u_turn(
     number: int,
     way: Float[np.ndarray, "W 4"],
     first: int,
-    route: Int[np.ndarray, " R"],
-    at: int,
-    lane: int,
-    s: float,
+    outset: Outset,
     shift: float,
     braking: float,
     radius: float,
 ) -> tuple[int, int]:
     """Ahead for `braking` [m], half a circle to the left, then onto the lane that runs back."""
-    if lane_room(lanes, route, at, lane, s, braking) < braking:
+    if lane_room(lanes, outset, braking) < braking:
         return 0, -1
-    x, y, yaw, _, _ = pose_ahead(lanes, route, at, lane, s, braking)
+    x, y, yaw, _, _ = pose_ahead(lanes, outset, braking)
     left = shift + radius
     centre_x, centre_y = x - left * sin(yaw), y + left * cos(yaw)
     end_x, end_y = centre_x - radius * sin(yaw), centre_y + radius * cos(yaw)
@@ -154,7 +150,7 @@ def write_u_turn(
         return 0, -1
     row = first
     for i in range(AHEAD_VERTICES):
-        px, py, heading, _, _ = pose_ahead(lanes, route, at, lane, s, braking * i / AHEAD_VERTICES)
+        px, py, heading, _, _ = pose_ahead(lanes, outset, braking * i / AHEAD_VERTICES)
         put_vertex(way, row, px, py, heading, shift)
         row += 1
     for i in range(TURN_VERTICES):
@@ -163,11 +159,9 @@ def write_u_turn(
         row += 1
     shift = place_on_lane(lanes, back, end_x, end_y)[1]
     length = max(MERGE_SHORTEST, MERGE_SLOPE * abs(shift))
-    rest = WAY_ROOM - AHEAD_VERTICES - TURN_VERTICES
-    count, end = write_merge(lanes, way, row, rest, back, end_x, end_y, length)
-    if count == 0:
-        return 0, -1
-    return finish_way(way, first, row + count - first), end
+    stop = first + WAY_ROOM
+    end = write_merge(lanes, way, row, stop, back, end_x, end_y, length)
+    return (finish_way(way, first, stop), end) if end >= 0 else (0, -1)
 
 
 @inner
@@ -178,7 +172,7 @@ def write_reversing(
     for i in range(2):
         back = distance * i
         way[first + i, 0], way[first + i, 1] = x - back * cos(yaw), y - back * sin(yaw)
-    return finish_way(way, first, 2)
+    return finish_way(way, first, first + 2)
 
 
 @inner

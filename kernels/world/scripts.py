@@ -17,9 +17,11 @@ from drivelab.kernels.world.arrays import (
     BLIND,
     DONE,
     DRIVE,
+    DT,
     IMPOSSIBLE,
     LIGHTS,
     PARKED,
+    PEDESTRIAN,
     REPLAY,
     RUNNING,
     SIGNS,
@@ -29,10 +31,12 @@ from drivelab.kernels.world.arrays import (
     Roads,
     State,
 )
+from drivelab.kernels.world.excerpts import lanes_of
 from drivelab.kernels.world.free_way import place_on_way, way_crossing, way_pose
+from drivelab.kernels.world.inner import inner, wide
 from drivelab.kernels.world.lane_way import (
+    Outset,
     distance_to_light,
-    lanes_of,
     nearest_lane,
     neighbour,
     place_on_lane,
@@ -42,10 +46,8 @@ from drivelab.kernels.world.script_rules import (
     ARRIVED,
     BASE,
     BEFORE,
-    DT,
     MINE,
     OTHER,
-    PEDESTRIAN,
     TRAVELLED,
     UNTIL,
     brake,
@@ -122,20 +124,19 @@ def run_scripts(roads: Roads, state: State) -> None:
                 state.script_state[e, n, k] = status
 
 
-@njit(cache=True, inline="always")
+@inner
 def _begin(lanes, state, e, n, k):  # type: ignore[no-untyped-def]
     """First step of a behaviour: its status; a lane to enter, steps to the left and time for it."""
     kind, mode = state.script[e, n, k], state.mode[e, n]
     value, memory = state.script_value[e, n, k], state.script_memory[e, n, k]
-    way, lane, s = state.way[e], state.lane[e, n], state.lane_s[e, n]
-    route, at, shift = state.route[e, n], state.route_at[e, n], state.shift[e, n]
+    way, lane, shift = state.way[e], wide(state.lane[e, n]), state.shift[e, n]
+    outset = Outset(state.route[e, n], wide(state.route_at[e, n]), lane, state.lane_s[e, n])
     speed, number = abs(state.speed[e, n]), state.map[e]
     x, y, yaw = state.x[e, n], state.y[e, n], state.yaw[e, n]
     status, enters, steps, over = IMPOSSIBLE, NEVER, 0, 0.0
-    first, count = (
-        state.way_used[e],
-        0,
-    )  # of a way to start on; behind the used vertices if it is new
+    # of a way to start on; behind the used vertices if it is new
+    first, count = wide(state.way_used[e]), wide(0)
+    ego_first, ego_count = wide(state.way_first[e, 0]), wide(state.way_count[e, 0])
     wanted, acceleration, lands = speed, np.nan, NEVER
     own = first + WAY_ROOM <= way.shape[0]
     on_lane = mode == DRIVE and lane >= 0
@@ -159,7 +160,8 @@ def _begin(lanes, state, e, n, k):  # type: ignore[no-untyped-def]
                 state.mode[e], state.count[e], n,
             )  # fmt: skip
     elif kind in (FOLLOW_PATH, JAYWALK):
-        first, count = state.script_way[e, n, k, 0], state.script_way[e, n, k, 1]
+        first = wide(state.script_way[e, n, k, 0])
+        count = wide(state.script_way[e, n, k, 1])
         wanted = speed if isnan(value[0]) else value[0]
         acceleration, meets = value[1], value[2] > 0.0
         fits = mode in (PARKED, DRIVE, WALK, REPLAY)
@@ -194,7 +196,7 @@ def _begin(lanes, state, e, n, k):  # type: ignore[no-untyped-def]
                 state.obeys[e, n] |= BLIND
     elif kind == RUN_RED_LIGHT:
         if on_lane:
-            memory[UNTIL] = distance_to_light(lanes, route, at, lane, s, LIGHT_REACH)
+            memory[UNTIL] = distance_to_light(lanes, outset, LIGHT_REACH)
         if on_lane and not isnan(memory[UNTIL]):
             status = RUNNING
             state.obeys[e, n] &= np.uint8(255 - (LIGHTS | SIGNS | YIELDS))
@@ -204,25 +206,22 @@ def _begin(lanes, state, e, n, k):  # type: ignore[no-untyped-def]
                 state.obeys[e, n] |= BLIND
             if value[1] > 0.0 and own:
                 memory[BASE] = max(speed, 1.0) if isnan(value[0]) else value[0]
-                written = write_lanes(
-                    lanes, way, first, WAY_ROOM, route, at, lane, s, LANES_SPACING
-                )
+                written = write_lanes(lanes, way, first, WAY_ROOM, outset, LANES_SPACING)
                 memory[MINE], memory[OTHER] = way_crossing(
-                    way, first, written, 0.0, state.way_first[e, 0], state.way_count[e, 0],
-                    state.way_at[e, 0], MEET_NEAR,
-                )  # fmt: skip
+                    way, first, written, 0.0, ego_first, ego_count, state.way_at[e, 0], MEET_NEAR
+                )
     elif kind == OVERTAKE_ONCOMING:
         wanted = speed if isnan(value[3]) else value[3]
         swing = wanted * value[1]
         if on_lane and own and swing >= 1.0:
             count, lands = write_overtaking(
-                lanes, way, first, route, at, lane, s, shift, value[0], swing, value[2]
+                lanes, way, first, outset, shift, value[0], swing, value[2]
             )
     elif kind == U_TURN and on_lane and own:
         wanted = value[1]
         braking = max(speed * speed - wanted * wanted, 0.0) / (2.0 * state.driver[e, n, 3])
         count, lands = write_u_turn(
-            lanes, number, way, first, route, at, lane, s, shift, braking + 1.0, value[0]
+            lanes, number, way, first, outset, shift, braking + 1.0, value[0]
         )
     if count > 1:
         status = RUNNING
@@ -245,8 +244,8 @@ def _begin(lanes, state, e, n, k):  # type: ignore[no-untyped-def]
         if meets:
             memory[BASE] = wanted
             memory[MINE], memory[OTHER] = way_crossing(
-                way, first, count, state.way_at[e, n], state.way_first[e, 0],
-                state.way_count[e, 0], state.way_at[e, 0], MEET_NEAR,
+                way, first, count, state.way_at[e, n], ego_first, ego_count, state.way_at[e, 0],
+                MEET_NEAR,
             )  # fmt: skip
     brakes = kind in (HARD_BRAKE, SET_SPEED)
     if status == RUNNING and (brakes or count > 1):
@@ -268,7 +267,7 @@ def _begin(lanes, state, e, n, k):  # type: ignore[no-untyped-def]
     return status, enters, steps, over
 
 
-@njit(cache=True, inline="always")
+@inner
 def _carry_on(state, e, n, k):  # type: ignore[no-untyped-def]
     """One more step of a running behaviour: its status, and a lane to enter."""
     kind, mode = state.script[e, n, k], state.mode[e, n]
@@ -307,7 +306,7 @@ def _carry_on(state, e, n, k):  # type: ignore[no-untyped-def]
                 state.wish[e, n] = value[2]
         elif value[3] > 0.0 and state.way_count[e, 0] > 1:
             mine = place_on_way(
-                state.way[e], state.way_first[e, 0], state.way_count[e, 0],
+                state.way[e], wide(state.way_first[e, 0]), wide(state.way_count[e, 0]),
                 state.x[e, n], state.y[e, n], ego_at - CUT_LOOK, ego_at + CUT_LOOK,
             )[0]  # fmt: skip
             front = mine - state.half_length[e, n] - CUT_GAP - ego_half

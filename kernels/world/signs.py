@@ -18,10 +18,11 @@ from drivelab.kernels.world.arrays import (
     Roads,
     State,
 )
-from drivelab.kernels.world.traffic import Course, Plans, goes_into, inner
+from drivelab.kernels.world.excerpts import Course, Plans, course_of, plans_of
+from drivelab.kernels.world.inner import inner, wide
+from drivelab.kernels.world.junctions import SIGN_ROOM, STOPPED
+from drivelab.kernels.world.traffic import goes_into
 
-SIGN_ROOM = 4.0  # a stop counts from so near before the line [m]
-STOPPED = 0.1  # slower than this is a full stop [m/s]
 LINE_SLACK = 0.5  # a line reaches so far beyond its lane's edges [m]
 
 
@@ -48,19 +49,11 @@ def check_signs(roads: Roads, state: State) -> None:
 
     Lines are those at the end of the lane the actor is on, and at the start of its connector.
     """
-    course = Course(roads.lane_first, roads.lane_step, roads.x, roads.y, roads.speed)
-    plans = Plans(
-        state.route, state.seed, state.way, state.way_first, state.way_count, state.way_at
-    )
+    course, plans = course_of(roads), plans_of(state)
     lines = Lines(
-        roads.successor_first,
-        roads.successor,
-        roads.lane_group,
-        roads.lane_control,
-        roads.lane_width,
-        roads.yaw,
-        state.light,
-    )
+        roads.successor_first, roads.successor, roads.lane_group, roads.lane_control,
+        roads.lane_width, roads.yaw, state.light,
+    )  # fmt: skip
     mode, count, lanes, stopped_at = state.mode, state.count, state.lane, state.stopped_at
     before_first, before = roads.predecessor_first, roads.predecessor
     actor_x, actor_y, actor_cos, actor_sin = state.x, state.y, state.cos, state.sin
@@ -69,7 +62,7 @@ def check_signs(roads: Roads, state: State) -> None:
     after_first, after = roads.successor_first, roads.successor
     group, control = roads.lane_group, roads.lane_control
     for e in range(mode.shape[0]):
-        for n in range(count[e]):
+        for n in range(wide(count[e])):
             if mode[e, n] != POLICY:
                 continue
             flags = np.int64(all_flags[e, n]) & ~(RED_LIGHT | STOP_SIGN)
@@ -157,7 +150,7 @@ def line_flags(
     flags = STOP_SIGN if signed and not stopped else 0
     reds, others, all_reds, all_others = 0, 0, 0, 0
     for k in range(begin, end):
-        following = lines.after[k]
+        following = wide(lines.after[k])
         group = lines.group[following]
         taken = 1 if goes_into(course, plans, e, n, following) else 0
         if group >= 0 and lines.light[e, group] == RED:

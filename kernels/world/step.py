@@ -16,7 +16,7 @@ from drivelab.kernels.world.walk import move_walkers
 from drivelab.kernels.world.ways import follow_ways
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def step_world(roads, state, controls, poses, how, policies):  # type: ignore[no-untyped-def]
     """Move all environments by one step.
 
@@ -52,7 +52,7 @@ def settle_world(roads, state):  # type: ignore[no-untyped-def]
     check_signs(roads, state)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _look(roads, state):  # type: ignore[no-untyped-def]
     locate_actors(roads, state)
     check_actors(roads, state)

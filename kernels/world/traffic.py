@@ -7,19 +7,23 @@ to compile and to call when they are handed all of them.
 from __future__ import annotations
 
 from math import cos, sin, sqrt
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from numba import njit
 
-from drivelab.kernels.world.arrays import ABSENT, DRIVE, PARKED, Roads, State
-
-# Compiled without a way in from Python, which is half of the compiler's work
-_WITHOUT_WRAPPERS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-inner = njit(cache=True, **_WITHOUT_WRAPPERS)
-# ... and put into the place of the call: handing over arrays costs more than these do
-spliced = njit(cache=True, forceinline=True, **_WITHOUT_WRAPPERS)
+from drivelab.kernels.world.arrays import (
+    ABSENT,
+    BICYCLE,
+    DRIVE,
+    PARKED,
+    PEDESTRIAN,
+    Roads,
+    State,
+)
+from drivelab.kernels.world.excerpts import Course, Graph, Plans
+from drivelab.kernels.world.inner import inner, spliced, wide
 
 AHEAD = 10  # lanes looked ahead at most
 LOOK_BASE, LOOK_TIME = 25.0, 4.0  # so far, and so many seconds at the present speed [m], [s]
@@ -28,7 +32,6 @@ GUEST_REACH = 60.0  # an actor that is no driver counts as approaching from here
 BESIDE = 4  # neighbour lanes looked at to either side
 WAY_NEAR = 2.5  # a way leads along a lane when it passes its middle and its end so near [m]
 OUTSIDE_LANE = 0.4  # a driver whose box reaches so far out of its lane counts by its box [m]
-PEDESTRIAN, BICYCLE = 1, 2  # kinds, as in types.KINDS
 
 # Values of `next_lane` in place of a lane, and of END
 OPEN, VANISH, GO_LEFT, GO_RIGHT = 0, -1, -2, -3
@@ -56,40 +59,6 @@ BY_LIGHT, BY_SIGN, BY_OTHERS, BY_EXIT, BY_END = 1, 2, 4, 8, 16
     HUNTED,  # 1 where an emergency vehicle comes up behind
     MARK,
 ) = range(16)  # fmt: skip
-
-
-class Graph(NamedTuple):
-    """How lanes hang together; fields of `Roads`."""
-
-    after_first: Int[np.ndarray, " L+1"]
-    after: Int[np.ndarray, " s"]
-    before_first: Int[np.ndarray, " L+1"]
-    before: Int[np.ndarray, " s"]
-    left: Int[np.ndarray, " L"]
-    right: Int[np.ndarray, " L"]
-    length: Float[np.ndarray, " L"]
-    connector: Bool[np.ndarray, " L"]
-
-
-class Course(NamedTuple):
-    """Where lanes run and how fast; fields of `Roads`."""
-
-    first: Int[np.ndarray, " L+1"]
-    step: Float[np.ndarray, " L"]
-    x: Float[np.ndarray, " P"]
-    y: Float[np.ndarray, " P"]
-    speed: Float[np.ndarray, " P"]
-
-
-class Plans(NamedTuple):
-    """Where actors want to go; fields of `State`."""
-
-    route: Int[np.ndarray, "E N R"]
-    seed: Int[np.ndarray, " E"]
-    way: Float[np.ndarray, "E W 4"]
-    way_first: Int[np.ndarray, "E N"]
-    way_count: Int[np.ndarray, "E N"]
-    way_at: Float[np.ndarray, "E N"]
 
 
 class Traffic(NamedTuple):
@@ -180,20 +149,21 @@ def next_lane(
     """
     size = route.shape[2]
     while at + 1 < size:  # the lanes beside this one that the route wants to change to
-        goal = route[e, n, at + 1]
+        goal = wide(route[e, n, at + 1])
         if goal < 0 or (goal != lane and side_of(lane, goal, left, right) == 0):
             break
         at += 1
-    goal = route[e, n, at + 1] if at + 1 < size else -1
+    goal = wide(route[e, n, at + 1]) if at + 1 < size else -1
     begin, end = after_first[lane], after_first[lane + 1]
     if goal >= 0:
         for k in range(begin, end):
             if after[k] == goal:
                 return goal, at + 1
         for k in range(begin, end):
-            if side_of(after[k], goal, left, right) != 0:
-                return after[k], at + 1
-    here = route[e, n, at] if at < size else -1
+            following = wide(after[k])
+            if side_of(following, goal, left, right) != 0:
+                return following, at + 1
+    here = wide(route[e, n, at]) if at < size else -1
     if here >= 0 and here != lane and (goal >= 0 or begin == end):
         side = side_of(lane, here, left, right)
         if side != 0:
@@ -207,7 +177,7 @@ def next_lane(
             return GO_RIGHT, at
         return VANISH, at
     if end - begin == 1:
-        return after[begin], at + 1
+        return wide(after[begin]), at + 1
     return after[begin + draw(seed, n, at) % (end - begin)], at + 1
 
 
@@ -315,11 +285,7 @@ def copy_actors(roads: Roads, state: State, traffic: Traffic) -> None:
 
 @inner
 def look_ahead(
-    graph: Graph,
-    course: Course,
-    yaw: Float[np.ndarray, " P"],
-    plans: Plans,
-    traffic: Traffic,
+    graph: Graph, course: Course, yaw: Float[np.ndarray, " P"], plans: Plans, traffic: Traffic
 ) -> None:
     """List the lanes ahead of every driver and enter everybody into the register."""
     body, mark, bucket = traffic.body, traffic.mark, traffic.bucket
@@ -334,7 +300,7 @@ def look_ahead(
         bucket[e, bucket.shape[1] - 1] = 0
         for n in range(mark.shape[1]):
             m, b = mark[e, n], body[e, n]
-            lane, mode, s = m[LANE], m[MODE], b[PLACE]
+            lane, mode, s = wide(m[LANE]), m[MODE], b[PLACE]
             if mode == ABSENT or lane < 0:
                 continue
             _enter(bucket, entry, place, e, 2 * lane, n, s)
@@ -344,7 +310,7 @@ def look_ahead(
                     there = s * length[other] / length[lane]
                     _enter(bucket, entry, place, e, 2 * other, n, there)
                 reach = min(LOOK_BASE + LOOK_TIME * b[SPEED], LOOK_LIMIT)
-                at, begin, count, line, end = m[AT], -s, 0, 0, OPEN
+                at, begin, count, line, end = wide(m[AT]), -s, 0, 0, OPEN
                 while True:
                     ahead[e, n, count], ahead_from[e, n, count] = lane, begin
                     if count > 0 and line == 0:
@@ -377,7 +343,7 @@ def look_ahead(
             if b[COS] * cos(yaw[v]) + b[SIN] * sin(yaw[v]) < 0.0:
                 continue
             for k in range(after_first[lane], after_first[lane + 1]):
-                following = after[k]
+                following = wide(after[k])
                 if connector[following]:
                     if goes_into(course, plans, e, n, following):
                         _enter(bucket, entry, place, e, 2 * following + 1, n, -away)
@@ -386,6 +352,6 @@ def look_ahead(
                 if farther > GUEST_REACH:
                     continue
                 for j in range(after_first[following], after_first[following + 1]):
-                    beyond = after[j]
+                    beyond = wide(after[j])
                     if connector[beyond] and goes_into(course, plans, e, n, beyond):
                         _enter(bucket, entry, place, e, 2 * beyond + 1, n, -farther)

@@ -7,9 +7,8 @@ from math import hypot, inf, isnan, sqrt
 from numba import njit
 
 from drivelab.kernels.world.arrays import DONE
-from drivelab.kernels.world.traffic import inner
+from drivelab.kernels.world.inner import inner
 
-DT = 0.1  # [s]
 # Columns of State.script_when
 TIME, GAP, TTC, EGO_PAST, EGO_X, EGO_Y, EGO_RADIUS, AFTER = range(8)
 SLACK = 1e-9  # of comparisons with times and distances

@@ -10,21 +10,14 @@ from numba import njit
 
 from drivelab.kernels.idm import idm_acceleration_scalar
 from drivelab.kernels.tracker import wrapped
-from drivelab.kernels.world.arrays import ABSENT, CELL, WALK, Roads, State
+from drivelab.kernels.world.arrays import ABSENT, DT, PEDESTRIAN, WALK, Roads, State
+from drivelab.kernels.world.cells import Grid, cell_at
+from drivelab.kernels.world.excerpts import Bodies, bodies_of, ground_of, lanes_of
 from drivelab.kernels.world.free_way import place_on_way, way_pose
-from drivelab.kernels.world.kerb import (
-    Bodies,
-    Ground,
-    bodies_of,
-    ground_of,
-    kerb_ahead,
-    nobody_comes,
-)
-from drivelab.kernels.world.lane_way import lanes_of
-from drivelab.kernels.world.traffic import draw, inner
+from drivelab.kernels.world.inner import inner, wide
+from drivelab.kernels.world.kerb import kerb_ahead, nobody_comes
+from drivelab.kernels.world.traffic import draw
 
-DT = 0.1  # [s]
-PEDESTRIAN = 1  # index in types.KINDS
 KERB_ROOM = 0.6  # from a waiting pedestrian's centre to the kerb [m]
 HESITATION = 2.0  # who had to wait starts up to so long after the road is clear [s]
 DRAWN = 2.0**31  # `draw` answers below this
@@ -41,12 +34,11 @@ PERSON_BLEND, PERSON_SLOPE, PERSON_TURN = 1.0, 1.0, 4.0  # [m], 1, [rad/s]
 @njit(cache=True)
 def move_walkers(roads: Roads, state: State) -> None:
     """Let everybody in mode WALK decide on the moment before, then move along their ways."""
-    lanes, ground = lanes_of(roads), ground_of(roads)
+    lanes = lanes_of(roads)
     for e in range(state.step.shape[0]):
-        bodies = bodies_of(state, e)
-        number, way = state.map[e], state.way[e]
+        ground, bodies, way = ground_of(roads, state.map[e]), bodies_of(state, e), state.way[e]
         for n in range(1, bodies.actors):
-            first, count = state.way_first[e, n], state.way_count[e, n]
+            first, count = wide(state.way_first[e, n]), wide(state.way_count[e, n])
             if bodies.mode[n] != WALK or count < 2:
                 continue
             if state.step[e] == 0:
@@ -69,25 +61,25 @@ def move_walkers(roads: Roads, state: State) -> None:
             else:
                 change = min(max((wish - speed) / DT, -softly), driver[2])
             room = inf
-            if state.way_lands[e, n] < 0 and not leaves_map(ground, number, way, first + count - 1):
+            if state.way_lands[e, n] < 0 and not leaves_map(ground.grid, way, first + count - 1):
                 room = way[first + count - 1, 3] - at
             if state.way_waits[e, n]:
                 look = braking + KERB_LOOK
                 gap = box_ahead(way, first, count, at, look, n, bodies)[0]
                 room = min(room, gap - PERSON_ROOM)
                 kerb = kerb_ahead(
-                    lanes, ground, number, way, first, count, at, bodies.x[n], bodies.y[n], look
+                    lanes, ground, way, first, count, at, bodies.x[n], bodies.y[n], look
                 )
                 # `waited` is the time since the road is clear, of those who had to wait for it.
                 waited, hesitates = 0.0, False
                 if kerb < inf:
                     if not nobody_comes(
-                        lanes, ground, number, way, first, count, at, kerb, wish, n, bodies
+                        lanes, ground, way, first, count, at, kerb, wish, n, bodies
                     ):
                         waited, hesitates = DT, True
                     elif state.waited[e, n] > 0.0:
                         waited = state.waited[e, n] + DT
-                        hesitates = waited < HESITATION * draw(state.seed[e], n, 0) / DRAWN
+                        hesitates = waited < HESITATION * draw(state.seed[e], n, wide(0)) / DRAWN
                 if hesitates:
                     room = min(room, kerb - KERB_ROOM)
                 state.waited[e, n] = waited
@@ -95,14 +87,14 @@ def move_walkers(roads: Roads, state: State) -> None:
                 change = min(change, (speed_to_stop(max(room, 0.0), speed, softly) - speed) / DT)
             state.acceleration[e, n] = max(change, -speed / DT)
         for n in range(1, bodies.actors):
-            first, count = state.way_first[e, n], state.way_count[e, n]
+            first, count = wide(state.way_first[e, n]), wide(state.way_count[e, n])
             if bodies.mode[n] != WALK or count < 2:
                 continue
             before = abs(bodies.speed[n])
             speed = max(before + state.acceleration[e, n] * DT, 0.0)
             step = 0.5 * (before + speed) * DT
             at, end = state.way_at[e, n] + step, way[first + count - 1, 3]
-            if at >= end and leaves_map(ground, number, way, first + count - 1):
+            if at >= end and leaves_map(ground.grid, way, first + count - 1):
                 bodies.mode[n] = ABSENT
                 bodies.speed[n] = state.acceleration[e, n] = state.yaw_rate[e, n] = 0.0
                 continue
@@ -171,11 +163,9 @@ def box_ahead(
 
 
 @inner
-def leaves_map(ground: Ground, number: int, way: Float[np.ndarray, "W 4"], last: int) -> bool:
+def leaves_map(grid: Grid, way: Float[np.ndarray, "W 4"], last: int) -> bool:
     """Whether a way's last vertex lies beyond the map: who gets there is gone."""
-    ix = (way[last, 0] - ground.grid_x[number]) / CELL
-    iy = (way[last, 1] - ground.grid_y[number]) / CELL
-    return ix < 0.0 or iy < 0.0 or ix >= ground.cells_x[number] or iy >= ground.cells_y[number]
+    return cell_at(grid, way[last, 0], way[last, 1]) < 0
 
 
 @inner

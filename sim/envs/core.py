@@ -12,8 +12,8 @@ from gymnasium.error import ResetNeeded
 from jaxtyping import Bool, Float, Int
 
 from drivelab.errors import ConfigError
-from drivelab.kernels.world.arrays import ROUTE_DONE
-from drivelab.kernels.world.env_step import DT, decide
+from drivelab.kernels.world.arrays import DT, ROUTE_DONE
+from drivelab.kernels.world.env_step import decide
 from drivelab.kernels.world.judge import (
     ACCELERATION,
     EVENTS,

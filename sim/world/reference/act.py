@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from drivelab.kernels.world.arrays import DRIVE, Roads, State
-from drivelab.kernels.world.script_rules import DT
+from drivelab.kernels.world.arrays import DRIVE, DT, Roads, State
 from drivelab.sim.world.reference.free_way import Way
 from drivelab.sim.world.reference.lane_way import Ahead, place_on_lane, turn_route
 from drivelab.sim.world.reference.walk import way_of

@@ -6,9 +6,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from drivelab.kernels.tracker import ACCELERATION_LAG, MAX_STEERING, STEERING_LAG
-from drivelab.kernels.world.arrays import POLICY, State
+from drivelab.kernels.world.arrays import DT, POLICY, State
 from drivelab.kernels.world.bodies import (
-    DT,
     DYNAMIC,
     FRONT_STIFFNESS,
     GRIP,

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from drivelab.kernels.world.arrays import ABSENT, DRIVE, EMERGENCY, Roads, State
+from drivelab.kernels.world.arrays import ABSENT, DRIVE, DT, EMERGENCY, Roads, State
 from drivelab.kernels.world.drive import (
     BEND_BRAKING,
     CRAWL,
-    DT,
     EASE,
     FULL_SHIFT_SPEED,
     GIVE_UP,

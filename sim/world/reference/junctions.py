@@ -8,6 +8,7 @@ import numpy as np
 
 from drivelab.kernels.world.arrays import (
     BLIND,
+    DT,
     EMERGENCY,
     GREEN,
     LIGHTS,
@@ -20,7 +21,6 @@ from drivelab.kernels.world.junctions import (
     BEFORE,
     CALM_BRAKING,
     CREEP,
-    DT,
     EXIT_ROOM,
     FIRM_BRAKING,
     INSIDE,

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from drivelab.kernels.world.arrays import ABSENT, PARKED, WALK, Roads, State
+from drivelab.kernels.world.arrays import ABSENT, PARKED, PEDESTRIAN, WALK, Roads, State
 from drivelab.kernels.world.kerb import (
     DEPTH,
     FARTHEST,
     HALVINGS,
     MARGIN,
-    PEDESTRIAN,
     REACH,
     SIDE,
     SPACING,

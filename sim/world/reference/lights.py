@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from drivelab.kernels.world.arrays import GREEN, RED, YELLOW, State
-from drivelab.kernels.world.lights import DT
+from drivelab.kernels.world.arrays import DT, GREEN, RED, YELLOW, State
 
 
 def update_lights(state: State) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from drivelab.geometry.poses import wrap_angle
-from drivelab.kernels.world.arrays import ABSENT, REPLAY, State
-from drivelab.kernels.world.replay import DT
+from drivelab.kernels.world.arrays import ABSENT, DT, REPLAY, State
 
 
 def replay_actors(state: State) -> None:

@@ -17,9 +17,11 @@ from drivelab.kernels.world.arrays import (
     IMPOSSIBLE,
     LIGHTS,
     PARKED,
+    PEDESTRIAN,
     REPLAY,
     RUNNING,
     SIGNS,
+    VEHICLE,
     WALK,
     YIELDS,
 )
@@ -64,7 +66,7 @@ def _begin_door(act: Act) -> int:
     others = [
         (np.hypot(act.get("x", j) - x, act.get("y", j) - y), j)
         for j in range(count)
-        if j != act.n and act.get("kind", j) == rules.VEHICLE and act.get("mode", j) != ABSENT
+        if j != act.n and act.get("kind", j) == VEHICLE and act.get("mode", j) != ABSENT
     ]
     away, nearest = min(others, default=(np.inf, 0))
     side = 1.0
@@ -103,7 +105,7 @@ def _can_join(act: Act, path: Way) -> bool:
     if not -rules.PATH_BEFORE <= at < path[-1, 3] - rules.ARRIVED or abs(off) > rules.PATH_BESIDE:
         return False
     turn = abs(float(wrap_angle(way_pose(path, at)[2] - yaw)))
-    return act.get("kind") == rules.PEDESTRIAN or act.speed < 1.0 or turn < rules.PATH_TURN
+    return act.get("kind") == PEDESTRIAN or act.speed < 1.0 or turn < rules.PATH_TURN
 
 
 def _meeting(act: Act, way: Way, begin: float) -> tuple[float, float]:

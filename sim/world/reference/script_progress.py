@@ -8,8 +8,8 @@ import numpy as np
 
 from drivelab.kernels.world import script_rules as rules
 from drivelab.kernels.world import scripts as kinds
-from drivelab.kernels.world.arrays import BLIND, DONE, DRIVE, PARKED, RUNNING, WALK
-from drivelab.kernels.world.script_rules import BASE, BEFORE, DT, MINE, OTHER, TRAVELLED, UNTIL
+from drivelab.kernels.world.arrays import BLIND, DONE, DRIVE, DT, PARKED, RUNNING, WALK
+from drivelab.kernels.world.script_rules import BASE, BEFORE, MINE, OTHER, TRAVELLED, UNTIL
 from drivelab.sim.world.reference.act import Act, enter_lane
 from drivelab.sim.world.reference.free_way import place_on_way
 from drivelab.sim.world.reference.walk import way_of

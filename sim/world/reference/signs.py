@@ -13,7 +13,8 @@ from drivelab.kernels.world.arrays import (
     Roads,
     State,
 )
-from drivelab.kernels.world.signs import LINE_SLACK, SIGN_ROOM, STOPPED
+from drivelab.kernels.world.junctions import SIGN_ROOM, STOPPED
+from drivelab.kernels.world.signs import LINE_SLACK
 from drivelab.sim.world.reference.traffic import after, before, goes_into
 
 

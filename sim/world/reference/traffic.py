@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from drivelab.kernels.world.arrays import ABSENT, DRIVE, PARKED, Roads, State
+from drivelab.kernels.world.arrays import ABSENT, BICYCLE, DRIVE, PARKED, PEDESTRIAN, Roads, State
 from drivelab.kernels.world.traffic import (
     AHEAD,
     BESIDE,
-    BICYCLE,
     GO_LEFT,
     GO_RIGHT,
     GUEST_REACH,
@@ -20,7 +19,6 @@ from drivelab.kernels.world.traffic import (
     LOOK_TIME,
     OPEN,
     OUTSIDE_LANE,
-    PEDESTRIAN,
     VANISH,
     WAY_NEAR,
 )

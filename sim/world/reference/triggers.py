@@ -10,10 +10,9 @@ import shapely
 from jaxtyping import Float
 
 from drivelab.geometry.boxes import box_polygon
-from drivelab.kernels.world.arrays import DONE
+from drivelab.kernels.world.arrays import DONE, DT
 from drivelab.kernels.world.triggers import (
     AFTER,
-    DT,
     EGO_PAST,
     EGO_RADIUS,
     EGO_X,

@@ -6,13 +6,11 @@ import numpy as np
 
 from drivelab.geometry.poses import wrap_angle
 from drivelab.kernels.world import walk as rules
-from drivelab.kernels.world.arrays import ABSENT, CELL, WALK, Roads, State
+from drivelab.kernels.world.arrays import ABSENT, CELL, DT, PEDESTRIAN, WALK, Roads, State
 from drivelab.kernels.world.traffic import draw
 from drivelab.planning import IDMParameters, idm_acceleration
 from drivelab.sim.world.reference.free_way import Way, place_on_way, way_pose
 from drivelab.sim.world.reference.kerb import kerb_ahead, nobody_comes
-
-DT = rules.DT
 
 
 def move_walkers(roads: Roads, state: State) -> None:
@@ -128,7 +126,7 @@ def _move(roads: Roads, state: State, e: int, n: int) -> None:
         return
     if state.way_lands[e, n] < 0:
         at = min(at, float(way[-1, 3]))
-    person = state.kind[e, n] == rules.PEDESTRIAN
+    person = state.kind[e, n] == PEDESTRIAN
     blend = rules.PERSON_BLEND if person else rules.CAR_BLEND
     slope = rules.PERSON_SLOPE if person else rules.CAR_SLOPE
     off = float(state.way_off[e, n])
