@@ -53,10 +53,9 @@ def make_job(op: str, heads: int, width: int, tokens: int, device: str, dtype: t
         given = (q, k, v, _gates(normal(*shape)))
     else:
         given = (q, k, v, _gates(normal(*shape)), _gates(normal(*shape)))
-    small = torch.float32 if dtype != torch.float64 else dtype
-    placed = tuple(
-        x.to(device, small if x.ndim < 3 or n >= 3 else dtype) for n, x in enumerate(given)
-    )
+    # What decides about decays comes behind the first three tensors and is never half precision.
+    decay_dtype = torch.promote_types(dtype, torch.float32)
+    placed = tuple(x.to(device, dtype if n < 3 else decay_dtype) for n, x in enumerate(given))
     attention = {"SDPA": _sdpa(causal=op != "gla_bidirectional")} if op != "ssd" else {}
     return Job(op, placed, _ours(op), {**attention, **_installed(op, device)})
 
