@@ -123,7 +123,7 @@ def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont:
 
 def _dashes(
     line: Float[np.ndarray, "n 2"], dash: tuple[float, float], zoom: float
-) -> list[Float[np.ndarray, "m 2"]]:
+) -> list[Float[np.ndarray, "_ 2"]]:
     """Cut a polyline into its dashes."""
     steps = np.hypot(*np.diff(line, axis=0).T)
     length = np.concatenate([[0.0], np.cumsum(steps)])

@@ -24,7 +24,7 @@ class Path:
     """Polylines or rings (even-odd filled) painted as one."""
 
     role: str
-    parts: tuple[Float[np.ndarray, "n 2"], ...]
+    parts: tuple[Float[np.ndarray, "_ 2"], ...]
     closed: bool = True
     title: str = ""  # tooltip in SVG
 

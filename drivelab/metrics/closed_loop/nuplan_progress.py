@@ -22,7 +22,7 @@ class ExpertRoute:
     """Polygons of the expert's blocks in order, and in each the centreline that it followed."""
 
     blocks: tuple[shapely.Geometry, ...]
-    lines: tuple[Float[np.ndarray, "n 2"], ...]  # map frame
+    lines: tuple[Float[np.ndarray, "_ 2"], ...]  # map frame
 
     def __len__(self) -> int:
         return len(self.blocks)
@@ -31,7 +31,7 @@ class ExpertRoute:
 def expert_route(lane_map: LaneMap, path: Sequence[Lanes]) -> ExpertRoute:
     """Blocks of the lanes that the expert drove in, without repetition."""
     blocks: list[shapely.Geometry] = []
-    lines: list[Float[np.ndarray, "n 2"]] = []
+    lines: list[Float[np.ndarray, "_ 2"]] = []
     last = None
     for lanes in path:
         if not lanes:
