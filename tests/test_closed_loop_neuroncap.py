@@ -44,8 +44,21 @@ def test_ncap_measures_the_relative_speed() -> None:
     # Pedestrians and cones are not looked at.
     cone = rollout(moving(8.0, 81), {"cone": car(20.0, kind="traffic_cone")}, v_ref=10.0)
     assert NeuroNcap().score(scene(), cone).score == 5.0
-    with pytest.raises(DataError, match="above 0"):
-        NeuroNcap().score(scene(), rollout(moving(8.0, 81), v_ref=0.0))
+
+
+@pytest.mark.parametrize("reference", [-1.0, np.nan, np.inf])
+def test_ncap_refuses_a_reference_that_is_no_speed(reference: float) -> None:
+    with pytest.raises(DataError, match="not below 0"):
+        NeuroNcap().score(scene(), rollout(moving(8.0, 81), v_ref=reference))
+
+
+def test_ncap_of_an_ego_that_would_be_safe_at_rest() -> None:
+    # It starts at rest and nobody would hit it: driving on safely keeps 5, hitting anything is 0.
+    assert NeuroNcap().score(scene(), rollout(moving(8.0, 81), v_ref=0.0)).score == 5.0
+    lead = rollout(moving(8.0, 81), {"lead": car(15.0, 5.0)}, v_ref=0.0)
+    result = NeuroNcap().score(scene(), lead)
+    assert result.score == 0.0
+    assert result.subscores["impact_speed"] == pytest.approx(3.0)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,12 @@ HIT_KINDS = ("vehicle", "bicycle")  # the classes that the official checker look
 
 
 def ncap_score(impact_speed: float, reference_speed: float) -> float:
-    """Score of a collision: 4 (1 - impact / reference), at least 0; speeds in m/s."""
+    """Score of a collision: 4 (1 - impact / reference), at least 0; speeds in m/s.
+
+    An ego that hits though doing nothing is harmless (reference 0) gets 0, the formula's limit.
+    """
+    if reference_speed == 0.0:
+        return 0.0
     return 4.0 * max(0.0, 1.0 - impact_speed / reference_speed)
 
 
@@ -34,10 +39,10 @@ class NeuroNcap(MeanOfScenes):
         """Judge one run by the first contact with a vehicle or bicycle."""
         check_inputs(self, scene, rollout)
         reference = float(rollout.info["v_ref"])
-        if not reference > 0.0:
+        if not 0.0 <= reference < np.inf:
             raise DataError(
                 f"v_ref is {reference}; expected the impact speed of an ego that does nothing, in "
-                "m/s and above 0",
+                "m/s: finite, not below 0",
                 where=f"rollout of {rollout.scene_id}, info",
             )
         drive = drive_of(scene, rollout)
