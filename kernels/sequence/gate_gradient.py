@@ -1,7 +1,8 @@
 """Gradient of the gates from those of queries and keys, along the walk's way back.
 
 dg_t is the sum of dq q - dk k over the tokens from t to the end of the walk: no state is needed,
-and nothing is divided by a decay. The sum runs in float64.
+and nothing is divided by a decay. The sum runs in float64; `gated_head` begins it afresh from the
+states now and then, because the terms are rounded to float32 and cancel.
 """
 
 from __future__ import annotations

@@ -19,6 +19,9 @@ from drivelab.kernels.sequence.registers import BITS, fetch
 from drivelab.kernels.sequence.scan import scan_lane_decay, scan_row_decay, scan_token_decay
 
 SPAN = 32  # tokens; their decays, of 64 channels, take 8 kB in float32
+# Tokens after which the running sum behind the gates' gradient begins afresh from the states, a
+# multiple of SPAN: over thousands of tokens the sum would gather the rounding of every term.
+AFRESH = 8 * SPAN
 
 
 @njit(nogil=True)
@@ -129,6 +132,17 @@ def _gather_weights(grad, first, step, flat, at, apart, tokens, channels, out, b
         to[at_to + (begun - t) * apart_to] = total
 
 
+@njit(nogil=True)
+def _products(total, fade, back, state, keys, columns, per_key):  # type: ignore[no-untyped-def]
+    """Sums of a decayed gradient of the state times the state, for each key or for all."""
+    total[:] = 0.0
+    for r in range(keys):
+        found = 0.0
+        for c in range(columns):
+            found += np.float64(back[r, c]) * np.float64(state[c, r])
+        total[r if per_key else 0] += found * np.float64(fade[r if per_key else 0])
+
+
 def _forward_of(
     scan_rows: Callable[..., None], per_key: bool, weighted: bool = False
 ) -> Callable[..., Any]:
@@ -189,8 +203,13 @@ def _backward_of(  # noqa: C901  (compiled as one)
         dk, step_dk = (spare[tokens * keys :], keys) if add else (grads[1], -grad_step[1])
         values = np.empty(SPAN * keys if weighted else 0, q.dtype)
         state = turned(start)
-        for past in range(0, tokens, SPAN):  # dq, with the walk
-            count = min(SPAN, tokens - past)
+        kept = np.empty((tokens // AFRESH + 1, columns, keys), q.dtype)
+        past, count = 0, (tokens - 1) % SPAN + 1  # spans end where those of the way back begin
+        while past < tokens:  # dq, with the walk
+            if (tokens - past) % AFRESH == 0:
+                for c in range(columns):
+                    for r in range(keys):
+                        kept[(tokens - past) // AFRESH, c, r] = state[c, r]
             for t in range(count):
                 _decays(fade[t * channels :], g, first[3] + (past + t) * step[3], channels)
             source, at_k, step_k = k, first[1] + past * step[1], step[1]
@@ -202,7 +221,7 @@ def _backward_of(  # noqa: C901  (compiled as one)
                 at_dq + past * step_dq,
             )  # fmt: skip
             along = (step[4], step[2], step_k, channels, step_dq)
-            ahead = past + SPAN
+            ahead = past + count
             _fetch(seen, first[4] + ahead * step[4], step[4], SPAN, columns)
             _fetch(v, first[2] + ahead * step[2], step[2], SPAN, columns)
             _fetch(k, first[1] + ahead * step[1], step[1], SPAN, keys)
@@ -212,6 +231,7 @@ def _backward_of(  # noqa: C901  (compiled as one)
                 count, state, columns, keys, (seen, v, source, fade, dq), here, along, one, scale,
                 False,
             )  # fmt: skip
+            past, count = ahead, SPAN
         width = np.int64(BITS // 8) // q.itemsize
         total = np.zeros((keys + width - 1) // width * width, np.float64)
         for c in range(columns):
@@ -266,6 +286,9 @@ def _backward_of(  # noqa: C901  (compiled as one)
                 q, k, dq, dk, grads[3], grads[0], grads[1], total, count, keys, places_of_rows,
                 steps_of_rows, add,
             )  # fmt: skip
+            if (past + count) % AFRESH == 0:
+                _decays(fade, g, first[3] + (last - count + 1) * step[3], channels)
+                _products(total, fade, back, kept[(past + count) // AFRESH], keys, columns, per_key)
         if tokens:
             _decays(fade, g, first[3], channels)
         for r in range(keys):
