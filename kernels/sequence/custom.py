@@ -64,5 +64,10 @@ def operator(
     return run
 
 
+def alike(*given: Tensor) -> tuple[Tensor, ...]:
+    """Gradients in the layouts of the tensors, as `torch.empty_like` makes them."""
+    return tuple(torch.empty_like(one) for one in given)
+
+
 def _tuple(count: int) -> str:
     return "Tensor" if count == 1 else "(" + ", ".join(["Tensor"] * count) + ")"

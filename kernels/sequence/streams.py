@@ -42,10 +42,13 @@ def side_by_side(tensor: Tensor) -> bool:
 
 
 def room_like(tensor: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    """Memory laid out as a tensor is, but its last axis without gaps: a `stream` can be written."""
-    if side_by_side(tensor):
-        return torch.empty_like(tensor, dtype=dtype or tensor.dtype)
-    return tensor.new_empty(tensor.shape, dtype=dtype or tensor.dtype)
+    """Memory laid out as a tensor is, but its last axis without gaps: a `stream` can be written.
+
+    What counts is the layout of the room itself: where another axis has step 1 too, as windows
+    that overlap have, torch may put that one last.
+    """
+    room = torch.empty_like(tensor, dtype=dtype or tensor.dtype)
+    return room if side_by_side(room) else tensor.new_empty(room.shape, dtype=room.dtype)
 
 
 def compute_dtype(*tensors: Tensor) -> torch.dtype:

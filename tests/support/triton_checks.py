@@ -170,6 +170,17 @@ def strides(device: Device) -> None:
     agrees(gla, turned, device)
 
 
+def windows(device: Device) -> None:
+    """Tokens and channels both one apart in memory; gradients keep the layouts promised."""
+    given = {n: x.to(device, torch.float32) for n, x in made("windows", 1, 2, 20, 8, 8).items()}
+    for name in "qkv":
+        room = golden.rule(f"windows/{name}", (1, 2, 27)).to(device, torch.float32)
+        given[name] = room.unfold(2, 20, 1).mT
+    agrees(gla, given, device)
+    agrees(simple_gla, one_gate(given), device)
+    agrees(gla_bidirectional, two_gates(given), device)
+
+
 def groups(device: Device) -> None:
     """Heads that share queries and keys, in float32 and bfloat16, in segments."""
     shapes = {"x": (1, 40, 4, 6), "dt": (1, 40, 4), "B": (1, 40, 2, 5), "C": (1, 40, 2, 5)}
@@ -314,7 +325,17 @@ CHECKS |= {
 CHECKS |= {
     check.__name__: check
     for check in (
-        *(segments_both, mixed_gates, strides, groups, wide, step_by_step, empty, refusals),
+        *(
+            segments_both,
+            mixed_gates,
+            strides,
+            windows,
+            groups,
+            wide,
+            step_by_step,
+            empty,
+            refusals,
+        ),
         *(traced, selective_tiles, convolutions, norms),
     )
 }

@@ -8,9 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from drivelab.kernels.sequence.custom import operator
+from drivelab.kernels.sequence.custom import alike, operator
 from drivelab.kernels.sequence.gpu import gated
 from drivelab.kernels.sequence.gpu.device import check, on_device, settled, side_by_side
+from drivelab.kernels.sequence.streams import room_like
 
 OP = "gla_bidirectional"
 
@@ -19,7 +20,7 @@ def forward(q: Tensor, k: Tensor, v: Tensor, gf: Tensor, gb: Tensor, scale: floa
     """Outputs like v: scale times the sum of both directions."""
     check(OP, {"q": q.shape[3], "v": v.shape[3]}, q, k, v, gf, gb)
     inputs = gated.Inputs.of(q, k, v, scale)
-    out = torch.empty_like(inputs.v)
+    out = room_like(inputs.v)
     if out.numel() and q.numel():
         with on_device(v):
             gated.outputs(inputs, inputs.walk(_alike(gf, gb), False), None, out)
@@ -60,4 +61,5 @@ gla_bidirectional_triton = operator(
     forward=forward,
     backward=backward,
     fake=_fake,
+    fake_gradients=alike,
 )

@@ -12,6 +12,7 @@ from drivelab.kernels.sequence.gpu import state
 from drivelab.kernels.sequence.gpu.device import exact, side_by_side
 from drivelab.kernels.sequence.gpu.passes import Moments, Roles, States, Walk
 from drivelab.kernels.sequence.gpu.schedule import LEAST, padded, processors, segments, table
+from drivelab.kernels.sequence.streams import room_like
 
 _STEP_COLUMNS = 32  # of a program that moves a state by one token
 
@@ -81,7 +82,7 @@ def channel_gradients(
     """
     q, k, v, scale = inputs.q, inputs.k, inputs.v, inputs.scale
     n, tokens, channels = q.shape[0] * q.shape[1], q.shape[2], q.shape[3]
-    dq, dk, dv = (torch.empty_like(one) for one in (q, k, v))
+    dq, dk, dv = (room_like(one) for one in (q, k, v))
     found = (walk.directions, n, tokens, channels)
     moment = torch.empty(found, dtype=torch.float32, device=q.device)
     dg = tuple(torch.empty(found[1:], dtype=gate.dtype, device=q.device) for gate in walk.gates)
@@ -110,7 +111,7 @@ def token_gradients(
     (b, heads, tokens), channels = v.shape[:3], q.shape[3]
     kind = q.dtype if heads == q.shape[1] else torch.float32
     dq, dk = (torch.empty(b, heads, tokens, channels, dtype=kind, device=q.device) for _ in "qk")
-    dv, places = torch.empty_like(v), padded(channels) // LEAST
+    dv, places = room_like(v), padded(channels) // LEAST
     from_q, from_k = (
         torch.empty(b * heads, tokens, places, dtype=torch.float32, device=q.device) for _ in "qk"
     )

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from drivelab.kernels.sequence.custom import operator
+from drivelab.kernels.sequence.custom import alike, operator
 from drivelab.kernels.sequence.gpu import gated
 from drivelab.kernels.sequence.gpu.device import check, on_device, settled, side_by_side
+from drivelab.kernels.sequence.streams import room_like
 
 
 class OneWay:
@@ -28,6 +29,7 @@ class OneWay:
             forward=self.forward,
             backward=self.backward,
             fake=_fake,
+            fake_gradients=alike,
         )
 
     def forward(
@@ -36,7 +38,7 @@ class OneWay:
         """Outputs like v, and the final state in float32."""
         check(self._op, {"q": q.shape[3], "v": v.shape[3]}, q, k, v, g, state)
         inputs, gate = gated.Inputs.of(q, k, v, scale), side_by_side(g)
-        first, out = _flat(state), torch.empty_like(inputs.v)
+        first, out = _flat(state), room_like(inputs.v)
         if not v.numel() or not state.numel():
             final = first.clone()
         else:
