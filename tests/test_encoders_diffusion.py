@@ -103,6 +103,19 @@ def test_guidance_moves_three_channels_from_no_class_to_the_class():
             torch.testing.assert_close(out[:, 3:], with_class[:, 3:], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_guidance_leaves_the_variance_of_few_channels_alone(channels):
+    model = small("dit_s_2", channels=channels)
+    latent, own = torch.randn(2, channels, 8, 8), torch.tensor([0, 3])
+    with torch.no_grad():
+        with_class = model(latent, TIME, own)
+        without = model(latent, TIME, torch.full_like(own, 5))
+        out = guided(model, latent, TIME, own, 4.0)
+    noise, free = with_class[:, :channels], without[:, :channels]
+    torch.testing.assert_close(out[:, :channels], free + 4 * (noise - free), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(out[:, channels:], with_class[:, channels:], rtol=1e-4, atol=1e-5)
+
+
 def test_training_forgets_classes():
     model = small("dit_s_2", class_dropout=1.0)
     latent = torch.randn(2, 4, 8, 8)

@@ -68,7 +68,8 @@ def build_encoder(name: str, **changes: Any) -> nn.Module:
     """A `VisionEncoder` with fresh weights; `changes` are fields of its configuration.
 
     Raises:
-        ConfigError: no such encoder, or no such field.
+        ConfigError: no such encoder, no such field, or a value that it
+            cannot have; the message names those that it can.
     """
     published = _published(name)
     return published.network(published.changed(name, changes))

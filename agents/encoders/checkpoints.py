@@ -54,22 +54,26 @@ def load_checkpoint(
             f"{type(network).__name__} is on the device 'meta', where weights have no values; "
             "call its to_empty(device='cpu') before loading"
         )
+    problems = _problems(wanted, given)
+    if problems:
+        raise DataError(
+            f"the weights do not fit {type(network).__name__}: {'; '.join(problems)}", file=path
+        )
+    network.load_state_dict(given, strict=False)
+
+
+def _problems(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
+    """What keeps the given tensors from becoming the wanted ones, all of it."""
     needed = {name for name in wanted if not name.endswith(COUNTER)}
     unfit = {n: _unfit(t, wanted[n]) for n, t in given.items() if n in wanted}
     fit = {n: t for n, t in given.items() if not unfit.get(n)}
-    problems = [
+    told = [
         _told("missing", needed - given.keys()),
         _told("unexpected", given.keys() - wanted.keys()),
         _told("of another kind", [f"{n} {problem}" for n, problem in unfit.items() if problem]),
         _told("of another shape", _other_shapes(wanted, fit)),
     ]
-    if any(problems):
-        raise DataError(
-            f"the weights do not fit {type(network).__name__}: "
-            f"{'; '.join(problem for problem in problems if problem)}",
-            file=path,
-        )
-    network.load_state_dict(given, strict=False)
+    return [problem for problem in told if problem]
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from drivelab.agents.encoders.features import Features
 from drivelab.agents.encoders.flops import Flops, cells_after, convolution
 from drivelab.agents.encoders.grids import to_tokens
 from drivelab.agents.encoders.heads import make_head
+from drivelab.agents.encoders.options import check_counts, refuse
 
 WIDTHS = (64, 128, 256, 512)
 STRIDES = (4, 8, 16, 32)
@@ -23,6 +24,12 @@ class ResNetConfig:
 
     depths: tuple[int, int, int, int]  # blocks of each stage
     classes: int = 1000  # 0: no head
+
+    def __post_init__(self) -> None:
+        check_counts(self, "depths")
+        check_counts(self, "classes", least=0)
+        if len(self.depths) != len(WIDTHS):
+            raise refuse(self, ["depths"], f"one number for each of {len(WIDTHS)} stages")
 
 
 class BasicBlock(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 from jaxtyping import Float
@@ -15,6 +16,13 @@ from drivelab.agents.encoders.gated_mixing import Compat, GatedMixer, mixer_flop
 from drivelab.agents.encoders.grids import to_map, to_tokens
 from drivelab.agents.encoders.heads import make_head
 from drivelab.agents.encoders.norms import ChannelNorm, RMSNorm
+from drivelab.agents.encoders.options import (
+    SCANS,
+    check_choice,
+    check_counts,
+    check_share,
+    refuse,
+)
 from drivelab.agents.encoders.positions import resize_positions
 from drivelab.agents.encoders.rows import by_rows
 from drivelab.agents.encoders.stochastic_depth import DropPath, rates
@@ -37,6 +45,17 @@ class ViGConfig:
     drop_path: float = 0.0  # of the last block, in training
     compat: Compat = "paper"
     backend: str = "auto"
+
+    def __post_init__(self) -> None:
+        check_counts(self, "width", "heads", "depth", "image_size", "patch")
+        check_counts(self, "classes", least=0)
+        check_share(self, "drop_path")
+        check_choice(self, "compat", get_args(Compat))
+        check_choice(self, "backend", SCANS)
+        if self.width % (2 * self.heads):
+            raise refuse(self, ["width", "heads"], "heads to divide half the width, that of keys")
+        if self.patch % 2 or self.image_size % self.patch:
+            raise refuse(self, ["image_size", "patch"], "an even patch that divides image_size")
 
 
 class ViGBlock(nn.Module):

@@ -14,6 +14,13 @@ from drivelab.agents.encoders.gated_mixing import GatedMixer, mixer_flops
 from drivelab.agents.encoders.grids import to_map, to_tokens
 from drivelab.agents.encoders.heads import make_head
 from drivelab.agents.encoders.norms import ChannelNorm
+from drivelab.agents.encoders.options import (
+    SCANS,
+    check_choice,
+    check_counts,
+    check_share,
+    refuse,
+)
 from drivelab.agents.encoders.rows import by_rows
 from drivelab.agents.encoders.stochastic_depth import DropPath, rates
 
@@ -32,6 +39,20 @@ class ViGHConfig:
     dense: bool = False  # norms on each level in the classifier's place, as for detection
     drop_path: float = 0.0
     backend: str = "auto"
+
+    def __post_init__(self) -> None:
+        check_counts(self, "width", "depths", "heads")
+        check_counts(self, "classes", least=0)
+        check_share(self, "drop_path")
+        check_choice(self, "backend", SCANS)
+        if not len(self.depths) == len(self.heads) == len(STRIDES):
+            raise refuse(self, ["depths", "heads"], f"one number for each of {len(STRIDES)} stages")
+        if any(width % (2 * heads) for width, heads in zip(self.widths, self.heads, strict=True)):
+            raise refuse(
+                self,
+                ["width", "heads"],
+                f"the heads of each stage to divide half its width; the widths are {self.widths}",
+            )
 
     @property
     def widths(self) -> tuple[int, ...]:

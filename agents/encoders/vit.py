@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -14,6 +14,12 @@ from drivelab.agents.encoders.feedforward import Mlp
 from drivelab.agents.encoders.flops import Flops, attention, convolution, linear
 from drivelab.agents.encoders.grids import to_map, to_tokens
 from drivelab.agents.encoders.heads import make_head
+from drivelab.agents.encoders.options import (
+    check_choice,
+    check_counts,
+    check_share,
+    refuse,
+)
 from drivelab.agents.encoders.positions import resize_positions
 from drivelab.agents.encoders.stochastic_depth import DropPath, rates
 
@@ -33,6 +39,16 @@ class ViTConfig:
     classes: int = 1000  # 0: no head
     drop_path: float = 0.0  # of the last block, in training
     attention: AttentionKind = "sdpa"  # torch's fused one, or the matrix of all pairs in full
+
+    def __post_init__(self) -> None:
+        check_counts(self, "width", "heads", "depth", "image_size", "patch")
+        check_counts(self, "classes", least=0)
+        check_share(self, "drop_path")
+        check_choice(self, "attention", get_args(AttentionKind))
+        if self.width % self.heads:
+            raise refuse(self, ["width", "heads"], "heads to divide width")
+        if self.image_size % self.patch:
+            raise refuse(self, ["image_size", "patch"], "patch to divide image_size")
 
 
 class Attention(nn.Module):

@@ -27,7 +27,8 @@ def build_backbone(name: str, **changes: Any) -> DiG | DiT:
     """A `DiffusionBackbone` with fresh weights; `changes` are fields of its configuration.
 
     Raises:
-        ConfigError: no such backbone, or no such field.
+        ConfigError: no such backbone, no such field, or a value that it
+            cannot have; the message names those that it can.
     """
     if name not in BACKBONES:
         raise ConfigError(

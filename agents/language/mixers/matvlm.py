@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from drivelab.agents.encoders.feedforward import Mlp
 from drivelab.agents.encoders.norms import RMSNorm
+from drivelab.agents.encoders.options import SCANS, check_choice, check_counts
 from drivelab.agents.language.mixers.first_values import log_decay_rates, step_biases
 from drivelab.agents.language.mixers.state import (
     MixerState,
@@ -41,6 +42,8 @@ class MaTVLMConfig:
     backend: str = "auto"
 
     def __post_init__(self) -> None:
+        check_counts(self, "width", "heads", "kv_heads", "hidden", "taps")
+        check_choice(self, "backend", SCANS)
         if self.width % self.heads or self.heads % self.kv_heads:
             raise ConfigError(
                 f"MaTVLM with width={self.width}, heads={self.heads}, kv_heads={self.kv_heads}: "

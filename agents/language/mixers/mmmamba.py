@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from drivelab.agents.encoders.norms import RMSNorm
+from drivelab.agents.encoders.options import SCANS, check_choice, check_counts
 from drivelab.agents.language.mixers.first_values import step_biases
 from drivelab.agents.language.mixers.state import (
     MixerState,
@@ -40,6 +41,8 @@ class MmMambaConfig:
     backend: str = "auto"
 
     def __post_init__(self) -> None:
+        check_counts(self, "width", "heads", "kv_heads", "taps")
+        check_choice(self, "backend", SCANS)
         if self.width % self.heads or self.heads % self.kv_heads:
             raise ConfigError(
                 f"mmMamba with width={self.width}, heads={self.heads}, kv_heads={self.kv_heads}: "

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from drivelab.agents.encoders.norms import RMSNorm
+from drivelab.agents.encoders.options import SCANS, check_choice, check_counts
 from drivelab.agents.language.mixers.first_values import log_decay_rates, step_biases
 from drivelab.agents.language.mixers.state import MixerState, convolve, decay_rates, depthwise
 from drivelab.errors import ConfigError, nearest_name
@@ -38,6 +39,8 @@ class OmniMambaConfig:
     backend: str = "auto"
 
     def __post_init__(self) -> None:
+        check_counts(self, "width", "expand", "head_width", "state_width", "groups", "taps")
+        check_choice(self, "backend", SCANS)
         if self.inner % self.head_width or self.heads % self.groups:
             raise ConfigError(
                 f"OmniMamba with width={self.width}, expand={self.expand}, head_width="
