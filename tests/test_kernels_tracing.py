@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from sequence_ops import CAUSAL, OPS, gradients, same
+from torch.autograd import forward_ad
 
 from drivelab.kernels.sequence.causal_conv1d.compiled import causal_conv1d_numba
 from drivelab.kernels.sequence.gla.compiled import gla_numba
@@ -94,3 +95,38 @@ def test_meta_tensors_have_the_shapes_of_real_ones(name):
     got = op.call({n: x.detach().to("meta") for n, x in inputs.items()}, backend="torch")
     for one, other in zip(got, wanted, strict=True):
         assert (one.shape, one.dtype) == (other.shape, other.dtype)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # torch's own
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("needs_grad", [False, True])
+@pytest.mark.parametrize("name", OPS)
+def test_tangents_are_refused_and_not_dropped(name, needs_grad, compiled):
+    op = OPS[name]
+    inputs = {n: x.detach().requires_grad_(needs_grad) for n, x in op.inputs(5).items()}
+    first = next(iter(inputs))
+
+    def run(x, backend="numba"):
+        return op.call({**inputs, first: x}, backend=backend)[0]
+
+    point, along = (inputs[first], torch.ones_like(inputs[first]))
+    _, tangent = torch.func.jvp(lambda x: run(x, "torch"), (point,), (along,))
+    assert tangent.abs().max() > 0
+    asked = torch.compile(run, backend="aot_eager") if compiled else run
+    with pytest.raises((NotImplementedError, RuntimeError), match="backend='torch'"):
+        torch.func.jvp(asked, (point,), (along,))
+    with forward_ad.dual_level(), pytest.raises(NotImplementedError, match="backend='torch'"):
+        run(forward_ad.make_dual(point, along))
+    assert run(point).shape == tangent.shape
+    torch.compiler.reset()
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_second_derivatives_are_refused(name):
+    op = OPS[name]
+    inputs = op.inputs(5)
+    x = next(iter(inputs.values()))
+    loss = op.call(inputs, backend="numba")[0].square().sum()
+    (grad,) = torch.autograd.grad(loss, x, create_graph=True)
+    with pytest.raises(RuntimeError, match=r"drivelab::\w+_numba: .* use backend='torch'"):
+        torch.autograd.grad(grad.sum(), x)

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterable
 from functools import cache
 from importlib.util import find_spec
 
 import torch
+from torch import Tensor
+from torch.autograd import forward_ad
 
 VARIABLE = "DRIVELAB_KERNELS"
 NAMES = ("ref", "torch", "numba", "triton")
 _LOG = logging.getLogger(__name__)
 
 
-def choose(op: str, backend: str, device: torch.device, dtype: torch.dtype = torch.float32) -> str:
+def choose(
+    op: str,
+    backend: str,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+    tensors: Iterable[Tensor | None] = (),
+) -> str:
     """Name of the backend to run.
 
     Args:
@@ -22,11 +31,20 @@ def choose(op: str, backend: str, device: torch.device, dtype: torch.dtype = tor
         backend: "auto" or one of `NAMES`; "auto" reads the variable DRIVELAB_KERNELS first.
         device: where the tensors are.
         dtype: of the tensors; the GPU's kernels know no float64, which "auto" gives to torch there.
+        tensors: all of the call.
 
     Raises:
         ValueError: no such backend, or one that cannot run on the device.
         ImportError: it needs a package that is not installed.
+        NotImplementedError: a tensor carries a tangent, and the backend has no rule for them.
     """
+    name = _named(op, backend, device, dtype)
+    if name in ("numba", "triton"):
+        _refuse_tangents(op, name, tensors)
+    return name
+
+
+def _named(op: str, backend: str, device: torch.device, dtype: torch.dtype) -> str:
     asked = backend if backend != "auto" else os.environ.get(VARIABLE, "auto") or "auto"
     if asked == "auto":
         return _automatic(op, device.type, dtype == torch.float64)
@@ -41,6 +59,18 @@ def choose(op: str, backend: str, device: torch.device, dtype: torch.dtype = tor
     if asked == "triton":
         _need_triton(op, device)
     return asked
+
+
+def _refuse_tangents(op: str, name: str, tensors: Iterable[Tensor | None]) -> None:
+    """Torch drops tangents at an operator without a rule for them: derivatives would be 0."""
+    if forward_ad._current_level < 0:
+        return
+    for one in tensors:
+        if one is not None and forward_ad.unpack_dual(one).tangent is not None:
+            raise NotImplementedError(
+                f"{op}: an argument carries a tangent (torch.func.jvp, jacfwd, dual tensors), and "
+                f"backend={name!r} has no derivatives in forward mode; use backend='torch'"
+            )
 
 
 def interpreted() -> bool:

@@ -23,7 +23,8 @@ def operator(
     """Register `drivelab::NAME` and its backward.
 
     `backward(*tensors, *constants, *cotangents)` gives one gradient for each tensor, of its shape
-    and type. It is not differentiable itself.
+    and type. Differentiating it again raises a RuntimeError. Tangents are dropped in silence:
+    `backends.choose` refuses them.
 
     Args:
         name: of the operator, without the namespace.
@@ -39,7 +40,10 @@ def operator(
     given = ", ".join(f"Tensor {one}" for one in names) + (f", {constants}" if constants else "")
     seen = ", ".join(f"Tensor grad_{n}" for n in range(outputs))
     run = torch.library.custom_op(
-        f"drivelab::{name}", forward, mutates_args=(), schema=f"({given}) -> {_tuple(outputs)}"
+        f"drivelab::{name}",
+        forward,
+        mutates_args=(),
+        schema=f"({given}) -> {_tuple(outputs)}",
     )
     back = torch.library.custom_op(
         f"drivelab::{name}_backward",
@@ -60,7 +64,14 @@ def operator(
         grads = found if isinstance(found, (tuple, list)) else (found,)
         return (*grads, *(None for _ in ctx.constants))
 
+    def refuse(ctx: Any, *cotangents: Tensor) -> tuple[Any, ...]:
+        raise RuntimeError(
+            f"drivelab::{name}: its gradients cannot be differentiated again; use backend='torch' "
+            "for second derivatives"
+        )
+
     run.register_autograd(differentiate, setup_context=keep)
+    back.register_autograd(refuse)
     return run
 
 

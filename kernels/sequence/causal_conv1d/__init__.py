@@ -55,7 +55,7 @@ def causal_conv1d(
         raise ValueError(f"{op}: act={act!r}; expected 'silu' or None")
     state = _first_state(x, w, state)
     b = w.new_zeros(w.shape[0]) if b is None else b
-    run = _backend(choose(op, backend, x.device, x.dtype))
+    run = _backend(choose(op, backend, x.device, x.dtype, (x, w, b, state)))
     x = x.flip(2) if reverse else x
     if mask is None:
         y, final = run(x, w, b, state, act == "silu")

@@ -62,7 +62,7 @@ def gla(
     if state is None:
         state = first_state(q, k.shape[-1], v.shape[-1])
     factor = k.shape[-1] ** -0.5 if scale is None else scale
-    run = _backend(choose("gla", backend, q.device, q.dtype))
+    run = _backend(choose("gla", backend, q.device, q.dtype, (q, k, v, g, state)))
     out, final = run(q, k, v, g, state, float(factor), reverse)
     if normalize:
         out = out[..., :-1] / out[..., -1:].abs().clamp_min(eps)

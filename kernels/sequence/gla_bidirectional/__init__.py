@@ -60,7 +60,7 @@ def gla_bidirectional(
         q, k, v, gf, gb = (x.masked_fill(~mask[:, None, :, None], 0) for x in (q, k, v, gf, gb))
     check_gates(op, gf=gf, gb=gb)
     factor = q.shape[-1] ** -0.5 if scale is None else scale
-    run = _backend(choose(op, backend, q.device, q.dtype))
+    run = _backend(choose(op, backend, q.device, q.dtype, (q, k, v, gf, gb)))
     return run(q, k, v, gf, gb, float(factor) * MERGES[merge])
 
 

@@ -40,7 +40,7 @@ def rmsnorm(
     """
     _check("rmsnorm", {"x": x, "w": w})
     group = _group("rmsnorm", x.shape[-1], group)
-    run = _backend(choose("rmsnorm", backend, x.device, x.dtype))
+    run = _backend(choose("rmsnorm", backend, x.device, x.dtype, (x, w)))
     return run(x, w, x.new_empty(0, x.shape[-1]), float(eps), group, True)
 
 
@@ -60,7 +60,7 @@ def rmsnorm_gated(
     """
     _check("rmsnorm_gated", {"x": x, "w": w, "z": z})
     group = _group("rmsnorm_gated", x.shape[-1], group)
-    run = _backend(choose("rmsnorm_gated", backend, x.device, x.dtype))
+    run = _backend(choose("rmsnorm_gated", backend, x.device, x.dtype, (x, w, z)))
     return run(x, w, z, float(eps), group, norm_before_gate)
 
 

@@ -90,7 +90,7 @@ def selective_scan(
         step = step.masked_fill(~mask[:, None], 0)
     if state is None:
         state = u.new_zeros((*u.shape[:2], A.shape[1]), dtype=kind)
-    run = _backend(choose("selective_scan", backend, u.device, u.dtype))
+    run = _backend(choose("selective_scan", backend, u.device, u.dtype, given.values()))
     y, final = run(u, step, A, B, C, state, reverse)
     if D is not None:
         y = y + u * D[:, None]

@@ -44,7 +44,7 @@ def simple_gla(
     if state is None:
         state = first_state(q, k.shape[-1], v.shape[-1])
     factor = k.shape[-1] ** -0.5 if scale is None else scale
-    run = scalar_gate_scan(choose("simple_gla", backend, q.device, q.dtype))
+    run = scalar_gate_scan(choose("simple_gla", backend, q.device, q.dtype, (q, k, v, g, state)))
     return run(q, k, v, g.unsqueeze(-1), state, float(factor), reverse)
 
 

@@ -90,7 +90,14 @@ def ssd(
         step = step.masked_fill(~mask[..., None], 0)
     begun = state.transpose(-1, -2) if state is not None else None
     out, final = _scan(
-        choose("ssd", backend, x.device, x.dtype), x.to(kind), step, step * A, B, C, begun, reverse
+        choose("ssd", backend, x.device, x.dtype, given.values()),
+        x.to(kind),
+        step,
+        step * A,
+        B,
+        C,
+        begun,
+        reverse,
     )
     y = out.transpose(1, 2)
     if D is not None:
