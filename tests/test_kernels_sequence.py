@@ -12,7 +12,7 @@ from sequence_ops import CAUSAL, OPS, gradients, same
 from torch.autograd import gradcheck
 
 from drivelab.kernels.sequence import heads
-from drivelab.kernels.sequence.gla import gla
+from drivelab.kernels.sequence.gla import gla, gla_step
 
 pytestmark = pytest.mark.nn
 BACKENDS = ("ref", "torch", "numba")
@@ -60,6 +60,22 @@ def test_steps_give_what_the_whole_gives(name, backend):
         out, state = op.step(**one, state=state, **op.options, backend=backend)
         outs.append(out)
     same(torch.stack(outs, axis), wanted)
+    same(state, final)
+
+
+@every_backend
+def test_normalized_steps_give_what_the_whole_gives(backend):
+    inputs = OPS["gla"].inputs(9)
+    options = {"normalize": True, "eps": 0.3, "backend": backend}
+    plain, _ = gla(**inputs, backend=backend)
+    wanted, final = gla(**inputs, **options)
+    assert (wanted - plain).abs().max() > 0.1
+    state, outs = torch.zeros(2, 2, 3, 6, dtype=torch.float64), []
+    for t in range(9):
+        one = {n: x[:, :, t] for n, x in inputs.items()}
+        out, state = gla_step(**one, state=state, **options)
+        outs.append(out)
+    same(torch.stack(outs, 2), wanted)
     same(state, final)
 
 

@@ -77,11 +77,16 @@ def gla_step(
     state: Float[Tensor, "B H K V"],
     *,
     scale: float | None = None,
+    normalize: bool = False,
+    eps: float = 1e-6,
     backend: str = "auto",
 ) -> tuple[Float[Tensor, "B H V"], Float[Tensor, "B H K V"]]:
-    """One more token, in constant time and memory: what `gla` gives for it behind the others."""
+    """One more token, in constant time and memory: what `gla` gives for it behind the others.
+
+    Arguments and errors are those of `gla`; with `normalize` the states have V + 1 columns.
+    """
     one = (x.unsqueeze(2) for x in (q, k, v, g))
-    out, final = gla(*one, scale=scale, state=state, backend=backend)
+    out, final = gla(*one, scale=scale, state=state, normalize=normalize, eps=eps, backend=backend)
     return out.squeeze(2), final
 
 
