@@ -103,6 +103,28 @@ def test_rates_and_steps_that_are_none(name, step):
         OPS[name].run(**inputs)
 
 
+@pytest.mark.parametrize("backend", ["ref", "torch", "numba"])
+@pytest.mark.parametrize(("name", "step"), [("ssd", "dt"), ("selective_scan", "delta")])
+def test_final_steps_that_are_none(name, step, backend):
+    run, inputs = OPS[name].run, changed(name)
+    inputs[step] = torch.full_like(inputs[step], 0.1)
+    inputs[f"{step}_bias"] = torch.full_like(inputs[f"{step}_bias"], -9)
+    run(**inputs, **{f"{step}_softplus": True}, backend=backend)
+    with pytest.raises(ValueError, match=rf"{name}: {step} after {step}_bias.*0, 0, 0\] is -8.9"):
+        run(**inputs, backend=backend)
+    inputs[step][1, 2, 3] = float("nan")
+    with pytest.raises(ValueError, match=rf"{name}: {step} after .*\[1, 2, 3\] is nan; expected"):
+        run(**inputs, **{f"{step}_softplus": True}, backend=backend)
+
+
+@pytest.mark.parametrize("limit", [(-5.0, 0.1), (0.5, 0.1), (float("nan"), 1.0)])
+def test_limits_out_of_order(limit):
+    message = r"ssd: dt_limit is \(.*\); expected .* 0 <= least <= largest"
+    with pytest.raises(ValueError, match=message):
+        ssd(**changed("ssd"), dt_softplus=True, dt_limit=limit)
+    ssd(**changed("ssd"), dt_limit=(0.01, 0.1))  # what the limits mend is not refused
+
+
 @pytest.mark.parametrize("name", [name for name in OPS if name != "rmsnorm_gated"])
 def test_masks(name):
     with pytest.raises(TypeError, match=rf"{name}: mask is float32; expected bool, true at real"):

@@ -94,6 +94,20 @@ def check_steps(op: str, **steps: Tensor) -> None:
         _check_sign(op, name, step, 1, "step sizes, at least 0 (use softplus)")
 
 
+def check_limits(op: str, name: str, limits: tuple[float, float]) -> None:
+    """Expect a least and a largest step size, 0 <= least <= largest.
+
+    Raises:
+        ValueError: they are not.
+    """
+    least, largest = limits
+    if not 0 <= least <= largest:  # NaN is not
+        raise ValueError(
+            f"{op}: {name} is ({least:g}, {largest:g}); expected the least and the largest step "
+            "size, 0 <= least <= largest"
+        )
+
+
 def _check_sign(op: str, name: str, given: Tensor, sign: int, wanted: str) -> None:
     if torch.compiler.is_compiling() or given.device.type != "cpu" or not given.numel():
         return

@@ -65,8 +65,8 @@ def selective_scan(
         backend: "auto", "ref", "torch", "numba" or "triton".
 
     Raises:
-        ValueError: shapes, devices, A above 0, delta below 0, G that does not divide D, or a
-            backend that cannot run here.
+        ValueError: shapes, devices, A above 0, a final step size that is NaN or below 0, G that
+            does not divide D, or a backend that cannot run here.
         TypeError: not a floating tensor.
         ImportError: the backend's package is not installed.
     """
@@ -82,12 +82,13 @@ def selective_scan(
         u, delta = (x.masked_fill(~mask[:, None], 0) for x in (u, delta))
         z = None if z is None else z.masked_fill(~mask[:, None], 0)
         B, C = (x.masked_fill(~mask[:, None, None], 0) for x in (B, C))
-    if not delta_softplus and delta_bias is None:
-        check_steps("selective_scan", delta=delta)
     kind = torch.promote_types(u.dtype, torch.float32)
     step = _step_size(delta.to(kind), delta_bias, delta_softplus)
     if mask is not None:
         step = step.masked_fill(~mask[:, None], 0)
+    raw = not delta_softplus and delta_bias is None
+    told = "delta" if raw else "delta after delta_bias and delta_softplus, "
+    check_steps("selective_scan", **{told: step})
     if state is None:
         state = u.new_zeros((*u.shape[:2], A.shape[1]), dtype=kind)
     run = _backend(choose("selective_scan", backend, u.device, u.dtype, given.values()))

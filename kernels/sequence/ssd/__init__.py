@@ -13,7 +13,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from drivelab.kernels.sequence.backends import choose
-from drivelab.kernels.sequence.checks import check_mask, check_rates, check_shapes, check_steps
+from drivelab.kernels.sequence.checks import (
+    check_limits,
+    check_mask,
+    check_rates,
+    check_shapes,
+    check_steps,
+)
 from drivelab.kernels.sequence.gla import first_state
 from drivelab.kernels.sequence.simple_gla import scalar_gate_scan
 from drivelab.kernels.sequence.ssd.compiled import ssd_numba
@@ -67,8 +73,8 @@ def ssd(
         backend: "auto", "ref", "torch", "numba" or "triton".
 
     Raises:
-        ValueError: shapes, devices, A above 0, G that does not divide H, dt below 0, or a
-            backend that cannot run here.
+        ValueError: shapes, devices, A above 0, G that does not divide H, a final step size
+            that is NaN or below 0, limits out of order, or a backend that cannot run here.
         TypeError: not a floating tensor.
         ImportError: the backend's package is not installed.
     """
@@ -78,16 +84,17 @@ def ssd(
     check_mask("ssd", mask, x.shape[0], x.shape[1])
     _check_groups(x.shape[2], B.shape[2])
     check_rates("ssd", A=A)
+    check_limits("ssd", "dt_limit", dt_limit)
     if mask is not None:
         x, B, C = (t.masked_fill(~mask[..., None, None], 0) for t in (x, B, C))
         z = None if z is None else z.masked_fill(~mask[..., None, None], 0)
         dt = dt.masked_fill(~mask[..., None], 0)
-    if not dt_softplus and dt_bias is None and dt_limit[0] <= 0:
-        check_steps("ssd", dt=dt)
     kind = torch.promote_types(x.dtype, torch.float32)
     step = _step_size(dt.to(kind), dt_bias, dt_softplus, dt_limit)
     if mask is not None:
         step = step.masked_fill(~mask[..., None], 0)
+    raw = not dt_softplus and dt_bias is None
+    check_steps("ssd", **{"dt" if raw else "dt after dt_bias, dt_softplus and dt_limit, ": step})
     begun = state.transpose(-1, -2) if state is not None else None
     out, final = _scan(
         choose("ssd", backend, x.device, x.dtype, given.values()),
