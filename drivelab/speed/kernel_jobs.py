@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
 import torch
 from torch import Tensor
 
+from drivelab.kernels.sequence.causal_conv1d import causal_conv1d
 from drivelab.kernels.sequence.gla import gla
 from drivelab.kernels.sequence.gla_bidirectional import gla_bidirectional
+from drivelab.kernels.sequence.rmsnorm_gated import rmsnorm, rmsnorm_gated
+from drivelab.kernels.sequence.selective_scan import selective_scan
 from drivelab.kernels.sequence.simple_gla import simple_gla
 from drivelab.kernels.sequence.ssd import ssd
 
 Run = Callable[[Sequence[Tensor]], Tensor]
+Normal = Callable[..., Tensor]  # seeded numbers of a shape
+
+STATES, TAPS = 16, 4  # of `selective_scan` and `causal_conv1d`, as in Mamba
+EPS = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,58 +38,103 @@ def make_job(op: str, heads: int, width: int, tokens: int, device: str, dtype: t
     """Inputs of batch 1 and everybody who can run them.
 
     Args:
-        op: gla, gla_bidirectional, simple_gla or ssd.
+        op: one of `OURS`.
         heads: number of heads.
-        width: key and value channels of each.
+        width: key and value channels of each; ops without heads get heads x width channels.
         tokens: length.
         device: "cpu" or "cuda".
-        dtype: of queries, keys and values.
+        dtype: of the tensors that decide about no decay.
     """
     generator = torch.Generator().manual_seed(tokens)
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator)
 
-    shape = (1, heads, tokens, width)
-    q, k, v = normal(*shape), normal(*shape), normal(*shape)
-    if op == "ssd":
-        given = _ssd_inputs(normal, heads, width, tokens)
-    elif op == "simple_gla":
-        given = (q, k, v, _gates(normal(1, heads, tokens)))
-    elif op == "gla":
-        given = (q, k, v, _gates(normal(*shape)))
-    else:
-        given = (q, k, v, _gates(normal(*shape)), _gates(normal(*shape)))
+    given = _inputs(op, normal, heads, width, tokens)
     # What decides about decays comes behind the first three tensors and is never half precision.
     decay_dtype = torch.promote_types(dtype, torch.float32)
     placed = tuple(x.to(device, dtype if n < 3 else decay_dtype) for n, x in enumerate(given))
-    attention = {"SDPA": _sdpa(causal=op != "gla_bidirectional")} if op != "ssd" else {}
-    return Job(op, placed, _ours(op), {**attention, **_installed(op, device)})
+    return Job(op, placed, _ours(op), {**_torchs(op), **_installed(op, device)})
+
+
+def _inputs(op: str, normal: Normal, heads: int, width: int, tokens: int) -> tuple[Tensor, ...]:
+    shape, channels = (1, heads, tokens, width), heads * width
+    if op == "ssd":
+        return _ssd_inputs(normal, heads, width, tokens)
+    if op == "selective_scan":
+        u, delta = normal(1, channels, tokens), normal(1, channels, tokens)
+        b, c = normal(1, STATES, tokens), normal(1, STATES, tokens)
+        return u, b, c, delta, -torch.exp(0.5 * normal(channels, STATES))
+    if op == "causal_conv1d":
+        return normal(1, channels, tokens), normal(channels, TAPS), normal(channels)
+    if op in ("rmsnorm", "rmsnorm_gated"):
+        normed = normal(1, tokens, channels), 1 + 0.1 * normal(channels)
+        return normed if op == "rmsnorm" else (*normed, normal(1, tokens, channels))
+    q, k, v = normal(*shape), normal(*shape), normal(*shape)
+    if op == "simple_gla":
+        return q, k, v, _gates(normal(1, heads, tokens))
+    gates = (_gates(normal(*shape)) for _ in range(1 if op == "gla" else 2))
+    return (q, k, v, *gates)
 
 
 def _gates(n: Tensor) -> Tensor:
     return torch.nn.functional.logsigmoid(n) / 16
 
 
-def _ssd_inputs(
-    normal: Callable[..., Tensor], heads: int, width: int, tokens: int
-) -> tuple[Tensor, ...]:
+def _ssd_inputs(normal: Normal, heads: int, width: int, tokens: int) -> tuple[Tensor, ...]:
     x, dt = normal(1, tokens, heads, width), normal(1, tokens, heads)
     b, c = normal(1, tokens, 1, width), normal(1, tokens, 1, width)
     return x, b, c, dt, -torch.exp(0.5 * normal(heads))
 
 
-def _ours(op: str) -> Callable[[str], Run]:
-    def of(backend: str) -> Run:
-        if op == "gla":
-            return lambda t: gla(*t, backend=backend)[0]
-        if op == "gla_bidirectional":
-            return lambda t: gla_bidirectional(*t, backend=backend)
-        if op == "simple_gla":
-            return lambda t: simple_gla(*t, backend=backend)[0]
-        return lambda t: ssd(t[0], t[3], t[4], t[1], t[2], dt_softplus=True, backend=backend)[0]
+OURS: Mapping[str, Callable[[Sequence[Tensor], str], Tensor]] = {
+    "gla": lambda t, b: gla(*t, backend=b)[0],
+    "gla_bidirectional": lambda t, b: gla_bidirectional(*t, backend=b),
+    "simple_gla": lambda t, b: simple_gla(*t, backend=b)[0],
+    "ssd": lambda t, b: ssd(t[0], t[3], t[4], t[1], t[2], dt_softplus=True, backend=b)[0],
+    "selective_scan": lambda t, b: selective_scan(
+        t[0], t[3], t[4], t[1], t[2], delta_softplus=True, backend=b
+    )[0],
+    "causal_conv1d": lambda t, b: causal_conv1d(*t, act="silu", backend=b)[0],
+    "rmsnorm": lambda t, b: rmsnorm(*t, eps=EPS, backend=b),
+    "rmsnorm_gated": lambda t, b: rmsnorm_gated(*t, eps=EPS, backend=b),
+}
 
-    return of
+
+def _ours(op: str) -> Callable[[str], Run]:
+    return lambda backend: lambda t: OURS[op](t, backend)
+
+
+def _torchs(op: str) -> dict[str, Run]:
+    """What a user of torch alone would call: attention of the same sizes, or the same function."""
+    if op == "ssd":
+        return {"SDPA": _sdpa_of_ssd}
+    if op == "causal_conv1d":
+        return {"torch's own": _torchs_conv}
+    if op in ("rmsnorm", "rmsnorm_gated"):
+        return {"torch's own": _torchs_norm}
+    return {} if op == "selective_scan" else {"SDPA": _sdpa(causal=op != "gla_bidirectional")}
+
+
+def _torchs_conv(t: Sequence[Tensor]) -> Tensor:
+    x, w, b = t
+    taps = w.shape[1]
+    made = torch.nn.functional.conv1d(x, w[:, None], b, padding=taps - 1, groups=len(w))
+    return torch.nn.functional.silu(made[..., : x.shape[2]])
+
+
+def _torchs_norm(t: Sequence[Tensor]) -> Tensor:
+    x = t[0] if len(t) == 2 else t[0] * torch.nn.functional.silu(t[2])
+    return torch.nn.functional.rms_norm(x, t[1].shape, t[1], EPS)
+
+
+def _sdpa_of_ssd(t: Sequence[Tensor]) -> Tensor:
+    """C asks, B answers and x is read; the heads share B and C, as they do in `ssd`."""
+    v, k, q = (one.transpose(1, 2) for one in t[:3])
+    heads = v.shape[1]
+    shared = (one.expand(-1, heads, -1, -1) for one in (q, k))
+    attend = torch.nn.functional.scaled_dot_product_attention
+    return attend(*shared, v, is_causal=True).transpose(1, 2)
 
 
 def _sdpa(*, causal: bool) -> Run:
@@ -95,7 +147,7 @@ def _installed(op: str, device: str) -> dict[str, Run]:
     found: dict[str, Run] = {}
     if device != "cuda":
         return found
-    if find_spec("fla") is not None and op != "ssd":
+    if find_spec("fla") is not None and op in ("gla", "gla_bidirectional", "simple_gla"):
         found["fla"] = _fla(op)
     if find_spec("mamba_ssm") is not None and op == "ssd":
         found["mamba-ssm"] = _mamba()

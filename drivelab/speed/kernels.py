@@ -3,40 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from drivelab.speed.clock import cpu_mb, cpu_ms, gpu_mb, gpu_ms
-from drivelab.speed.kernel_jobs import Job, Run, make_job
+from drivelab.speed.kernel_jobs import OURS, Job, Run, make_job
 from drivelab.speed.row import Row
 
-OPS = ("gla", "gla_bidirectional", "simple_gla", "ssd")
+OPS = tuple(OURS)
 LENGTHS = (196, 1024, 4096, 16384)
 HEADS, WIDTH = 4, 64
 BACKENDS = {"cpu": ("numba", "torch"), "cuda": ("triton", "torch")}
-EXACT = 1024  # tokens up to which gradients are held against the definition
+EXACT = 1024  # tokens up to which gradients are held against the definition, which keeps states
 SLOW = 20_000.0  # a runner that took so long [ms] is not asked for the next length
 
 # Asked of the numba backend on one CPU core, 4 heads of 64 channels, float32 [ms].
 FORWARD_LIMITS = {196: 0.30, 1024: 1.4, 4096: 6.5, 16384: 28.0}
 BOTH_LIMITS = {196: 1.2, 1024: 6.0, 4096: 28.0, 16384: 120.0}
-SSD_SHARE = 0.8  # of the limits above
+SHARES = {"gla": 1.0, "simple_gla": 0.8, "ssd": 0.8}  # of the limits above
+
+
+def op_of(row: Row) -> str:
+    """The op that a row is about."""
+    return row.job.split()[0]
 
 
 def measure(
-    ops: Sequence[str], lengths: Sequence[int], device: str, dtype: torch.dtype
+    ops: Sequence[str],
+    lengths: Sequence[int],
+    device: str,
+    dtype: torch.dtype,
+    *,
+    heads: int = HEADS,
+    width: int = WIDTH,
 ) -> Iterator[Row]:
-    """Rows as they are found: every op, length, runner, forward and with all gradients."""
+    """Rows as they are found: every op, length, runner, forward and with all gradients.
+
+    Args:
+        ops: some of `OPS`.
+        lengths: tokens.
+        device: "cpu" or "cuda".
+        dtype: of the inputs.
+        heads: number of heads.
+        width: channels of each head.
+    """
+    asked = (heads, width, dtype) == (HEADS, WIDTH, torch.float32)
     for op in ops:
         slow: set[tuple[str, bool]] = set()
         for tokens in lengths:
-            job = make_job(op, HEADS, WIDTH, tokens, device, dtype)
+            job = make_job(op, heads, width, tokens, device, dtype)
             for runner, run in _runners(job, device):
                 for gradients in (False, True):
                     if (runner, gradients) in slow:
                         continue
                     row = _row(job, tokens, runner, run, gradients, device)
+                    if asked:
+                        row = replace(row, limit=_limit(op, tokens, runner, gradients))
                     if row.ms > SLOW:
                         slow.add((runner, gradients))
                     yield row
@@ -52,20 +76,22 @@ def _row(job: Job, tokens: int, runner: str, run: Run, gradients: bool, device: 
     call = _both(job, run) if gradients else _forward(job, run)
     timed, weighed = (gpu_ms, gpu_mb) if device == "cuda" else (cpu_ms, cpu_mb)
     ours = runner.startswith("drivelab")
-    limit = None
-    if runner == "drivelab numba" and job.op != "gla_bidirectional":
-        limits = BOTH_LIMITS if gradients else FORWARD_LIMITS
-        share = 1.0 if job.op == "gla" else SSD_SHARE
-        limit = share * limits[tokens] if tokens in limits else None
     return Row(
         job=f"{job.op} {'forward+backward' if gradients else 'forward'}",
         size=tokens,
         runner=runner,
         ms=timed(call),
         mb=weighed(call),
-        error=_error(job, run, gradients) if ours and (not gradients or tokens <= EXACT) else None,
-        limit=limit,
+        error=_error(job, tokens, run, gradients) if ours else None,
     )
+
+
+def _limit(op: str, tokens: int, runner: str, gradients: bool) -> float | None:
+    """What was asked of the runner for the op, or nothing."""
+    limits = BOTH_LIMITS if gradients else FORWARD_LIMITS
+    if runner != "drivelab numba" or op not in SHARES or tokens not in limits:
+        return None
+    return SHARES[op] * limits[tokens]
 
 
 def _forward(job: Job, run: Run) -> Callable[[], Tensor]:
@@ -87,15 +113,21 @@ def _both(job: Job, run: Run) -> Callable[[], None]:
     return call
 
 
-def _error(job: Job, run: Run, gradients: bool) -> float:
-    """Largest difference from the definition in float64, over the definition's largest value."""
+def _error(job: Job, tokens: int, run: Run, gradients: bool) -> float:
+    """Largest difference from the definition in float64, over the definition's largest value.
+
+    Gradients of more than `EXACT` tokens are held against plain torch's chunks in float64: the
+    definition would keep the state of every token.
+    """
     wide = tuple(x.double() for x in job.inputs)
     if not gradients:
         with torch.no_grad():
             return _apart(run(job.inputs), job.ours("ref")(wide))
-    seen = torch.randn_like(wide[0][..., : wide[2].shape[-1]] if job.op != "ssd" else wide[0])
+    truth = job.ours("ref" if tokens <= EXACT else "torch")
+    with torch.no_grad():
+        seen = torch.randn_like(run(job.inputs))
     pairs = []
-    for call, given in ((run, job.inputs), (job.ours("ref"), wide)):
+    for call, given in ((run, job.inputs), (truth, wide)):
         leaves = [x.detach().requires_grad_() for x in given]
         out = call(leaves)
         pairs.append(torch.autograd.grad(out, leaves, seen.to(out.dtype)))
