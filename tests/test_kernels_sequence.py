@@ -303,6 +303,27 @@ def test_half_precision_keeps_its_state_in_float32(name, backend):
     assert all(found[n].dtype == torch.bfloat16 for n in inputs)
 
 
+@pytest.mark.parametrize("backend", ["torch", "numba"])
+@every_op
+def test_the_widest_type_is_computed_in(name, backend):
+    op = OPS[name]
+    inputs = op.inputs(40, state=bool(op.state))
+    for short in inputs:
+        mixed = {
+            n: (x.detach().float() if n == short else x.detach()).requires_grad_()
+            for n, x in inputs.items()
+        }
+        wanted, got = (op.call(mixed, backend=b) for b in ("ref", backend))
+        found, known = gradients(got, mixed), gradients(wanted, mixed)
+        for one, other in zip(got, wanted, strict=True):
+            same(one, other, 1e-10 if one.dtype == torch.float64 else 1e-6)
+        if op.state and name != "causal_conv1d":
+            assert got[1].dtype == torch.float64, short
+        for key in mixed:
+            near = 1e-9 if found[key].dtype == torch.float64 else 1e-5
+            same(found[key], known[key], near)
+
+
 @every_op
 def test_threads_change_no_bit(name, monkeypatch):
     op = OPS[name]

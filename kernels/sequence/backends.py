@@ -30,24 +30,26 @@ def choose(
         op: for messages.
         backend: "auto" or one of `NAMES`; "auto" reads the variable DRIVELAB_KERNELS first.
         device: where the tensors are.
-        dtype: of the tensors; the GPU's kernels know no float64, which "auto" gives to torch there.
-        tensors: all of the call.
+        dtype: of the first tensor.
+        tensors: all of the call; the GPU's kernels know no float64, which "auto" gives to torch.
 
     Raises:
         ValueError: no such backend, or one that cannot run on the device.
         ImportError: it needs a package that is not installed.
         NotImplementedError: a tensor carries a tangent, and the backend has no rule for them.
     """
-    name = _named(op, backend, device, dtype)
+    tensors = [one for one in tensors if one is not None]
+    doubled = dtype == torch.float64 or any(one.dtype == torch.float64 for one in tensors)
+    name = _named(op, backend, device, doubled)
     if name in ("numba", "triton"):
         _refuse_tangents(op, name, tensors)
     return name
 
 
-def _named(op: str, backend: str, device: torch.device, dtype: torch.dtype) -> str:
+def _named(op: str, backend: str, device: torch.device, doubled: bool) -> str:
     asked = backend if backend != "auto" else os.environ.get(VARIABLE, "auto") or "auto"
     if asked == "auto":
-        return _automatic(op, device.type, dtype == torch.float64)
+        return _automatic(op, device.type, doubled)
     if asked not in NAMES:
         source = "backend" if backend != "auto" else VARIABLE
         raise ValueError(f"{op}: {source}={asked!r}; expected auto, {', '.join(NAMES)}")
@@ -61,12 +63,12 @@ def _named(op: str, backend: str, device: torch.device, dtype: torch.dtype) -> s
     return asked
 
 
-def _refuse_tangents(op: str, name: str, tensors: Iterable[Tensor | None]) -> None:
+def _refuse_tangents(op: str, name: str, tensors: Iterable[Tensor]) -> None:
     """Torch drops tangents at an operator without a rule for them: derivatives would be 0."""
     if forward_ad._current_level < 0:
         return
     for one in tensors:
-        if one is not None and forward_ad.unpack_dual(one).tangent is not None:
+        if forward_ad.unpack_dual(one).tangent is not None:
             raise NotImplementedError(
                 f"{op}: an argument carries a tangent (torch.func.jvp, jacfwd, dual tensors), and "
                 f"backend={name!r} has no derivatives in forward mode; use backend='torch'"

@@ -52,6 +52,6 @@ def room_like(tensor: Tensor, dtype: torch.dtype | None = None) -> Tensor:
 
 
 def compute_dtype(*tensors: Tensor) -> torch.dtype:
-    """Float64 where all are, float32 for everything shorter: states are never half precision."""
-    doubled = all(tensor.dtype == torch.float64 for tensor in tensors)
+    """Float64 where one is, float32 for everything shorter: states are never half precision."""
+    doubled = any(tensor.dtype == torch.float64 for tensor in tensors)
     return torch.float64 if doubled else torch.float32

@@ -7,11 +7,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from drivelab.kernels.sequence.chunks import full_precision
+from drivelab.kernels.sequence.streams import compute_dtype
 
 
 def forward(x: Tensor, w: Tensor, b: Tensor, state: Tensor, silu: bool) -> tuple[Tensor, Tensor]:
     """What `ref.forward` gives."""
-    wide = torch.promote_types(x.dtype, torch.float32)
+    wide = compute_dtype(x, w, b, state)
     given = torch.cat([state.to(wide), x.to(wide)], -1)
     final = given[..., x.shape[-1] :].to(state.dtype)
     if not x.numel():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from drivelab.kernels.sequence.chunks import (
@@ -13,13 +12,14 @@ from drivelab.kernels.sequence.chunks import (
     states_before,
     weighted,
 )
+from drivelab.kernels.sequence.streams import compute_dtype
 
 
 def forward(
     q: Tensor, k: Tensor, v: Tensor, g: Tensor, state: Tensor, scale: float, reverse: bool
 ) -> tuple[Tensor, Tensor]:
     """What `ref.forward` gives, in time and memory O(L)."""
-    tokens, wide = v.shape[2], torch.promote_types(q.dtype, torch.float32)
+    tokens, wide = v.shape[2], compute_dtype(q, k, v, g, state)
     if not tokens:
         return v.clone(), state.to(wide)
     length = chunk_length(tokens)

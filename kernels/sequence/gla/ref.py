@@ -5,12 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from drivelab.kernels.sequence.streams import compute_dtype
+
 
 def forward(
     q: Tensor, k: Tensor, v: Tensor, g: Tensor, state: Tensor, scale: float, reverse: bool
 ) -> tuple[Tensor, Tensor]:
     """S <- diag(exp g_t) S + k_t v_t^T, o_t = scale S^T q_t; outputs and the final state."""
-    wide = torch.promote_types(q.dtype, torch.float32)
+    wide = compute_dtype(q, k, v, g, state)
     now, outs = state.to(wide), []
     tokens = list(zip(*(x.to(wide).unbind(2) for x in (q, k, v, g)), strict=True))
     for one_q, one_k, one_v, one_g in reversed(tokens) if reverse else tokens:

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import silu
 
+from drivelab.kernels.sequence.streams import compute_dtype
+
 
 def forward(
     x: Tensor, w: Tensor, z: Tensor, eps: float, group: int, norm_before_gate: bool
@@ -14,7 +16,7 @@ def forward(
 
     x, z (..., D), w (D); a z without elements gates nothing.
     """
-    wide = torch.promote_types(x.dtype, torch.float32)
+    wide = compute_dtype(x, w, z)
     y, gate = x.to(wide), silu(z.to(wide)) if z.numel() else None
     if gate is not None and not norm_before_gate:
         y = y * gate

@@ -16,6 +16,7 @@ from drivelab.kernels.sequence.backends import choose
 from drivelab.kernels.sequence.checks import check_mask, check_rates, check_shapes, check_steps
 from drivelab.kernels.sequence.selective_scan import chunk, ref
 from drivelab.kernels.sequence.selective_scan.compiled import selective_scan_numba
+from drivelab.kernels.sequence.streams import compute_dtype
 
 SHAPES = {
     "u": "B D L",
@@ -82,7 +83,7 @@ def selective_scan(
         u, delta = (x.masked_fill(~mask[:, None], 0) for x in (u, delta))
         z = None if z is None else z.masked_fill(~mask[:, None], 0)
         B, C = (x.masked_fill(~mask[:, None, None], 0) for x in (B, C))
-    kind = torch.promote_types(u.dtype, torch.float32)
+    kind = compute_dtype(*(one for one in given.values() if one is not None))
     step = _step_size(delta.to(kind), delta_bias, delta_softplus)
     if mask is not None:
         step = step.masked_fill(~mask[:, None], 0)

@@ -7,13 +7,14 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from drivelab.kernels.sequence.chunks import chunk_length, full_precision
+from drivelab.kernels.sequence.streams import compute_dtype
 
 
 def forward(
     u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor, reverse: bool
 ) -> tuple[Tensor, Tensor]:
     """What `ref.forward` gives; only the states between chunks are kept for the way back."""
-    wide, tokens = torch.promote_types(u.dtype, torch.float32), u.shape[-1]
+    wide, tokens = compute_dtype(u, delta, A, B, C, state), u.shape[-1]
     now, outs = state.to(wide), []
     if not tokens:
         return u.to(wide, copy=True), now

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from drivelab.kernels.sequence.streams import compute_dtype
+
 
 def forward(
     u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor, reverse: bool
@@ -14,7 +16,7 @@ def forward(
     u, delta (B, D, L), delta after bias and softplus; A (D, N); B, C (B, G, N, L), each group for
     D / G neighbouring channels; state (B, D, N).
     """
-    wide = torch.promote_types(u.dtype, torch.float32)
+    wide = compute_dtype(u, delta, A, B, C, state)
     now, outs = state.to(wide), []
     share = u.shape[1] // B.shape[1]
     u, delta, A, B, C = (x.to(wide) for x in (u, delta, A, B, C))

@@ -13,13 +13,14 @@ from drivelab.kernels.sequence.chunks import (
     states_before,
     weighted,
 )
+from drivelab.kernels.sequence.streams import compute_dtype
 
 
 def forward(
     q: Tensor, k: Tensor, v: Tensor, g: Tensor, state: Tensor, scale: float, reverse: bool
 ) -> tuple[Tensor, Tensor]:
     """What `ref.forward` gives, in time and memory O(L); shared queries and keys stay shared."""
-    tokens, wide = v.shape[2], torch.promote_types(v.dtype, torch.float32)
+    tokens, wide = v.shape[2], compute_dtype(q, k, v, g, state)
     if not tokens:
         return v.clone(), state.to(wide)
     length, groups = chunk_length(tokens), q.shape[1]

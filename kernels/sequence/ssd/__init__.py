@@ -23,6 +23,7 @@ from drivelab.kernels.sequence.checks import (
 from drivelab.kernels.sequence.gla import first_state
 from drivelab.kernels.sequence.simple_gla import scalar_gate_scan
 from drivelab.kernels.sequence.ssd.compiled import ssd_numba
+from drivelab.kernels.sequence.streams import compute_dtype
 
 SHAPES = {
     "x": "B L H P",
@@ -89,7 +90,7 @@ def ssd(
         x, B, C = (t.masked_fill(~mask[..., None, None], 0) for t in (x, B, C))
         z = None if z is None else z.masked_fill(~mask[..., None, None], 0)
         dt = dt.masked_fill(~mask[..., None], 0)
-    kind = torch.promote_types(x.dtype, torch.float32)
+    kind = compute_dtype(*(one for one in given.values() if one is not None))
     step = _step_size(dt.to(kind), dt_bias, dt_softplus, dt_limit)
     if mask is not None:
         step = step.masked_fill(~mask[..., None], 0)
