@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from sequence_ops import OPS
+from sequence_ops import CAUSAL, OPS
 
 from drivelab.kernels.sequence import backends
 from drivelab.kernels.sequence.causal_conv1d import causal_conv1d
@@ -125,10 +125,67 @@ def test_limits_out_of_order(limit):
     ssd(**changed("ssd"), dt_limit=(0.01, 0.1))  # what the limits mend is not refused
 
 
+@pytest.mark.parametrize("backend", ["ref", "torch", "numba"])
+@pytest.mark.parametrize(
+    ("name", "empty", "axis", "where"),
+    [
+        ("gla", "qkg", 3, r"q has shape \(2, 2, 7, 0\), axis 3 \(K\)"),
+        ("gla", "v", 3, r"v has shape \(2, 2, 7, 0\), axis 3 \(V\)"),
+        ("simple_gla", "qk", 3, r"q has shape \(2, 2, 7, 0\), axis 3 \(K\)"),
+        ("gla_bidirectional", "v", 3, r"v has shape \(2, 2, 7, 0\), axis 3 \(V\)"),
+        ("ssd", "BC", 3, r"B has shape \(2, 7, 2, 0\), axis 3 \(N\)"),
+        ("selective_scan", "A", 1, r"A has shape \(6, 0\), axis 1 \(N\)"),
+    ],
+)
+def test_no_channels(name, empty, axis, where, backend):
+    inputs = changed(name)
+    for key in empty:
+        inputs[key] = inputs[key].narrow(axis, 0, 0)
+    with pytest.raises(ValueError, match=rf"{name}: {where} is 0; expected at least 1"):
+        OPS[name].call(inputs, backend=backend)
+
+
+def one_token(name, **others):
+    """Arguments of a step of an op."""
+    op = OPS[name]
+    given = {n: x.detach() for n, x in op.inputs(1, state=True).items()}
+    given = {n: x if op.time(n) is None else x.squeeze(op.time(n)) for n, x in given.items()}
+    return {**given, **others, **op.options}
+
+
+@pytest.mark.parametrize("name", CAUSAL)
+def test_steps_name_what_they_were_given(name):
+    op = CAUSAL[name]
+    for key in (n for n in op.shapes if op.time(n) is not None):
+        with pytest.raises(TypeError, match=rf"{name}_step: {key} is a list; expected a torch.Te"):
+            op.step(**one_token(name, **{key: [1.0]}))
+    first = next(iter(op.shapes))
+    x = one_token(name)[first]
+    message = rf"{name}_step: {first} has shape \({', '.join(map(str, x[None].shape))}\), "
+    with pytest.raises(ValueError, match=message):
+        op.step(**one_token(name, **{first: x[None]}))
+
+
+def test_normalized_calls_name_what_they_were_given():
+    with pytest.raises(TypeError, match=r"gla: v is a list; expected a torch.Tensor"):
+        gla(**changed("gla", v=[1.0]), normalize=True)
+    message = r"gla: k has shape \(2, 2, 7, 2\), axis 3 \(K\) is 2; expected \(2, 2, 7, 3\)"
+    with pytest.raises(ValueError, match=message):
+        gla(**changed("gla", k=lambda i: i["k"][..., :2]), normalize=True)
+    message = r"gla: state .* axis 3 \(V\+1\) is 5; expected \(2, 2, 3, 6\)"
+    with pytest.raises(ValueError, match=message):
+        gla(**changed("gla"), state=torch.zeros(2, 2, 3, 5), normalize=True)
+
+
 @pytest.mark.parametrize("name", [name for name in OPS if name != "rmsnorm_gated"])
 def test_masks(name):
     with pytest.raises(TypeError, match=rf"{name}: mask is float32; expected bool, true at real"):
         OPS[name].call(changed(name), mask=torch.ones(2, 7))
+    with pytest.raises(TypeError, match=rf"{name}: mask is a list; expected a torch.Tensor of b"):
+        OPS[name].call(changed(name), mask=[[True] * 7] * 2)
+    away = torch.ones(2, 7, dtype=torch.bool, device="meta")
+    with pytest.raises(ValueError, match=rf"{name}: mask is on meta, .* on cpu; move them to one"):
+        OPS[name].call(changed(name), mask=away)
     mask = torch.ones(2, 6, dtype=torch.bool)
     message = rf"{name}: mask has shape \(2, 6\); expected \(B, L\) = \(2, 7\)"
     with pytest.raises(ValueError, match=message):

@@ -8,16 +8,29 @@ import torch
 from torch import Tensor
 
 KINDS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+FILLED = ("K", "V", "N", "P")  # axes without which there is no state
 
 
-def check_shapes(op: str, tensors: Mapping[str, Tensor | None], shapes: Mapping[str, str]) -> None:
+def check_shapes(
+    op: str,
+    tensors: Mapping[str, Tensor | None],
+    shapes: Mapping[str, str],
+    **lengths: int,
+) -> None:
     """Hold tensors against shapes like "B H L K"; equal letters must be equal numbers.
+
+    Args:
+        op: for messages.
+        tensors: by name; None is left out.
+        shapes: of each name.
+        lengths: of letters that are known already.
 
     Raises:
         TypeError: no tensor, or no floating type.
-        ValueError: another number of axes, another length, or another device than the first.
+        ValueError: another number of axes, another length, no channels, or another device than
+            the first.
     """
-    known: dict[str, int] = {}
+    known = dict(lengths)
     first: tuple[str, Tensor] | None = None
     for name, tensor in tensors.items():
         if tensor is None:
@@ -30,6 +43,11 @@ def check_shapes(op: str, tensors: Mapping[str, Tensor | None], shapes: Mapping[
                 "move them to one device"
             )
         _check_shape(op, name, tensor, shapes[name].split(), known)
+
+
+def of_one_token(shapes: Mapping[str, str]) -> dict[str, str]:
+    """Shapes without the axis of tokens."""
+    return {name: " ".join(a for a in one.split() if a != "L") for name, one in shapes.items()}
 
 
 def _check_kind(op: str, name: str, tensor: Tensor) -> None:
@@ -52,6 +70,10 @@ def _check_shape(
             f"axes ({', '.join(wanted)})"
         )
     for axis, (letter, length) in enumerate(zip(wanted, shape, strict=True)):
+        if letter in FILLED and not length:
+            raise ValueError(
+                f"{op}: {name} has shape {shape}, axis {axis} ({letter}) is 0; expected at least 1"
+            )
         if known.setdefault(letter, length) != length:
             raise ValueError(
                 f"{op}: {name} has shape {shape}, axis {axis} ({letter}) is {length}; expected "
@@ -122,15 +144,29 @@ def _check_sign(op: str, name: str, given: Tensor, sign: int, wanted: str) -> No
     raise ValueError(f"{op}: {name}{list(at)} is {float(values[at]):g}; expected {wanted}")
 
 
-def check_mask(op: str, mask: Tensor | None, batch: int, tokens: int) -> None:
-    """Expect a (B, L) mask that is true at real tokens."""
+def check_mask(op: str, mask: Tensor | None, batch: int, tokens: int, device: torch.device) -> None:
+    """Expect a (B, L) mask that is true at real tokens.
+
+    Raises:
+        TypeError: no tensor of bool.
+        ValueError: another shape, or another device.
+    """
     if mask is None:
         return
+    wanted = f"(B, L) = ({batch}, {tokens})"
+    if not isinstance(mask, Tensor):
+        raise TypeError(
+            f"{op}: mask is a {type(mask).__name__}; expected a torch.Tensor of bool, {wanted}, "
+            "true at real tokens"
+        )
     if mask.dtype != torch.bool:
         raise TypeError(f"{op}: mask is {_short(mask.dtype)}; expected bool, true at real tokens")
     if tuple(mask.shape) != (batch, tokens):
+        raise ValueError(f"{op}: mask has shape {tuple(mask.shape)}; expected {wanted}")
+    if mask.device != device:
         raise ValueError(
-            f"{op}: mask has shape {tuple(mask.shape)}; expected (B, L) = ({batch}, {tokens})"
+            f"{op}: mask is on {mask.device}, the other arguments on {device}; move them to one "
+            "device"
         )
 
 

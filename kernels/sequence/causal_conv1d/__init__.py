@@ -15,7 +15,7 @@ from torch import Tensor
 from drivelab.kernels.sequence.backends import choose
 from drivelab.kernels.sequence.causal_conv1d import ref, whole
 from drivelab.kernels.sequence.causal_conv1d.compiled import causal_conv1d_numba
-from drivelab.kernels.sequence.checks import check_mask, check_shapes
+from drivelab.kernels.sequence.checks import check_mask, check_shapes, of_one_token
 
 SHAPES = {"x": "B D L", "w": "D W", "b": "D"}
 
@@ -50,7 +50,7 @@ def causal_conv1d(
     """
     op = "causal_conv1d"
     check_shapes(op, {"x": x, "w": w, "b": b}, SHAPES)
-    check_mask(op, mask, x.shape[0], x.shape[2])
+    check_mask(op, mask, x.shape[0], x.shape[2], x.device)
     if act not in ("silu", None):
         raise ValueError(f"{op}: act={act!r}; expected 'silu' or None")
     state = _first_state(x, w, state)
@@ -74,6 +74,7 @@ def causal_conv1d_step(
     backend: str = "auto",
 ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D W-1"]]:
     """One more token, in constant time and memory: what `causal_conv1d` gives for it."""
+    check_shapes("causal_conv1d_step", {"x": x, "w": w, "b": b}, of_one_token(SHAPES))
     y, final = causal_conv1d(x[..., None], w, b, state=state, act=act, backend=backend)
     return y[..., 0], final
 

@@ -10,11 +10,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from drivelab.kernels.sequence.backends import choose
-from drivelab.kernels.sequence.checks import check_gates, check_mask, check_shapes
+from drivelab.kernels.sequence.checks import check_gates, check_mask, check_shapes, of_one_token
 from drivelab.kernels.sequence.gla import chunk, ref
 from drivelab.kernels.sequence.gla.compiled import gla_numba
 
 SHAPES = {"q": "B H L K", "k": "B H L K", "v": "B H L V", "g": "B H L K", "state": "B H K V"}
+NORMALIZED = {**SHAPES, "state": "B H K V+1"}
 
 
 def gla(
@@ -52,10 +53,14 @@ def gla(
         TypeError: not a floating tensor.
         ImportError: the backend's package is not installed.
     """
+    check_shapes("gla", {"q": q, "k": k, "v": v, "g": g}, SHAPES)
+    given = {"q": q, "k": k, "state": state}
     if normalize:
+        check_shapes("gla", given, NORMALIZED, **{"V+1": v.shape[3] + 1})
         v = torch.cat([v, torch.ones_like(v[..., :1])], -1)
-    check_shapes("gla", {"q": q, "k": k, "v": v, "g": g, "state": state}, SHAPES)
-    check_mask("gla", mask, q.shape[0], q.shape[2])
+    else:
+        check_shapes("gla", given, SHAPES, V=v.shape[3])
+    check_mask("gla", mask, q.shape[0], q.shape[2], q.device)
     if mask is not None:
         q, k, v, g = (x.masked_fill(~mask[:, None, :, None], 0) for x in (q, k, v, g))
     check_gates("gla", g=g)
@@ -85,6 +90,8 @@ def gla_step(
 
     Arguments and errors are those of `gla`; with `normalize` the states have V + 1 columns.
     """
+    given = {"q": q, "k": k, "v": v, "g": g}
+    check_shapes("gla_step", given, of_one_token(SHAPES))
     one = (x.unsqueeze(2) for x in (q, k, v, g))
     out, final = gla(*one, scale=scale, state=state, normalize=normalize, eps=eps, backend=backend)
     return out.squeeze(2), final

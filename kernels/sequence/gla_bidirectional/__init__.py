@@ -53,7 +53,7 @@ def gla_bidirectional(
     """
     op = "gla_bidirectional"
     check_shapes(op, {"q": q, "k": k, "v": v, "gf": gf, "gb": gb}, SHAPES)
-    check_mask(op, mask, q.shape[0], q.shape[2])
+    check_mask(op, mask, q.shape[0], q.shape[2], q.device)
     if merge not in MERGES:
         raise ValueError(f"{op}: merge={merge!r}; expected mean or sum")
     if mask is not None:

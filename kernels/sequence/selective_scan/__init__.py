@@ -13,7 +13,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from drivelab.kernels.sequence.backends import choose
-from drivelab.kernels.sequence.checks import check_mask, check_rates, check_shapes, check_steps
+from drivelab.kernels.sequence.checks import (
+    check_mask,
+    check_rates,
+    check_shapes,
+    check_steps,
+    of_one_token,
+)
 from drivelab.kernels.sequence.selective_scan import chunk, ref
 from drivelab.kernels.sequence.selective_scan.compiled import selective_scan_numba
 from drivelab.kernels.sequence.streams import compute_dtype
@@ -71,10 +77,10 @@ def selective_scan(
         TypeError: not a floating tensor.
         ImportError: the backend's package is not installed.
     """
-    shapes = SHAPES if getattr(B, "ndim", 3) == 4 else {**SHAPES, "B": "B N L", "C": "B N L"}
+    shapes = _shapes(getattr(B, "ndim", 3) == 4)
     given = dict(u=u, delta=delta, A=A, B=B, C=C, D=D, z=z, delta_bias=delta_bias, state=state)
     check_shapes("selective_scan", given, shapes)
-    check_mask("selective_scan", mask, u.shape[0], u.shape[2])
+    check_mask("selective_scan", mask, u.shape[0], u.shape[2], u.device)
     if B.ndim == 3:
         B, C = B.unsqueeze(1), C.unsqueeze(1)
     _check_groups(u.shape[1], B.shape[1])
@@ -116,6 +122,8 @@ def selective_scan_step(
     backend: str = "auto",
 ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D N"]]:
     """One more token, in constant time and memory: what `selective_scan` gives for it."""
+    given = dict(u=u, delta=delta, A=A, B=B, C=C, z=z)
+    check_shapes("selective_scan_step", given, of_one_token(_shapes(getattr(B, "ndim", 2) == 3)))
     y, final = selective_scan(
         *(u[..., None], delta[..., None], A, B[..., None], C[..., None]),
         D=D,
@@ -126,6 +134,10 @@ def selective_scan_step(
         backend=backend,
     )
     return y[..., 0], final
+
+
+def _shapes(groups: bool) -> dict[str, str]:
+    return SHAPES if groups else {**SHAPES, "B": "B N L", "C": "B N L"}
 
 
 def _step_size(delta: Tensor, bias: Tensor | None, softplus: bool) -> Tensor:

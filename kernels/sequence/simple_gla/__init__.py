@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from drivelab.kernels.sequence.backends import choose
-from drivelab.kernels.sequence.checks import check_gates, check_mask, check_shapes
+from drivelab.kernels.sequence.checks import check_gates, check_mask, check_shapes, of_one_token
 from drivelab.kernels.sequence.gla import first_state
 from drivelab.kernels.sequence.simple_gla import chunk, ref
 from drivelab.kernels.sequence.simple_gla.compiled import simple_gla_numba
@@ -36,7 +36,7 @@ def simple_gla(
     Arguments and errors are those of `gla`, with one log gate a head.
     """
     check_shapes("simple_gla", {"q": q, "k": k, "v": v, "g": g, "state": state}, SHAPES)
-    check_mask("simple_gla", mask, q.shape[0], q.shape[2])
+    check_mask("simple_gla", mask, q.shape[0], q.shape[2], q.device)
     if mask is not None:
         q, k, v = (x.masked_fill(~mask[:, None, :, None], 0) for x in (q, k, v))
         g = g.masked_fill(~mask[:, None], 0)
@@ -59,6 +59,8 @@ def simple_gla_step(
     backend: str = "auto",
 ) -> tuple[Float[Tensor, "B H V"], Float[Tensor, "B H K V"]]:
     """One more token, in constant time and memory: what `simple_gla` gives for it."""
+    given = {"q": q, "k": k, "v": v, "g": g}
+    check_shapes("simple_gla_step", given, of_one_token(SHAPES))
     one = (x.unsqueeze(2) for x in (q, k, v, g))
     out, final = simple_gla(*one, scale=scale, state=state, backend=backend)
     return out.squeeze(2), final

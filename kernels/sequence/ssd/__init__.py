@@ -19,6 +19,7 @@ from drivelab.kernels.sequence.checks import (
     check_rates,
     check_shapes,
     check_steps,
+    of_one_token,
 )
 from drivelab.kernels.sequence.gla import first_state
 from drivelab.kernels.sequence.simple_gla import scalar_gate_scan
@@ -79,10 +80,10 @@ def ssd(
         TypeError: not a floating tensor.
         ImportError: the backend's package is not installed.
     """
-    shapes = SHAPES if D is None or D.ndim == 1 else {**SHAPES, "D": "H P"}
+    shapes = SHAPES if getattr(D, "ndim", 1) == 1 else {**SHAPES, "D": "H P"}
     given = dict(x=x, dt=dt, A=A, B=B, C=C, D=D, z=z, dt_bias=dt_bias, state=state)
     check_shapes("ssd", given, shapes)
-    check_mask("ssd", mask, x.shape[0], x.shape[1])
+    check_mask("ssd", mask, x.shape[0], x.shape[1], x.device)
     _check_groups(x.shape[2], B.shape[2])
     check_rates("ssd", A=A)
     check_limits("ssd", "dt_limit", dt_limit)
@@ -131,6 +132,8 @@ def ssd_step(
     backend: str = "auto",
 ) -> tuple[Float[Tensor, "B H P"], Float[Tensor, "B H P N"]]:
     """One more token, in constant time and memory: what `ssd` gives for it behind the others."""
+    given = dict(x=x, dt=dt, A=A, B=B, C=C, z=z)
+    check_shapes("ssd_step", given, of_one_token(SHAPES))
     y, final = ssd(
         *(x[:, None], dt[:, None], A, B[:, None], C[:, None]),
         D=D,
