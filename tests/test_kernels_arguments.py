@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from sequence_ops import CAUSAL, OPS
@@ -248,3 +251,29 @@ def test_triton_without_a_gpu(monkeypatch):
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     with pytest.raises(ValueError, match=r"gla: backend='triton' needs a GPU, .* on cpu; use"):
         gla(**changed("gla"), backend="triton")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from drivelab.kernels import gla",
+        "from drivelab.kernels.sequence.gla import gla",
+        "import drivelab.kernels.sequence.ssd",
+    ],
+)
+def test_torch_that_is_not_there(line):
+    hidden = (
+        "import sys\n"
+        "class Hidden:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'torch':\n"
+        "            raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')\n"
+        "sys.meta_path.insert(0, Hidden())\n"
+        f"try:\n    {line}\nexcept ImportError as error:\n    print(error.name, error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", hidden], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.startswith("torch drivelab.kernels.")
+    assert "needs the package 'torch'" in done.stdout
+    assert "pip install 'drivelab[nn]'" in done.stdout
