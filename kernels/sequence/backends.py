@@ -38,11 +38,11 @@ def choose(
         ImportError: it needs a package that is not installed.
         NotImplementedError: a tensor carries a tangent, and the backend has no rule for them.
     """
-    tensors = [one for one in tensors if one is not None]
-    doubled = dtype == torch.float64 or any(one.dtype == torch.float64 for one in tensors)
+    given = [one for one in tensors if one is not None]
+    doubled = dtype == torch.float64 or any(one.dtype == torch.float64 for one in given)
     name = _named(op, backend, device, doubled)
     if name in ("numba", "triton"):
-        _refuse_tangents(op, name, tensors)
+        _refuse_tangents(op, name, given)
     return name
 
 
