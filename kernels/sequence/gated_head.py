@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from drivelab.kernels.sequence.exponential import exponential
+from drivelab.kernels.exponential import exponential
 from drivelab.kernels.sequence.gate_gradient import gather_per_key, gather_per_token
 from drivelab.kernels.sequence.registers import BITS, fetch
 from drivelab.kernels.sequence.scan import scan_lane_decay, scan_row_decay, scan_token_decay

@@ -15,7 +15,10 @@ from drivelab.kernels.splat.scene import Cameras, Gaussians, check_values
 from drivelab.kernels.splat.settings import Settings
 
 __all__ = ["Cameras", "Gaussians", "Pictures", "Settings", "render"]
-BACKENDS = {"ref": "drivelab.kernels.splat.ref"}  # name -> module with its `render`
+BACKENDS = {  # name -> module with its `render`
+    "ref": "drivelab.kernels.splat.ref",
+    "numba": "drivelab.kernels.splat.compiled",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,18 +54,31 @@ def render(
         gaussians: the scene.
         cameras: views of one size.
         settings: how; by default as gsplat 1.5.3 does.
-        backend: "ref" (float64 by torch, differentiable in whatever tensors it is given, extra
-            `nn`); "auto" takes the fastest that is there.
+        backend: "numba" (float32 by compiled code, forward only) or "ref" (float64 by torch,
+            differentiable in whatever tensors it is given, extra `nn`); "auto" takes the first,
+            or the second where a gradient is asked for.
 
     Raises:
-        ValueError: no such backend, or numbers that no picture can be made of.
+        ValueError: no such backend, one that has no gradient where one is asked for, or numbers
+            that no picture can be made of.
         ImportError: the backend needs a package that is not installed.
     """
-    name = "ref" if backend == "auto" else backend
+    asked = _asks_for_gradients(gaussians, cameras)
+    name = ("ref" if asked else "numba") if backend == "auto" else backend
+    if asked and name == "numba":
+        raise ValueError("render: backend='numba' has no gradients; use backend='ref' or auto")
     if name not in BACKENDS:
         raise ValueError(f"render: backend={backend!r}; expected auto, {', '.join(BACKENDS)}")
     check_values(gaussians, cameras)
     return Pictures(*_backend(name)(gaussians, cameras, settings or Settings()))
+
+
+def _asks_for_gradients(gaussians: Gaussians, cameras: Cameras) -> bool:
+    fields = (
+        gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities, gaussians.sh,
+        cameras.views, cameras.intrinsics,
+    )  # fmt: skip
+    return any(getattr(field, "requires_grad", False) for field in fields)
 
 
 def _backend(name: str) -> Callable[[Gaussians, Cameras, Settings], tuple[Any, Any, Any]]:

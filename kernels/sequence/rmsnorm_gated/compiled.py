@@ -13,8 +13,8 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from drivelab.kernels.exponential import exponential
 from drivelab.kernels.sequence.custom import operator
-from drivelab.kernels.sequence.exponential import exponential
 from drivelab.kernels.sequence.heads import over_heads
 from drivelab.kernels.sequence.streams import compute_dtype
 

@@ -14,7 +14,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from drivelab.kernels.sequence.exponential import emit_exponential
+from drivelab.kernels.exponential import emit_exponential
 from drivelab.kernels.sequence.registers import Registers
 
 TOGETHER = 4  # tokens a pass over the state

@@ -1,0 +1,97 @@
+"""The compiled renderer: golden pictures without torch, threads, ties, odd sizes."""
+
+import golden_splats as golden
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drivelab.kernels.splat import Cameras, Gaussians, render
+from drivelab.kernels.splat.tiles import ROW_DEPTH, lists, order
+
+
+@pytest.mark.parametrize("name", golden.NAMES)
+def test_golden_pictures(name):
+    case = golden.load(name)
+    found = render(
+        golden.gaussians_of(case), golden.cameras_of(case), settings=golden.settings_of(case)
+    )
+    # Alphas within rounding of a threshold may fall to its other side, on 1 pixel of 1000.
+    brightest = max(1.0, float(case["colors"].max()))
+    for ours, theirs, near, flip in (
+        (found.rgb, "rgb", 1e-5, brightest / 255),
+        (found.alpha, "alpha", 1e-5, 1 / 255),
+        (found.depth_sum, "depth_sum", 1e-4 * max(1.0, case["depth_sum"].max()), None),
+    ):
+        off = np.abs(ours - case[theirs])
+        assert (off > near).mean() <= 1e-3, theirs
+        assert flip is None or off.max() <= flip, theirs
+
+
+def test_golden_tiles():
+    case = golden.load("tiles")
+    u, r = case["means2d"].astype(float), case["radii"].astype(float)
+    across, down, side = int(case["tile_width"]), int(case["tile_height"]), int(case["tile_size"])
+    width, height = across * side, down * side
+    low, high = np.floor(u - r), np.floor(u + r)
+    seen = (r > 0).all(1) & (u + r > 0).all(1) & (u - r < [width, height]).all(1)
+    boxes = np.stack([low[:, 0], high[:, 0], low[:, 1], high[:, 1]], 1)
+    boxes = np.clip(boxes, 0, [width - 1, width - 1, height - 1, height - 1]).astype(np.int32)
+    rows = np.zeros((len(u), 12), np.float32)
+    rows[:, ROW_DEPTH] = case["depths"]
+    ranks = order(rows, len(rows))
+    begins, members = lists(boxes, ranks[seen[ranks]], across, down)
+    theirs = case["isect_offsets"].ravel()
+    for tile, begin in enumerate(theirs):
+        end = theirs[tile + 1] if tile + 1 < len(theirs) else len(case["flatten_ids"])
+        wanted = case["flatten_ids"][begin:end]
+        # Boxes that end just on a border touch the tile behind it in ours, without a pixel of it.
+        ours = members[begins[tile] : begins[tile + 1]]
+        assert [n for n in ours if n in set(wanted)] == list(wanted)
+
+
+@given(depths=st.lists(st.floats(0.015625, 1e10, width=32), max_size=60))
+@settings(max_examples=50, deadline=None)
+def test_order_is_the_stable_one(depths):
+    rows = np.zeros((len(depths), 12), np.float32)
+    rows[:, ROW_DEPTH] = depths
+    wanted = np.argsort(rows[:, ROW_DEPTH], kind="stable")
+    np.testing.assert_array_equal(order(rows, len(rows)), wanted)
+
+
+def test_threads_change_no_bit():
+    case = golden.load("street")
+    scene, cameras = golden.gaussians_of(case), golden.cameras_of(case)
+    before = numba.get_num_threads()
+    try:
+        numba.set_num_threads(1)
+        one = render(scene, cameras).rgb
+    finally:
+        numba.set_num_threads(before)
+    np.testing.assert_array_equal(one, render(scene, cameras).rgb)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (16, 16), (17, 15), (33, 3)])
+def test_a_picture_is_a_part_of_a_larger_one(size):
+    case = golden.load("sh1")
+    scene = golden.gaussians_of(case)
+    views, lenses = case["viewmats"], case["Ks"]
+    whole = render(scene, Cameras(views, lenses, 96, 64, "ortho"))
+    part = render(scene, Cameras(views, lenses, *size, "ortho"))
+    np.testing.assert_array_equal(part.rgb, whole.rgb[:, : size[1], : size[0]])
+
+
+def test_far_and_near_change_places_with_their_order():
+    fields = {
+        "means": np.array([[0.0, 0.0, 4.0], [0.0, 0.0, 2.0]], np.float32),
+        "quats": np.array([[1.0, 0.0, 0.0, 0.0]] * 2, np.float32),
+        "scales": np.full((2, 3), 0.5, np.float32),
+        "opacities": np.array([0.9, 0.9], np.float32),
+        "sh": np.zeros((2, 1, 3), np.float32),
+    }
+    fields["sh"][0, 0, 0] = fields["sh"][1, 0, 2] = 1.5  # red behind blue
+    lens = np.array([[[20.0, 0.0, 4.5], [0.0, 20.0, 3.5], [0.0, 0.0, 1.0]]])
+    seen = render(Gaussians(**fields), Cameras(np.eye(4)[None], lens, 9, 7))
+    assert seen.rgb[0, 3, 4, 2] > 5 * (seen.rgb[0, 3, 4, 0] - 0.5 * seen.alpha[0, 3, 4])
+    assert seen.depth[0, 3, 4] == pytest.approx((0.9 * 2 + 0.09 * 4) / 0.99, rel=1e-5)
