@@ -1,13 +1,18 @@
 """The compiled renderer: golden pictures without torch, threads, ties, odd sizes."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import golden_splats as golden
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivelab.kernels.splat import Cameras, Gaussians, render
+from drivelab.kernels.splat.compiled import thread_count
 from drivelab.kernels.splat.tiles import ROW_DEPTH, lists, order
 
 
@@ -60,16 +65,37 @@ def test_order_is_the_stable_one(depths):
     np.testing.assert_array_equal(order(rows, len(rows)), wanted)
 
 
-def test_threads_change_no_bit():
+def test_threads_change_no_bit(monkeypatch):
     case = golden.load("street")
     scene, cameras = golden.gaussians_of(case), golden.cameras_of(case)
-    before = numba.get_num_threads()
-    try:
-        numba.set_num_threads(1)
-        one = render(scene, cameras).rgb
-    finally:
-        numba.set_num_threads(before)
-    np.testing.assert_array_equal(one, render(scene, cameras).rgb)
+    pictures = []
+    for threads in ("1", "3"):
+        monkeypatch.setenv("NUMBA_NUM_THREADS", threads)
+        assert thread_count() == int(threads)
+        pictures.append(render(scene, cameras).rgb)
+    np.testing.assert_array_equal(*pictures)
+
+
+def test_a_picture_leaves_numbas_own_limit_free():
+    """A run sets one thread per worker; that must work after a picture was rendered."""
+    script = """
+import os
+import numba
+from drivelab.kernels.splat.compiled import thread_count
+import golden_splats as golden
+from drivelab.kernels.splat import render
+case = golden.load("sh1")
+render(golden.gaussians_of(case), golden.cameras_of(case))
+os.environ["NUMBA_NUM_THREADS"] = str(thread_count() + 1)
+print(numba.njit(lambda x: x + 1)(1))
+"""
+    support = Path(golden.__file__).parent
+    variables = {k: v for k, v in os.environ.items() if k != "NUMBA_NUM_THREADS"}
+    variables["PYTHONPATH"] = str(support)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=variables, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.strip() == "2", done.stderr
 
 
 @pytest.mark.parametrize("size", [(1, 1), (16, 16), (17, 15), (33, 3)])

@@ -1,4 +1,4 @@
-"""The renderer for CPUs: compiled, float32 pixels, as many threads as Numba may use."""
+"""The renderer for CPUs: compiled, float32 pixels, as many threads as the process may use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
-import numba
 import numpy as np
 
 from drivelab.kernels.splat.composite import tiles
@@ -17,6 +16,20 @@ from drivelab.kernels.splat.settings import Settings, clamps
 from drivelab.kernels.splat.tiles import TILE, lists, order
 
 _MODELS = {"pinhole": PINHOLE, "fisheye": FISHEYE, "ortho": ORTHO}
+_LIMITS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")
+
+
+def thread_count() -> int:
+    """Threads for a picture: the first limit the environment sets, else the processors we may use.
+
+    Numba itself is not asked: its answer starts its thread pool, and from then on it raises
+    wherever a later part of the process sets its limit.
+    """
+    for name in _LIMITS:
+        if (limit := os.environ.get(name, "")).isdecimal():
+            return max(1, int(limit))
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def render(
@@ -29,7 +42,7 @@ def render(
     depth, cover = np.empty(rgb.shape[:3], np.float32), np.empty(rgb.shape[:3], np.float32)
     across, down = -(-cameras.width // TILE), -(-cameras.height // TILE)
     back = np.array(settings.background or (0.0, 0.0, 0.0), np.float32)
-    most, threads = np.float32(settings.alpha_max), numba.get_num_threads()
+    most, threads = np.float32(settings.alpha_max), thread_count()
 
     def prepare(camera: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         rows, boxes = _seen(fields, cameras, camera, settings)
