@@ -58,7 +58,7 @@ def join(parts: Sequence[Splats]) -> Splats:
 
 
 def quaternion(rotation: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "4"]:
-    """wxyz of a rotation, w not below 0 (Shepperd's choice of the largest component)."""
+    """A rotation as wxyz with w not below 0, by its largest component (Shepperd)."""
     m = np.asarray(rotation, float)
     squares = np.array([
         1 + m[0, 0] + m[1, 1] + m[2, 2], 1 + m[0, 0] - m[1, 1] - m[2, 2],
