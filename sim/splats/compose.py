@@ -48,13 +48,13 @@ def place(splats: Splats, pose: Float[np.ndarray, "4 4"]) -> Splats:
 def join(parts: Sequence[Splats]) -> Splats:
     """One behind the other; colours of lower degree are filled up with zeros."""
     rank = max((part.gaussians.sh.shape[1] for part in parts), default=1)
-    fields = [
+    means, quats, scales, opacities = (
         np.concatenate([np.asarray(getattr(part.gaussians, name), np.float32) for part in parts])
         for name in ("means", "quats", "scales", "opacities")
-    ]
+    )
     sh = np.concatenate([_filled(part.gaussians.sh, rank) for part in parts])
     labels = np.concatenate([part.labels for part in parts])
-    return Splats(Gaussians(*fields, sh), labels)
+    return Splats(Gaussians(means, quats, scales, opacities, sh), labels)
 
 
 def quaternion(rotation: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "4"]:
