@@ -80,12 +80,24 @@ def test_any_parameters_in_range_give_a_sound_map_or_say_what_is_too_small(data)
 
 
 def tight(values: dict) -> bool:
-    """Whether lanes, shoulder, pavement and 5 m more need a wider bend than is asked for."""
+    """Whether what is asked for needs a wider bend, or a wider ring, than it is given.
+
+    In a bend: lanes, shoulder, pavement and 5 m more. About a ring: four entries and four exits.
+    """
+    if "flare" in values:
+        share = (1.75 + values["flare"]) / (values["radius"] + values["flare"])
+        return bool(np.arcsin(share) > np.pi / 4 - 0.02)
     if "angle_deg" not in values:
         return False
     sides = {"left": values["opposite"], "right": values["lanes"]}
     inner = sides[values["bend"]] if "bend" in values else max(sides.values())
     return bool(values["radius"] < 3.5 * inner + 2.8 + 2.5 + 5.0)
+
+
+def test_a_ring_without_room_between_entry_and_exit_is_refused():
+    with pytest.raises(ConfigError, match=r"radius of 13 m is too small .* at least 14\.1 m"):
+        build_template("roundabout", {"radius": 13.0, "flare": 26.0})
+    assert_sound(build_template("roundabout", {"radius": 14.1, "flare": 26.0}))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from drivelab.errors import ConfigError
 from drivelab.geometry.poses import compose
 from drivelab.sim.generator.junctions import ArmEnd
 from drivelab.sim.generator.map_builder import LANE_WIDTH, MapBuilder, boundary, strip
@@ -27,6 +28,7 @@ from drivelab.sim.scenario.templates.template import Chain, RoadTemplate, Templa
 from drivelab.types import AreaKind
 
 MARGIN = 1.6  # asphalt beyond the ring lane, inside and outside [m]
+BETWEEN = 0.04  # of the ring between an entry and the next exit, at least [rad]
 JUNCTION = "o"
 
 
@@ -34,6 +36,7 @@ def _roundabout(
     *, radius: float, flare: float, arm: float, limit: float, ring_limit: float
 ) -> RoadTemplate:
     ring = Ring.of(radius, flare)
+    _check_room(ring)
     place = np.array([ring.half + arm, 0.0, 0.0])
     builder = MapBuilder(place, rounded=False)
     angles = list(FOUR_ARMS.values())
@@ -51,6 +54,21 @@ def _roundabout(
         yield_signs=tuple(built.backward.last(0) for built in roads),
         pavements={key: compose(place, path) for key, path in pavements.items()},
     )
+
+
+def _check_room(ring: Ring) -> None:
+    """Between the end of an entry and the next exit there must be some ring left.
+
+    Raises:
+        ConfigError: entry and exit would cross on their way.
+    """
+    widest = np.pi / len(FOUR_ARMS) - BETWEEN / 2.0
+    if ring.apart > widest:
+        least = (LANE_WIDTH / 2.0 + ring.flare) / np.sin(widest) - ring.flare
+        raise ConfigError(
+            f"map template 'roundabout': a radius of {ring.radius:g} m is too small for entries "
+            f"that bend with {ring.flare:g} m; ask for at least {least:.1f} m, or a smaller flare"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,10 @@ def _nearest(
 ) -> tuple[int, float, float]:
     """The segment (from a, along d) nearest to a point, the share of it, the offset to the left."""
     t = np.clip(((here - a) * d).sum(axis=1) / (d * d).sum(axis=1), 0, 1)
-    away = np.hypot(*(here - a - t[:, None] * d).T)
+    off = here - a - t[:, None] * d
+    # Squares, as the kernel has them: at a vertex the two segments are equally near, and which of
+    # them counts must not hang on how a root is rounded.
+    away = (off * off).sum(axis=1)
     k = int(np.argmin(away))
     side = d[k, 0] * (here - a[k])[1] - d[k, 1] * (here - a[k])[0]
-    return k, float(t[k]), float(away[k] if side >= 0 else -away[k])
+    return k, float(t[k]), float(np.sqrt(away[k]) * (1.0 if side >= 0 else -1.0))
