@@ -95,10 +95,10 @@ def next_commands(result: RunResult) -> list[str]:
 def executable() -> str:
     """The program as the user would type it from here."""
     called = Path(sys.argv[0])
+    if called.stem != "drivelab" or not called.exists():
+        return "drivelab"  # another program calls us, which is not what the user should type
     found = shutil.which("drivelab")
-    if found and called.exists() and os.path.samefile(found, called):
-        return "drivelab"
-    if not called.exists():
+    if found and os.path.samefile(found, called):
         return "drivelab"
     near = os.path.relpath(called)
     return shlex.quote(str(called) if near.startswith("..") else near)
