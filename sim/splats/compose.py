@@ -10,17 +10,29 @@ from jaxtyping import Float
 
 from drivelab.kernels.splat import Gaussians
 from drivelab.sim.splats.scene import Actor, Moment, Splats, SplatScene
+from drivelab.sim.splats.sh_rotation import rotate_sh
+
+COLOURS = ("scene", "actor")
 
 
-def compose(scene: SplatScene, moment: Moment) -> Splats:
+def compose(scene: SplatScene, moment: Moment, *, colours: str = "scene") -> Splats:
     """Everything that is there at one moment, in the scene frame.
 
-    Colours that depend on the direction keep the scene's axes: they do not turn with an actor, as
-    in gsplat's and DriveStudio's concatenation.
+    Args:
+        scene: the world.
+        moment: who is where and which lamps are lit.
+        colours: whose axes colours that depend on the direction keep: "scene" = they do not turn
+            with an actor, as in gsplat's and DriveStudio's concatenation; "actor" = they do.
+
+    Raises:
+        ValueError: no such colours.
     """
+    if colours not in COLOURS:
+        raise ValueError(f"compose: colours={colours!r}; expected {' or '.join(COLOURS)}")
+    turn = colours == "actor"
     parts = [scene.static]
-    parts += [place(scene.actors[name].splats, pose) for name, pose in moment.poses.items()
-              if name in scene.actors]  # fmt: skip
+    parts += [place(scene.actors[name].splats, pose, turn_colours=turn)
+              for name, pose in moment.poses.items() if name in scene.actors]  # fmt: skip
     for lamp in scene.lamps:
         shown = {moment.signals.get(lane) for lane in lamp.lanes}
         parts.append(lamp.lit if lamp.colour in shown else lamp.dark)
@@ -36,13 +48,21 @@ def moment_at(scene: SplatScene, time: float) -> Moment:
                    if actor.poses is not None and _there(actor, at)})  # fmt: skip
 
 
-def place(splats: Splats, pose: Float[np.ndarray, "4 4"]) -> Splats:
-    """Splats moved by a rigid motion: means R m + t, rotations q_pose q."""
+def place(splats: Splats, pose: Float[np.ndarray, "4 4"], *, turn_colours: bool = False) -> Splats:
+    """Splats moved by a rigid motion: means R m + t, rotations q_pose q.
+
+    Args:
+        splats: in their own frame.
+        pose: target frame from own frame.
+        turn_colours: whether colours that depend on the direction turn too, exactly.
+    """
     moved = splats.gaussians
     turn = quaternion(pose[:3, :3])
     means = moved.means @ np.asarray(pose[:3, :3].T, np.float32)
     means = means + np.asarray(pose[:3, 3], np.float32)
-    return replace(splats, gaussians=replace(moved, means=means, quats=product(turn, moved.quats)))
+    sh = rotate_sh(moved.sh, pose[:3, :3]) if turn_colours else moved.sh
+    quats = product(turn, moved.quats)
+    return replace(splats, gaussians=replace(moved, means=means, quats=quats, sh=sh))
 
 
 def join(parts: Sequence[Splats]) -> Splats:
