@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from drivelab.sim.scenario.part import Part
-from drivelab.sim.scenario.units import Count, Length, Seconds, Share, about, unit
+from drivelab.sim.scenario.units import Count, Degrees, Length, Seconds, Share, about, unit
 
 
 class Traffic(Part, frozen=True, kw_only=True):
@@ -104,13 +104,64 @@ class CameraDropped(SensorFault, tag="dropped", frozen=True, kw_only=True):
     share: Annotated[Share, about("of the pictures lost")] = 0.5
 
 
+class CameraFrozen(SensorFault, tag="frozen", frozen=True, kw_only=True):
+    """The camera goes on showing its last picture from before the fault."""
+
+    camera: Annotated[str, about("name of the camera, or `all`")] = "all"
+
+
+class CameraOverexposed(SensorFault, tag="overexposed", frozen=True, kw_only=True):
+    """The camera takes in too much light."""
+
+    camera: Annotated[str, about("name of the camera, or `all`")] = "all"
+    gain: Annotated[float, about("what light is multiplied by", gt=1, le=1000)] = 8.0
+
+
+class CameraDirty(SensorFault, tag="dirty", frozen=True, kw_only=True):
+    """Blurred spots of dirt stick to the lens."""
+
+    camera: Annotated[str, about("name of the camera, or `all`")] = "all"
+    share: Annotated[Share, about("of the picture covered")] = 0.2
+
+
 class LidarSparse(SensorFault, tag="sparse", frozen=True, kw_only=True):
     """The lidar returns few points."""
 
     keep: Annotated[Share, about("of the points that are left")] = 0.25
 
 
-AnyFault = CameraBlack | CameraBlurred | CameraDelayed | CameraDropped | LidarSparse
+class LidarBlind(SensorFault, tag="blind", frozen=True, kw_only=True):
+    """The lidar returns nothing from a sector about the ego."""
+
+    from_deg: Annotated[Degrees, about("where the sector begins; 0 = ahead, 90 = left")] = -30.0
+    to_deg: Annotated[Degrees, about("where it ends, going to the left")] = 30.0
+
+
+class StatusNoisy(SensorFault, tag="noisy_status", frozen=True, kw_only=True):
+    """What the vehicle says of itself is wrong by noise; standard deviations."""
+
+    position: Annotated[Annotated[float, unit("m"), Meta(ge=0, le=100)], about("along x, y")] = 0.5
+    heading_deg: Annotated[
+        Annotated[float, unit("deg"), Meta(ge=0, le=180)], about("of the heading")
+    ] = 1.0
+    speed: Annotated[Annotated[float, unit("m/s"), Meta(ge=0, le=50)], about("along x, y")] = 0.3
+    acceleration: Annotated[
+        Annotated[float, unit("m/s^2"), Meta(ge=0, le=50)], about("along x, y")
+    ] = 0.2
+
+
+AnyFault = (
+    CameraBlack
+    | CameraFrozen
+    | CameraBlurred
+    | CameraDirty
+    | CameraOverexposed
+    | CameraDelayed
+    | CameraDropped
+    | LidarSparse
+    | LidarBlind
+    | StatusNoisy
+)
 
 
 class Sensors(Part, frozen=True, kw_only=True):

@@ -1,0 +1,1 @@
+"""Sensors of a simulated vehicle: rigs, cameras, lidars, status, and what is wrong with them."""
