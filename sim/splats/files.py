@@ -45,8 +45,8 @@ def save_scene(scene: SplatScene, path: str | Path) -> None:
     Gaussians and sky are stored as float32, poses, times and `map_from_scene` as float64.
 
     Raises:
-        DataError: the ending is not `.splats.safetensors`, or the scene holds what `load_scene`
-            would refuse.
+        DataError: the ending is not `.splats.safetensors`, the scene holds what `load_scene`
+            would refuse, or the disk is full.
         OSError: it cannot be written there.
     """
     file = Path(path)
@@ -56,7 +56,10 @@ def save_scene(scene: SplatScene, path: str | Path) -> None:
     tensors, header = _packed(scene)
     text = words.encode(header)
     words.decode(text, file=file)
-    replace_file(file, lambda part: save_file(tensors, part, {words.FORMAT: text}))
+    try:
+        replace_file(file, lambda part: save_file(tensors, part, {words.FORMAT: text}))
+    except SafetensorError as error:
+        raise DataError(f"cannot be written ({error}); is the disk full?", file=file) from error
 
 
 def load_scene(path: str | Path, *, convention: str = "inria") -> SplatScene:

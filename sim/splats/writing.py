@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,8 @@ def replace_file(file: Path, write: Callable[[Path], object]) -> None:
     Raises:
         OSError: it cannot be written there; what stood there before still does.
     """
+    if not file.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such folder", str(file.parent))
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
         write(part)
