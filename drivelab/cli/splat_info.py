@@ -105,13 +105,8 @@ def _memory(scene: SplatScene) -> Iterator[tuple[str, str]]:
     shown += sum(max(len(lamp.dark), len(lamp.lit)) for lamp in scene.lamps)
     cameras, width, height = PICTURES
     pictures = 4 * 5 * cameras * width * height  # red, green, blue, depth, cover
-    yield (
-        "rendering",
-        (
-            f"about {amount(RENDERED * shown + pictures)} more: {shown} Gaussians at once, "
-            f"{cameras} pictures of {width} x {height}"
-        ),
-    )
+    views = f"{shown} Gaussians at once, {cameras} pictures of {width} x {height}"
+    yield "rendering", f"about {amount(RENDERED * shown + pictures)} more: {views}"
 
 
 def _parts(scene: SplatScene) -> list[Splats]:

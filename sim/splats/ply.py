@@ -16,6 +16,7 @@ import numpy as np
 
 from drivelab.errors import DataError
 from drivelab.kernels.splat import Gaussians
+from drivelab.sim.splats.checks import no_rotations
 from drivelab.sim.splats.memory import CHECKED, require_memory
 from drivelab.sim.splats.writing import replace_file
 
@@ -53,15 +54,17 @@ def read_ply(path: str | Path) -> Gaussians:
     rest = _rest_names(names, file)
     _check_size(file, header, rank := REST[len(rest)])
     rows = np.memmap(file, header.rows, "r", header.begin, (header.count,))
-    sh = np.empty((header.count, rank, 3), np.float32)
-    sh[:, 0] = _columns(rows, _DC)
-    for n, name in enumerate(rest):
-        sh[:, 1 + n % (rank - 1), n // (rank - 1)] = rows[name]
-    logits = _columns(rows, ("opacity",))[:, 0].astype(float)
-    with np.errstate(over="ignore"):  # what is too large comes out as infinity and is refused
+    # What is too large for float32 becomes infinity, and is refused with all else that is not
+    # finite.
+    with np.errstate(over="ignore", invalid="ignore"):
+        sh = np.empty((header.count, rank, 3), np.float32)
+        sh[:, 0] = _columns(rows, _DC)
+        for n, name in enumerate(rest):
+            sh[:, 1 + n % (rank - 1), n // (rank - 1)] = rows[name]
+        logits = _columns(rows, ("opacity",))[:, 0].astype(float)
         scales = np.exp(_columns(rows, _SCALES).astype(float)).astype(np.float32)
         opacities = (1.0 / (1.0 + np.exp(-logits))).astype(np.float32)
-    found = Gaussians(_columns(rows, _MEANS), _columns(rows, _QUATS), scales, opacities, sh)
+        found = Gaussians(_columns(rows, _MEANS), _columns(rows, _QUATS), scales, opacities, sh)
     _check_numbers(found, logits, file)
     return found
 
@@ -85,7 +88,13 @@ def write_ply(gaussians: Gaussians, path: str | Path) -> None:
     lines = ["ply", "format binary_little_endian 1.0", f"element vertex {len(rows)}"]
     lines += [f"property float {name}" for name in names]
     text = "\n".join([*lines, "end_header", ""]).encode()
-    replace_file(Path(path), lambda part: part.write_bytes(text + rows.tobytes()))
+
+    def fill(part: Path) -> None:
+        with part.open("wb") as stream:
+            stream.write(text)
+            stream.write(rows.data)
+
+    replace_file(Path(path), fill)
 
 
 def _header(file: Path) -> _Header:
@@ -182,7 +191,7 @@ def _check_numbers(found: Gaussians, logits: np.ndarray, file: Path) -> None:
     ):  # fmt: skip
         wrong = ~np.isfinite(values).reshape(len(values), -1).all(1)
         if key == "rot_*":
-            wrong |= ~values.any(-1)
+            wrong |= no_rotations(values)
         if wrong.any():
             raise DataError(
                 f"{int(wrong.sum())} Gaussians are wrong; expected finite numbers (scales as "
