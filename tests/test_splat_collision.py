@@ -11,15 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivelab.kernels.splat import Gaussians
+from drivelab.sim.splats import collision
 from drivelab.sim.splats.collision import (
     StaticCollision,
     StaticWatch,
+    actor_boxes,
     collision_events,
     collision_points,
     hits,
 )
 from drivelab.sim.splats.labels import GROUND, NUMBER
-from drivelab.sim.splats.scene import Splats, SplatScene
+from drivelab.sim.splats.scene import Actor, Moment, Splats, SplatScene
+from drivelab.sim.world import events as world_events
 from drivelab.types import PACIFICA, VehicleParameters
 
 HERE = np.eye(4)
@@ -175,6 +178,22 @@ def test_the_vehicle_counts():
     short = replace(PACIFICA, front_length=3.0)
     assert hits(index, np.zeros(3), PACIFICA) == 400
     assert hits(index, np.zeros(3), short) == 0
+
+
+def test_contacts_end_and_begin_as_the_worlds_do():
+    assert collision.APART == world_events.APART
+    assert collision.STANDING == world_events.STANDING
+
+
+def test_boxes_of_actors():
+    empty = scene(np.zeros((0, 3)), 0, map_from_scene=MAP)
+    car = Actor("car", "vehicle", (4.5, 1.9, 1.6), empty.static)
+    pose = np.array([[0, -1, 0, 10.0], [1, 0, 0, 20.0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    made = replace(empty, actors={"car": car, "van": car})
+    names, boxes = actor_boxes(made, Moment({"car": pose, "nobody": pose}))
+    assert names == ("car",)
+    np.testing.assert_allclose(boxes, [[663_980.5, 3_998_010.25, np.pi, 4.5, 1.9]])
+    assert actor_boxes(made, Moment())[1].shape == (0, 5)
 
 
 def test_refused_rules():

@@ -1,6 +1,6 @@
-"""What the ego runs into that is no actor: the walls, trees and poles of the scene itself.
+"""What the ego can run into: the boxes of actors; the walls, trees and poles of the scene itself.
 
-HUGSIM's published rule (Zhou et al., arXiv 2412.01718): a collision is more than 100 Gaussians of
+The scene itself by HUGSIM's published rule (Zhou et al., arXiv 2412.01718): a collision is more than 100 Gaussians of
 opacity above 0.8, ground left out, within the ego's box. RAD's released threshold of 25000 names no
 unit (points, pixels, square metres) and cannot be applied to another scene: it is not used.
 
@@ -20,10 +20,11 @@ from jaxtyping import Float, Int
 from scipy.spatial import cKDTree
 
 from drivelab.sim.splats.labels import GROUND
-from drivelab.sim.splats.scene import SplatScene
-from drivelab.sim.world.events import APART, STANDING
+from drivelab.sim.splats.scene import Moment, SplatScene
 from drivelab.types import PACIFICA, VehicleParameters
 
+APART = 0.5  # a contact is over when there has been none for so long, as the world has it [s]
+STANDING = 0.1  # slower than this counts as standing, as the world has it [m/s]
 CELL = 1.0  # edge of the cells that points and ground are sorted into [m]
 CHUNK = 256  # poses that are looked at together
 _FARTHEST = 1 << 30  # cells; what lies beyond is sorted into the last one
@@ -97,6 +98,22 @@ def collision_points(
     return CollisionIndex(
         rule, points[order], cells[order], corner, columns, floor, nearest, float(where[2, 3])
     )
+
+
+def actor_boxes(
+    scene: SplatScene, moment: Moment
+) -> tuple[tuple[str, ...], Float[np.ndarray, "n 5"]]:
+    """Ids and boxes of the actors that are there: x, y, yaw, length, width in the `map` frame.
+
+    Names that the scene has no actor for are passed over; boxes that lean are laid flat.
+    """
+    names = tuple(name for name in moment.poses if name in scene.actors)
+    boxes = np.zeros((len(names), 5))
+    for box, name in zip(boxes, names, strict=True):
+        pose = np.asarray(scene.map_from_scene, float) @ moment.poses[name]
+        box[:3] = pose[0, 3], pose[1, 3], np.arctan2(pose[1, 0], pose[0, 0])
+        box[3:] = scene.actors[name].size[:2]
+    return names, boxes
 
 
 def hits(
