@@ -1,8 +1,9 @@
 """What the ego can run into: the boxes of actors; the walls, trees and poles of the scene itself.
 
-The scene itself by HUGSIM's published rule (Zhou et al., arXiv 2412.01718): a collision is more than 100 Gaussians of
-opacity above 0.8, ground left out, within the ego's box. RAD's released threshold of 25000 names no
-unit (points, pixels, square metres) and cannot be applied to another scene: it is not used.
+The scene itself is judged by HUGSIM's published rule (Zhou et al., arXiv 2412.01718): a collision
+is more than 100 Gaussians of opacity above 0.8, ground left out, within the ego's box. RAD's
+released threshold of 25000 names no unit (points, pixels, square metres) and cannot be applied to
+another scene: it is not used.
 
 The count depends on how finely a scene is made: a wall of few large Gaussians is not felt. Both
 numbers are parameters. Scenes are taken to have one ground at each place; on a bridge, say where
