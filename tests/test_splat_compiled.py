@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivelab.kernels.splat import Cameras, Gaussians, render
-from drivelab.kernels.splat.compiled import thread_count
-from drivelab.kernels.splat.tiles import ROW_DEPTH, lists, order
+from drivelab.kernels.splat.compiled import Crew, _lists, thread_count
+from drivelab.kernels.splat.tiles import ROW_DEPTH, TILE, order
 
 
 @pytest.mark.parametrize("name", golden.NAMES)
@@ -41,12 +41,13 @@ def test_golden_tiles():
     width, height = across * side, down * side
     low, high = np.floor(u - r), np.floor(u + r)
     seen = (r > 0).all(1) & (u + r > 0).all(1) & (u - r < [width, height]).all(1)
-    boxes = np.stack([low[:, 0], high[:, 0], low[:, 1], high[:, 1]], 1)
-    boxes = np.clip(boxes, 0, [width - 1, width - 1, height - 1, height - 1]).astype(np.int32)
-    rows = np.zeros((len(u), 12), np.float32)
+    edge = [width - 1, height - 1]
+    first, last = (np.clip(x, 0, edge).astype(np.int64) // TILE for x in (low, high))
+    spans = (last[:, 1] << 48) | (first[:, 1] << 32) | (last[:, 0] << 16) | first[:, 0]
+    rows = np.zeros((len(u), 16), np.float32)
     rows[:, ROW_DEPTH] = case["depths"]
-    ranks = order(rows, len(rows))
-    begins, members = lists(boxes, ranks[seen[ranks]], across, down)
+    ranks = order(rows, np.array([[0, len(rows)]]))
+    begins, members = _lists(Crew(2), spans, ranks[seen[ranks]], across, across * down)
     theirs = case["isect_offsets"].ravel()
     for tile, begin in enumerate(theirs):
         end = theirs[tile + 1] if tile + 1 < len(theirs) else len(case["flatten_ids"])
@@ -59,10 +60,13 @@ def test_golden_tiles():
 @given(depths=st.lists(st.floats(0.015625, 1e10, width=32), max_size=60))
 @settings(max_examples=50, deadline=None)
 def test_order_is_the_stable_one(depths):
-    rows = np.zeros((len(depths), 12), np.float32)
-    rows[:, ROW_DEPTH] = depths
-    wanted = np.argsort(rows[:, ROW_DEPTH], kind="stable")
-    np.testing.assert_array_equal(order(rows, len(rows)), wanted)
+    rows = np.zeros((len(depths) + 5, 16), np.float32)
+    half = len(depths) // 2
+    places = np.r_[0:half, half + 5 : len(rows)]  # two parts with a gap between them
+    rows[places, ROW_DEPTH] = depths
+    parts = np.array([[0, half], [half + 5, len(depths) - half]])
+    wanted = places[np.argsort(rows[places, ROW_DEPTH], kind="stable")]
+    np.testing.assert_array_equal(order(rows, parts), wanted)
 
 
 def test_threads_change_no_bit(monkeypatch):
@@ -121,3 +125,68 @@ def test_far_and_near_change_places_with_their_order():
     seen = render(Gaussians(**fields), Cameras(np.eye(4)[None], lens, 9, 7))
     assert seen.rgb[0, 3, 4, 2] > 5 * (seen.rgb[0, 3, 4, 0] - 0.5 * seen.alpha[0, 3, 4])
     assert seen.depth[0, 3, 4] == pytest.approx((0.9 * 2 + 0.09 * 4) / 0.99, rel=1e-5)
+
+
+def wall(distance, label, opacity=0.9):
+    """A Gaussian as wide as a house, facing the camera."""
+    return Gaussians(
+        np.array([[0, 0, distance]], np.float32), np.array([[1, 0, 0, 0]], np.float32),
+        np.array([[50, 50, 0.01]], np.float32), np.array([opacity], np.float32),
+        np.zeros((1, 1, 3), np.float32),
+    ), label  # fmt: skip
+
+
+def stack(*walls):
+    fields = (
+        np.concatenate([getattr(one, name) for one, _ in walls])
+        for name in ("means", "quats", "scales", "opacities", "sh")
+    )
+    return Gaussians(*fields), np.array([label for _, label in walls], np.uint8)
+
+
+EYE = Cameras(np.eye(4)[None], np.array([[[30.0, 0, 10], [0, 30, 6], [0, 0, 1]]]), 20, 12)
+
+
+@pytest.mark.parametrize(
+    ("walls", "label"),
+    [
+        ([wall(5, 7), wall(9, 3)], 7),
+        ([wall(9, 3), wall(5, 7, 0.3)], 3),  # 0.7 of the light passes the nearer one
+        ([wall(5, 7, 0.3), wall(7, 2, 0.3), wall(9, 3, 0.3)], 2),  # 0.7, 0.49
+        ([wall(5, 7, 0.4)], 0),
+    ],
+)
+def test_the_label_is_of_the_one_that_takes_half_of_the_light(walls, label):
+    scene, labels = stack(*walls)
+    found = render(scene, EYE, modes=("labels",), labels=labels)
+    assert found.rgb is None
+    assert found.alpha is None
+    assert found.depth_sum is None
+    assert found.labels.dtype == np.uint8
+    np.testing.assert_array_equal(found.labels, np.full((1, 12, 20), label))
+
+
+def test_modes_leave_the_other_pictures_as_they_are():
+    case = golden.load("sh3")
+    scene, cameras = golden.gaussians_of(case), golden.cameras_of(case)
+    whole = render(scene, cameras)
+    labels = np.arange(len(scene)).astype(np.uint8)
+    parts = render(scene, cameras, modes=("depth", "labels"), labels=labels)
+    np.testing.assert_array_equal(parts.depth, whole.depth)
+    np.testing.assert_array_equal(parts.alpha, whole.alpha)
+    both = render(scene, cameras, modes=("rgb", "labels"), labels=labels)
+    np.testing.assert_array_equal(both.rgb, whole.rgb)
+    np.testing.assert_array_equal(both.labels, parts.labels)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"modes": ("rgb", "depht")}, "depht"),
+        ({"modes": ("labels",)}, "hand over"),
+        ({"modes": ("labels",), "labels": np.zeros(3, np.uint8)}, r"\(3,\); expected \(1,\)"),
+    ],
+)
+def test_modes_that_cannot_be_drawn_are_refused(asked, told):
+    with pytest.raises(ValueError, match=told):
+        render(wall(5, 7)[0], EYE, **asked)

@@ -8,8 +8,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from drivelab.kernels.splat import Cameras, Gaussians, Settings, ref, render  # noqa: E402
+from drivelab.kernels.splat import Cameras, Gaussians, Settings, cuda, ref, render  # noqa: E402
 from drivelab.kernels.splat.harmonics import basis  # noqa: E402
+from drivelab.kernels.splat.modes import Modes  # noqa: E402
 
 pytestmark = pytest.mark.nn
 
@@ -198,3 +199,41 @@ def test_settings_that_cannot_be_are_refused(change, words):
 def test_an_unknown_backend_is_refused():
     with pytest.raises(ValueError, match="expected auto, ref, numba"):
         render(ball(), camera(), backend="cuda")
+
+
+@pytest.mark.parametrize("name", ["sh3", "fisheye", "edge", "street"])
+def test_labels_are_alike_in_both_backends(name):
+    case = golden.load(name)
+    scene, cameras = golden.gaussians_of(case), golden.cameras_of(case)
+    labels = (np.arange(len(scene)) % 251).astype(np.uint8)
+    asked = {"modes": ("labels",), "labels": labels, "settings": golden.settings_of(case)}
+    one, two = (render(scene, cameras, backend=name, **asked) for name in ("ref", "numba"))
+    off = one.labels.numpy() != two.labels
+    assert off.mean() <= 1e-3  # light within rounding of a half
+
+
+def test_what_gsplat_is_asked():
+    """The arguments of its CUDA kernels; their pictures need a GPU (test_splat_gpu.py)."""
+    case = golden.load("background")
+    scene, cameras = golden.gaussians_of(case), golden.cameras_of(case)
+    how = Settings(background=(0.1, 0.2, 0.3), prune_opacity=0.5, antialiased=True, sh_degree=1)
+    asked = cuda.arguments(scene, cameras, how)
+    kept = int((np.asarray(scene.opacities) >= 0.5).sum())
+    assert 0 < kept < len(scene)
+    assert asked["means"].shape == (kept, 3)
+    assert asked["colors"].shape == (kept, 16, 3)
+    assert asked["sh_degree"] == 1
+    assert asked["rasterize_mode"] == "antialiased"
+    wanted = [[0.1, 0.2, 0.3, 0.0]] * len(cameras)
+    np.testing.assert_allclose(asked["backgrounds"].cpu(), wanted, rtol=1e-6)
+    assert (asked["near_plane"], asked["eps2d"], asked["radius_clip"]) == (0.01, 0.3, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [(Settings(convention="inria"), "convention"), (Settings(alpha_max=0.5), "alpha_max=0.5")],
+)
+def test_what_gsplat_cannot_do_is_refused(how, told):
+    case = golden.load("sh1")
+    with pytest.raises(ValueError, match=told):
+        cuda.render(golden.gaussians_of(case), golden.cameras_of(case), how, Modes(("rgb",)))

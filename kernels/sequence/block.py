@@ -20,7 +20,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from drivelab.kernels.sequence.registers import Registers
+from drivelab.kernels.registers import Registers
 
 TOGETHER = 8  # tokens of a block
 PAIRS = [(t, s) for t in range(TOGETHER) for s in range(t + 1)]

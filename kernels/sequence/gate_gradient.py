@@ -14,7 +14,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from drivelab.kernels.sequence.registers import Registers
+from drivelab.kernels.registers import Registers
 
 _DOUBLE = ir.DoubleType()
 

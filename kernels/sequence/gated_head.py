@@ -14,8 +14,8 @@ import numpy as np
 from numba import njit
 
 from drivelab.kernels.exponential import exponential
+from drivelab.kernels.registers import BITS, fetch
 from drivelab.kernels.sequence.gate_gradient import gather_per_key, gather_per_token
-from drivelab.kernels.sequence.registers import BITS, fetch
 from drivelab.kernels.sequence.scan import scan_lane_decay, scan_row_decay, scan_token_decay
 
 SPAN = 32  # tokens; their decays, of 64 channels, take 8 kB in float32

@@ -27,6 +27,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from drivelab.kernels.registers import BITS, Registers
 from drivelab.kernels.sequence.block import (
     ROOM,
     TOGETHER,
@@ -36,7 +37,6 @@ from drivelab.kernels.sequence.block import (
     decayed_dots,
     dots,
 )
-from drivelab.kernels.sequence.registers import BITS, Registers
 
 
 def _advance_one(kind: str) -> Any:

@@ -5,35 +5,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from drivelab.kernels.splat.scene import Cameras, Gaussians, check_values
+from drivelab.kernels.splat.modes import Modes
+from drivelab.kernels.splat.scene import Cameras, Gaussians, check_cameras
 from drivelab.kernels.splat.settings import Settings
 
 __all__ = ["Cameras", "Gaussians", "Pictures", "Settings", "render"]
-BACKENDS = {  # name -> module with its `render`
-    "ref": "drivelab.kernels.splat.ref",
-    "numba": "drivelab.kernels.splat.compiled",
+BACKENDS = {  # name -> module with its `render`, package and extra that it needs
+    "ref": ("drivelab.kernels.splat.ref", "torch", "nn"),
+    "numba": ("drivelab.kernels.splat.compiled", "", ""),
+    "gsplat": ("drivelab.kernels.splat.cuda", "gsplat", "splat"),
 }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pictures:
-    """What cameras see.
+    """What cameras see; pictures that were not asked for are None.
 
     Attributes:
         rgb: (c, h, w, 3) colours, 0 and up; the background shines through.
         depth_sum: (c, h, w) depths weighted by what covers the pixel [m].
-        alpha: (c, h, w) how much of a pixel is covered, 0..1.
+        alpha: (c, h, w) how much of a pixel is covered, 0..1; there with a depth, too.
+        labels: (c, h, w) uint8 label of the Gaussian behind which no more than half of the light
+            is left, 0 where more is.
     """
 
-    rgb: Any
-    depth_sum: Any
-    alpha: Any
+    rgb: Any = None
+    depth_sum: Any = None
+    alpha: Any = None
+    labels: Any = None
 
     @property
     def depth(self) -> Any:
@@ -45,6 +50,8 @@ def render(
     gaussians: Gaussians,
     cameras: Cameras,
     *,
+    modes: Sequence[str] = ("rgb", "depth", "alpha"),
+    labels: Any = None,
     settings: Settings | None = None,
     backend: str = "auto",
 ) -> Pictures:
@@ -53,24 +60,41 @@ def render(
     Args:
         gaussians: the scene.
         cameras: views of one size.
+        modes: which pictures: "rgb", "depth", "alpha", "labels". Without "rgb" no harmonics are
+            summed up.
+        labels: (n,) uint8, where labels are asked for.
         settings: how; by default as gsplat 1.5.3 does.
-        backend: "numba" (float32 by compiled code, forward only) or "ref" (float64 by torch,
-            differentiable in whatever tensors it is given, extra `nn`); "auto" takes the first,
-            or the second where a gradient is asked for.
+        backend: "numba" (float32 by compiled code, forward only), "ref" (float64 by torch,
+            differentiable in whatever tensors it is given, extra `nn`) or "gsplat" (CUDA, extra
+            `splat`); "auto" takes gsplat for tensors on a GPU, else numba, or ref where a gradient
+            is asked for.
 
     Raises:
-        ValueError: no such backend, one that has no gradient where one is asked for, or numbers
-            that no picture can be made of.
+        ValueError: no such backend or mode, one that has no gradient where one is asked for, or
+            numbers that no picture can be made of.
+        MemoryError: what the pictures need is more than there is.
         ImportError: the backend needs a package that is not installed.
     """
-    asked = _asks_for_gradients(gaussians, cameras)
-    name = ("ref" if asked else "numba") if backend == "auto" else backend
-    if asked and name == "numba":
+    name = _chosen(gaussians, cameras) if backend == "auto" else backend
+    if name == "numba" and _asks_for_gradients(gaussians, cameras):
         raise ValueError("render: backend='numba' has no gradients; use backend='ref' or auto")
     if name not in BACKENDS:
         raise ValueError(f"render: backend={backend!r}; expected auto, {', '.join(BACKENDS)}")
-    check_values(gaussians, cameras)
-    return Pictures(*_backend(name)(gaussians, cameras, settings or Settings()))
+    check_cameras(cameras)
+    asked = Modes.of(modes, labels, len(gaussians))
+    rgb, depth, alpha, shown = _backend(name)(gaussians, cameras, settings or Settings(), asked)
+    return Pictures(
+        rgb if "rgb" in modes else None,
+        depth if "depth" in modes else None,
+        alpha if "alpha" in modes or "depth" in modes else None,
+        shown if "labels" in modes else None,
+    )
+
+
+def _chosen(gaussians: Gaussians, cameras: Cameras) -> str:
+    if getattr(gaussians.means, "is_cuda", False):
+        return "gsplat"
+    return "ref" if _asks_for_gradients(gaussians, cameras) else "numba"
 
 
 def _asks_for_gradients(gaussians: Gaussians, cameras: Cameras) -> bool:
@@ -81,13 +105,13 @@ def _asks_for_gradients(gaussians: Gaussians, cameras: Cameras) -> bool:
     return any(getattr(field, "requires_grad", False) for field in fields)
 
 
-def _backend(name: str) -> Callable[[Gaussians, Cameras, Settings], tuple[Any, Any, Any]]:
-    if name == "ref" and find_spec("torch") is None:
+def _backend(name: str) -> Callable[..., tuple[Any, Any, Any, Any]]:
+    module, package, extra = BACKENDS[name]
+    if package and find_spec(package) is None:
         raise ImportError(
-            "render: backend='ref' needs the package 'torch', which is not installed: "
-            "pip install 'drivelab[nn]'",
-            name="torch",
+            f"render: backend={name!r} needs the package {package!r}, which is not installed: "
+            f"pip install 'drivelab[{extra}]'",
+            name=package,
         )
-    found: Callable[[Gaussians, Cameras, Settings], tuple[Any, Any, Any]]
-    found = import_module(BACKENDS[name]).render
+    found: Callable[..., tuple[Any, Any, Any, Any]] = import_module(module).render
     return found

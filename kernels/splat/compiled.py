@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from typing import Any
+from functools import cache, partial
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from drivelab.kernels.splat.cells import ROW
 from drivelab.kernels.splat.composite import tiles
-from drivelab.kernels.splat.project import FISHEYE, ORTHO, PINHOLE, ROW, project
-from drivelab.kernels.splat.scene import COEFFICIENTS, Cameras, Gaussians
+from drivelab.kernels.splat.modes import Modes
+from drivelab.kernels.splat.project import FISHEYE, ORTHO, PINHOLE, project
+from drivelab.kernels.splat.scene import COEFFICIENTS, Cameras, Gaussians, check_gaussians
 from drivelab.kernels.splat.settings import Settings, clamps
-from drivelab.kernels.splat.tiles import TILE, lists, order
+from drivelab.kernels.splat.soundness import sound
+from drivelab.kernels.splat.tiles import TILE, count_pairs, fill, order, places
 
 _MODELS = {"pinhole": PINHOLE, "fisheye": FISHEYE, "ortho": ORTHO}
 _LIMITS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")
@@ -33,68 +39,142 @@ def thread_count() -> int:
 
 
 def render(
-    gaussians: Gaussians, cameras: Cameras, settings: Settings
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Colours (c, h, w, 3), sums of depths (c, h, w) and covers (c, h, w), float32."""
-    fields = _fields(gaussians)
-    count, size = len(cameras), (cameras.width, cameras.height)
-    rgb = np.empty((count, cameras.height, cameras.width, 3), np.float32)
-    depth, cover = np.empty(rgb.shape[:3], np.float32), np.empty(rgb.shape[:3], np.float32)
-    across, down = -(-cameras.width // TILE), -(-cameras.height // TILE)
+    gaussians: Gaussians, cameras: Cameras, settings: Settings, modes: Modes
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Colours (c, h, w, 3), sums of depths (c, h, w), covers (c, h, w), float32; labels uint8.
+
+    One camera after the other, every stage of it on all threads, so that room is needed for what
+    one camera sees.
+    """
+    scene = Scene.of(gaussians, modes.labels)
+    degree = COEFFICIENTS[scene.sh.shape[1]]
+    if settings.sh_degree is not None:
+        degree = min(degree, settings.sh_degree)
+    degree = degree if modes.colours else -1
+    size = (len(cameras), cameras.height, cameras.width)
+    rgb, depth, cover = (np.empty((*size, *last), np.float32) for last in ((3,), (), ()))
+    shown = np.empty(size if modes.labels is not None else (len(cameras), 0, 0), np.uint8)
     back = np.array(settings.background or (0.0, 0.0, 0.0), np.float32)
-    most, threads = np.float32(settings.alpha_max), thread_count()
+    across, down = -(-cameras.width // TILE), -(-cameras.height // TILE)
+    crew = Crew(thread_count())
+    if not all(
+        crew.each([partial(sound, *scene[:5], *part) for part in crew.spread(len(gaussians))])
+    ):
+        check_gaussians(gaussians)
+    rows, spans = _DESK.room(len(gaussians))
+    for n, lens in enumerate(_lenses(cameras, settings, degree)):
+        parts = crew.spread(len(gaussians))
+        seen = crew.each([partial(project, *scene, part, *lens, rows, spans) for part in parts])
+        packed = np.array([[part[0], count] for part, count in zip(parts, seen, strict=True)])
+        ranks = order(rows, packed)
+        begins, members = _lists(crew, spans, ranks, across, across * down)
+        out = (rgb[n], depth[n], cover[n], shown[n])
+        picture = (across, (cameras.width, cameras.height), np.float32(settings.alpha_max), back)
+        step = crew.tasks
+        crew.each(
+            [partial(tiles, rows, begins, members, first, step, *picture, *out)
+             for first in range(step)]
+        )  # fmt: skip
+    return rgb, depth, cover, shown
 
-    def prepare(camera: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        rows, boxes = _seen(fields, cameras, camera, settings)
-        return rows, *lists(boxes, order(rows, len(rows)), across, down)
 
-    pool = _pool(os.getpid(), threads)
-    ready = list(pool.map(prepare, range(count)))
-    waiting = [
-        pool.submit(
-            tiles, *ready[n], first, threads, across, size, most, back, rgb[n], depth[n], cover[n]
+class Scene(NamedTuple):
+    """A scene's fields as `project` takes them."""
+
+    means: np.ndarray
+    quats: np.ndarray
+    scales: np.ndarray
+    opacities: np.ndarray
+    sh: np.ndarray
+    labels: np.ndarray
+
+    @staticmethod
+    def of(gaussians: Gaussians, labels: Any) -> Scene:
+        """The same numbers, contiguous float32."""
+        fields = (
+            _float(getattr(gaussians, name), np.float32)
+            for name in ("means", "quats", "scales", "opacities", "sh")
         )
-        for n in range(count)
-        for first in range(threads)
-    ]
-    for done in waiting:
-        done.result()
-    return rgb, depth, cover
+        return Scene(*fields, np.ascontiguousarray([] if labels is None else labels, np.uint8))
 
 
-def _seen(
-    fields: tuple[np.ndarray, ...], cameras: Cameras, camera: int, settings: Settings
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and boxes of the Gaussians that one camera sees."""
-    view = np.ascontiguousarray(_float(cameras.views, np.float64)[camera])
-    intrinsic = _float(cameras.intrinsics, np.float64)[camera]
-    lens = np.array([intrinsic[0, 0], intrinsic[1, 1], intrinsic[0, 2], intrinsic[1, 2]])
-    bounds = np.array(
-        [*clamps(settings, cameras.width, lens[0], lens[2]),
-         *clamps(settings, cameras.height, lens[1], lens[3])]
-    )  # fmt: skip
+class _Desk(threading.local):
+    """Room for packed Gaussians, kept from picture to picture: fresh memory costs time."""
+
+    def __init__(self) -> None:
+        self._rows = np.empty((0, ROW), np.float32)
+        self._spans = np.empty(0, np.int64)
+
+    def room(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and spans for so many; what is far too large is given back."""
+        if not count <= len(self._rows) <= 4 * count:
+            self._rows, self._spans = np.empty((count, ROW), np.float32), np.empty(count, np.int64)
+        return self._rows, self._spans
+
+
+_DESK = _Desk()
+
+
+class Crew:
+    """The threads of a picture."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self.tasks = 1 if threads == 1 else 4 * threads  # more than threads: some end early
+        self._pool = _pool(os.getpid(), threads) if threads > 1 else None
+
+    def spread(self, count: int) -> list[tuple[int, int]]:
+        """So many things shared out: first and last of every task."""
+        ends = np.linspace(0, count, min(self.tasks, count // 1024 + 1) + 1).astype(int).tolist()
+        return list(pairwise(ends))
+
+    def each(self, jobs: Sequence[Callable[[], Any]]) -> list[Any]:
+        """What the jobs return, in their order."""
+        if self._pool is None or len(jobs) == 1:
+            return [job() for job in jobs]
+        return [done.result() for done in [self._pool.submit(job) for job in jobs]]
+
+
+def _lenses(cameras: Cameras, settings: Settings, degree: int) -> list[tuple[Any, ...]]:
+    """Of every camera: view, eye, lens, bounds, model, size, numbers, degree of `project`."""
     numbers = np.array(
         [settings.near, settings.far, settings.blur, float(settings.antialiased),
          settings.min_radius_px, settings.prune_opacity]
     )  # fmt: skip
-    degree = COEFFICIENTS[fields[4].shape[1]]
-    degree = degree if settings.sh_degree is None else min(degree, settings.sh_degree)
-    rows = np.empty((len(fields[0]), ROW), np.float32)
-    boxes = np.empty((len(rows), 4), np.int32)
-    count = project(
-        *fields, view, np.linalg.inv(view)[:3, 3].copy(), lens, bounds, _MODELS[cameras.model],
-        (cameras.width, cameras.height), numbers, degree, rows, boxes,
-    )  # fmt: skip
-    return rows[:count], boxes[:count]
+    size = (cameras.width, cameras.height)
+    found = []
+    for view, k in zip(
+        _float(cameras.views, np.float64), _float(cameras.intrinsics, np.float64), strict=True
+    ):
+        lens = np.array([k[0, 0], k[1, 1], k[0, 2], k[1, 2]])
+        bounds = np.array(
+            [*clamps(settings, cameras.width, lens[0], lens[2]),
+             *clamps(settings, cameras.height, lens[1], lens[3])]
+        )  # fmt: skip
+        eye = np.linalg.inv(view)[:3, 3].copy()
+        model = _MODELS[cameras.model]
+        view = np.ascontiguousarray(view)
+        found.append((view, eye, lens, bounds, model, size, numbers, degree))
+    return found
 
 
-def _fields(gaussians: Gaussians) -> tuple[np.ndarray, ...]:
-    return tuple(
-        _float(field, np.float32)
-        for field in (
-            gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities, gaussians.sh
-        )
+def _lists(
+    crew: Crew, spans: np.ndarray, ranks: np.ndarray, across: int, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where each tile's list of places begins (count + 1), and the lists one behind the other."""
+    parts = crew.spread(len(ranks))
+    ordered, counts = np.empty(len(ranks), np.int64), np.zeros((len(parts), count), np.int64)
+    crew.each(
+        [partial(count_pairs, spans, ranks, *part, across, ordered, own)
+         for part, own in zip(parts, counts, strict=True)]
     )  # fmt: skip
+    begins = places(counts)
+    members = np.empty(begins[-1], np.int32)
+    crew.each(
+        [partial(fill, ordered, ranks, *part, across, own, members)
+         for part, own in zip(parts, counts, strict=True)]
+    )  # fmt: skip
+    return begins, members
 
 
 def _float(values: Any, dtype: Any) -> np.ndarray:

@@ -5,89 +5,101 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from drivelab.kernels.exponential import exponential
-from drivelab.kernels.splat.settings import LEAST_ALPHA, LEAST_LIGHT
+from drivelab.kernels.registers import fetch
+from drivelab.kernels.splat.cells import (
+    CELLS,
+    HIGH,
+    ROW,
+    STATE,
+    WIDE,
+    lay_colours,
+    lay_labels,
+    lowest_bit,
+    touched,
+)
 from drivelab.kernels.splat.tiles import TILE
 
-_CHECK = 16  # Gaussians between two looks whether the tile is finished
-_SLACK = np.float32(0.01)  # px by which rounding may move the edge of a row
+_TOGETHER = 64  # Gaussians that are sorted into cells before the cells are drawn
 
 
-@njit(nogil=True, fastmath={"contract", "nsz"})
-def _row(light, open_, red, green, blue, far, splat, x0, dy, most):  # type: ignore[no-untyped-def]
-    """Lay one Gaussian over one row of a tile."""
-    least, last, none = np.float32(LEAST_ALPHA), np.float32(LEAST_LIGHT), np.float32(0.0)
-    half, one = np.float32(0.5), np.float32(1.0)
-    straight, mixed, u = half * splat[2], splat[3] * dy, splat[0]
-    fixed = half * splat[4] * dy * dy
-    opacity, r, g, b, z = splat[5], splat[6], splat[7], splat[8], splat[9]
-    for p in range(TILE):
-        dx = (x0 + np.float32(p)) - u
-        power = (straight * dx + mixed) * dx + fixed
-        alpha = min(opacity * exponential(-power), most)
-        alpha = alpha if (alpha >= least) & (power >= none) else none
-        alpha *= open_[p]
-        rest = light[p] * (one - alpha)
-        stop = rest <= last
-        open_[p] = none if stop else open_[p]
-        weight = none if stop else alpha * light[p]
-        light[p] = light[p] if stop else rest
-        red[p] += weight * r
-        green[p] += weight * g
-        blue[p] += weight * b
-        far[p] += weight * z
+@njit(nogil=True, cache=True)
+def _begin(state, right, bottom):  # type: ignore[no-untyped-def]
+    """An empty tile of which (right, bottom) pixels lie on the image; returns bits of its cells.
+
+    What lies beyond the image is finished from the start.
+    """
+    state[:] = 0.0
+    bits = np.uint32(0)
+    for cell in range(CELLS):
+        row, first = cell % HIGH, cell // HIGH * WIDE
+        for p in range(WIDE):
+            state[cell, 0, p] = 1.0 if row < bottom and first + p < right else -1.0
+        if row < bottom and first < right:
+            bits |= np.uint32(1) << np.uint32(cell)
+    return bits
 
 
-@njit(nogil=True)
-def tile(rows, members, left, top, width, height, most, back, rgb, depth, cover):  # type: ignore[no-untyped-def]
-    """Fill one tile of the pictures rgb (h, w, 3), depth (h, w) and cover (h, w)."""
-    light, open_ = np.ones((TILE, TILE), np.float32), np.ones((TILE, TILE), np.float32)
-    sums = np.zeros((4, TILE, TILE), np.float32)
-    right, bottom = min(left + TILE, width), min(top + TILE, height)
-    x0, half = np.float32(left) + np.float32(0.5), np.float32(0.5)
-    two, far_off = np.float32(2.0), np.float32(TILE)
-    for n in range(len(members)):
-        if n % _CHECK == 0 and n > 0 and not _any_open(open_, right - left, bottom - top):
-            break
-        splat = rows[members[n]]
-        a, b = splat[2], splat[3]
-        upright = splat[4] - b * b / a  # the conic at the row's nearest column
-        for j in range(bottom - top):
-            dy = np.float32(top + j) + half - splat[1]
-            spare = two * splat[10] - upright * dy * dy
-            if spare < -_SLACK:
+@njit(nogil=True, cache=True)
+def _draw(rows, members, left, top, most, open_, state, lists, counts, labelled):  # type: ignore[no-untyped-def]
+    """Lay a tile's Gaussians over its cells until none is open."""
+    flat = rows.reshape(-1)
+    x, y = np.float32(left), np.float32(top)
+    for begin in range(0, len(members), _TOGETHER):
+        counts[:] = 0
+        for n in range(begin, min(begin + _TOGETHER, len(members))):
+            place = members[n]
+            if n + _TOGETHER < len(members):
+                fetch(flat, np.intp(members[n + _TOGETHER]) * ROW)
+            bits = touched(rows, place, x, y) & open_
+            while bits != 0:
+                cell = lowest_bit(bits)
+                lists[cell, counts[cell]] = place
+                counts[cell] += 1
+                bits &= bits - np.uint32(1)
+        for cell in range(CELLS):
+            if counts[cell] == 0:
                 continue
-            reach = np.sqrt(max(spare, np.float32(0.0)) / a) + _SLACK * far_off
-            middle = splat[0] - b / a * dy
-            if middle + reach < left or middle - reach > right:
-                continue
-            _row(
-                light[j], open_[j], sums[0, j], sums[1, j], sums[2, j], sums[3, j], splat, x0, dy,
-                most,
-            )  # fmt: skip
-    for j in range(bottom - top):
-        for p in range(right - left):
-            for c in range(3):
-                rgb[top + j, left + p, c] = sums[c, j, p] + light[j, p] * back[c]
-            depth[top + j, left + p] = sums[3, j, p]
-            cover[top + j, left + p] = np.float32(1.0) - light[j, p]
+            at_x, at_y = x + np.float32(cell // HIGH * WIDE), y + np.float32(cell % HIGH)
+            first = cell * _TOGETHER
+            if labelled:
+                going = lay_labels(rows, lists, first, counts[cell], state, cell, at_x, at_y, most)
+            else:
+                going = lay_colours(rows, lists, first, counts[cell], state, cell, at_x, at_y, most)
+            if going == 0:
+                open_ &= ~(np.uint32(1) << np.uint32(cell))
+        if open_ == 0:
+            return
 
 
-@njit(nogil=True)
-def _any_open(open_, width, height):  # type: ignore[no-untyped-def]
-    for j in range(height):
-        for p in range(width):
-            if open_[j, p] > 0:
-                return True
-    return False
+@njit(nogil=True, cache=True)
+def tiles(  # type: ignore[no-untyped-def]
+    rows, begins, members, first, step, across, size, most, back, rgb, depth, cover, labels
+):
+    """Every `step`-th tile from `first` on, into rgb (h, w, 3), depth, cover and labels (h, w).
 
-
-@njit(nogil=True)
-def tiles(rows, begins, members, first, step, across, size, most, back, rgb, depth, cover):  # type: ignore[no-untyped-def]
-    """Every `step`-th tile from `first` on."""
+    Labels are left out where their picture is empty.
+    """
     width, height = size
+    state = np.empty((CELLS, STATE, WIDE), np.float32)
+    lists, counts = np.empty((CELLS, _TOGETHER), np.int32), np.empty(CELLS, np.int64)
+    labelled = labels.shape[0] > 0
     for t in range(first, len(begins) - 1, step):
-        tile(
-            rows, members[begins[t] : begins[t + 1]], t % across * TILE, t // across * TILE, width,
-            height, most, back, rgb, depth, cover,
+        left, top = t % across * TILE, t // across * TILE
+        right, bottom = min(TILE, width - left), min(TILE, height - top)
+        open_ = _begin(state, right, bottom)
+        _draw(
+            rows, members[begins[t] : begins[t + 1]], left, top, most, open_, state, lists, counts,
+            labelled,
         )  # fmt: skip
+        for cell in range(CELLS):
+            j, i = top + cell % HIGH, left + cell // HIGH * WIDE
+            if j >= height:
+                continue
+            for p in range(min(WIDE, width - i)):
+                light = abs(state[cell, 0, p])
+                for c in range(3):
+                    rgb[j, i + p, c] = state[cell, 1 + c, p] + light * back[c]
+                depth[j, i + p] = state[cell, 4, p]
+                cover[j, i + p] = np.float32(1.0) - light
+                if labelled:
+                    labels[j, i + p] = np.uint8(state[cell, 5, p])

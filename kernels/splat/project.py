@@ -7,14 +7,33 @@ import math
 import numpy as np
 from numba import njit
 
+from drivelab.kernels.registers import fetch
+from drivelab.kernels.splat.cells import (
+    BLUE,
+    DEPTH,
+    GREEN,
+    LABEL,
+    OPACITY,
+    PER_A,
+    REACH,
+    RED,
+    SKEW,
+    UPRIGHT,
+    A,
+    B,
+    C,
+    X,
+    Y,
+)
 from drivelab.kernels.splat.settings import LEAST_ALPHA, WIDEST
+from drivelab.kernels.splat.tiles import TILE
 
-# A row: x, y, a, b, c (the conic), opacity, red, green, blue, depth, the largest power drawn, 0
-ROW = 12
+_BLOCK = 512  # Gaussians that are looked at together
+_AHEAD = 16  # Gaussians before its turn that one is fetched
 PINHOLE, FISHEYE, ORTHO = 0, 1, 2
 
 
-@njit(nogil=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _rotation(quats, i):  # type: ignore[no-untyped-def]
     w, x, y, z = (
         np.float64(quats[i, 0]), np.float64(quats[i, 1]), np.float64(quats[i, 2]),
@@ -29,7 +48,7 @@ def _rotation(quats, i):  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-@njit(nogil=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _jacobian(x, y, z, lens, bounds, model):  # type: ignore[no-untyped-def]
     """Place on the image and the Jacobian's six entries."""
     fx, fy, cx, cy = lens[0], lens[1], lens[2], lens[3]
@@ -54,9 +73,12 @@ def _jacobian(x, y, z, lens, bounds, model):  # type: ignore[no-untyped-def]
     return fx * u + cx, fy * v + cy, fx / z, 0.0, -fx * hu / z, 0.0, fy / z, -fy * hv / z
 
 
-@njit(nogil=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _colour(sh, i, x, y, z, degree, out):  # type: ignore[no-untyped-def]
-    """Red, green, blue seen along a unit direction; see `harmonics.basis`."""
+    """Red, green, blue seen along a unit direction; see `harmonics.basis`. Degree -1 is grey."""
+    if degree < 0:
+        out[:] = 0.5
+        return
     for c in range(3):
         out[c] = 0.5 + 0.28209479177387814 * sh[i, 0, c]
     if degree > 0:
@@ -85,77 +107,154 @@ def _colour(sh, i, x, y, z, degree, out):  # type: ignore[no-untyped-def]
         out[c] = max(out[c], 0.0)
 
 
-@njit(nogil=True)
-def project(  # type: ignore[no-untyped-def]
-    means, quats, scales, opacities, sh, view, eye, lens, bounds, model, size, numbers, degree,
-    rows, boxes,
-):  # fmt: skip
-    """Pack what one camera sees; returns how many Gaussians that is.
+@njit(nogil=True, cache=True, error_model="numpy")
+def _candidates(  # type: ignore[no-untyped-def]
+    means, scales, opacities, first, last, view, lens, bounds, model, size, numbers, kept, found
+):
+    """Places of [first, last) that one camera may see, without a branch per Gaussian.
 
-    `numbers` are near, far, blur, whether antialiased, least radius, least opacity. `rows`
-    (n, ROW) takes the seen in the order of the scene, `boxes` (n, 4) the first and last pixels
-    column and row that they may touch.
+    A pinhole surely does not see what lies outside of its picture by more than the extent that a
+    ball of the largest scale s would have there: its variance along u is at most
+    (fx s / z)^2 (1 + h^2) + blur, h the clamped x / z.
     """
-    near, far, blur, soft, least_radius, least_opacity = (
-        numbers[0], numbers[1], numbers[2], numbers[3] > 0, numbers[4], numbers[5],
-    )  # fmt: skip
+    near, far, blur = numbers[0], numbers[1], numbers[2]
+    least = max(LEAST_ALPHA, numbers[5])
+    wide, fx, fy, cx, cy = WIDEST * WIDEST, lens[0], lens[1], lens[2], lens[3]
+    v00, v01, v02, v03 = view[0, 0], view[0, 1], view[0, 2], view[0, 3]
+    v10, v11, v12, v13 = view[1, 0], view[1, 1], view[1, 2], view[1, 3]
+    v20, v21, v22, v23 = view[2, 0], view[2, 1], view[2, 2], view[2, 3]
+    b0, b1, b2, b3 = bounds[0], bounds[1], bounds[2], bounds[3]
+    width, height = np.float64(size[0]), np.float64(size[1])
+    anywhere = model != PINHOLE
+    for n in range(last - first):
+        i = first + n
+        x0, y0, z0 = np.float64(means[i, 0]), np.float64(means[i, 1]), np.float64(means[i, 2])
+        x = v00 * x0 + v01 * y0 + v02 * z0 + v03
+        y = v10 * x0 + v11 * y0 + v12 * z0 + v13
+        z = v20 * x0 + v21 * y0 + v22 * z0 + v23
+        s, s1, s2 = scales[i, 0], scales[i, 1], scales[i, 2]
+        s = s if s > s1 else s1
+        s = s if s > s2 else s2
+        per = 1.0 / z
+        u, v, spread = x * per, y * per, np.float64(s) * per
+        hu = u if u > b0 else b0
+        hu = hu if hu < b1 else b1
+        hv = v if v > b2 else b2
+        hv = hv if hv < b3 else b3
+        spread *= spread
+        most_u = wide * (fx * fx * spread * (1.0 + hu * hu) + blur)
+        most_v = wide * (fy * fy * spread * (1.0 + hv * hv) + blur)
+        u, v = fx * u + cx, fy * v + cy
+        # One pixel more, as the extent is rounded up
+        out_u = (-u if -u > u - width else u - width) - 1.0
+        out_v = (-v if -v > v - height else v - height) - 1.0
+        missed = ((out_u > 0.0) & (out_u * out_u > most_u)) | (
+            (out_v > 0.0) & (out_v * out_v > most_v)
+        )
+        solid = np.float64(opacities[i]) >= least
+        kept[n] = solid & (z >= near) & (z <= far) & (anywhere | (not missed))
+    count = 0
+    for n in range(last - first):
+        found[count] = first + n
+        count += kept[n]
+    return count
+
+
+@njit(nogil=True, cache=True)
+def _span(u, v, rx, ry, width, height):  # type: ignore[no-untyped-def]
+    """Last row, first row, last column and first column of tiles, 16 bits each."""
+    left = np.int64(max(0.0, math.floor(u - rx))) // TILE
+    right = np.int64(min(width - 1.0, math.floor(u + rx))) // TILE
+    top = np.int64(max(0.0, math.floor(v - ry))) // TILE
+    bottom = np.int64(min(height - 1.0, math.floor(v + ry))) // TILE
+    return (bottom << 48) | (top << 32) | (right << 16) | left
+
+
+@njit(nogil=True, cache=True)
+def _fetch_all(flat, first, count):  # type: ignore[no-untyped-def]
+    for line in range(0, count, 16):
+        fetch(flat, first + line)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def project(  # type: ignore[no-untyped-def]
+    means, quats, scales, opacities, sh, labels, span, view, eye, lens, bounds, model, size,
+    numbers, degree, rows, spans,
+):  # fmt: skip
+    """Pack what one camera sees of the Gaussians of `span` (first, last); returns how many.
+
+    `labels` may be empty. `numbers` are near, far, blur, whether antialiased, least radius, least
+    opacity. `rows` (n, ROW) and `spans` (n,), see `_span`, take the seen from the span's first
+    place on, in the order of the scene.
+    """
+    blur, soft, least_radius, least_opacity = numbers[2], numbers[3] > 0, numbers[4], numbers[5]
     width, height = size
-    seen = 0
+    at = span[0]
     colour = np.empty(3)
-    for i in range(len(means)):
-        opacity = np.float64(opacities[i])
-        if opacity < LEAST_ALPHA or opacity < least_opacity:
-            continue
-        mx, my, mz = np.float64(means[i, 0]), np.float64(means[i, 1]), np.float64(means[i, 2])
-        z = view[2, 0] * mx + view[2, 1] * my + view[2, 2] * mz + view[2, 3]
-        if not near <= z <= far:
-            continue
-        x = view[0, 0] * mx + view[0, 1] * my + view[0, 2] * mz + view[0, 3]
-        y = view[1, 0] * mx + view[1, 1] * my + view[1, 2] * mz + view[1, 3]
-        u, v, j00, j01, j02, j10, j11, j12 = _jacobian(x, y, z, lens, bounds, model)
-        turn = _rotation(quats, i)
-        sxx, sxy, syy = 0.0, 0.0, 0.0
-        for axis in range(3):
-            s = np.float64(scales[i, axis])
-            ax, ay, az = turn[axis] * s, turn[3 + axis] * s, turn[6 + axis] * s
-            px = view[0, 0] * ax + view[0, 1] * ay + view[0, 2] * az
-            py = view[1, 0] * ax + view[1, 1] * ay + view[1, 2] * az
-            pz = view[2, 0] * ax + view[2, 1] * ay + view[2, 2] * az
-            gx = j00 * px + j01 * py + j02 * pz
-            gy = j10 * px + j11 * py + j12 * pz
-            sxx += gx * gx
-            sxy += gx * gy
-            syy += gy * gy
-        sharp = sxx * syy - sxy * sxy
-        sxx += blur
-        syy += blur
-        area = sxx * syy - sxy * sxy
-        if not area > 0.0:
-            continue
-        if soft:
-            opacity *= math.sqrt(max(0.0, sharp / area))
-            if opacity < LEAST_ALPHA or opacity < least_opacity:
+    flat_quats, flat_sh, per_colour = quats.reshape(-1), sh.reshape(-1), 3 * sh.shape[1]
+    kept, found = np.empty(_BLOCK, np.uint8), np.empty(_BLOCK, np.int64)
+    for begin in range(span[0], span[1], _BLOCK):
+        count = _candidates(
+            means, scales, opacities, begin, min(begin + _BLOCK, span[1]), view, lens, bounds,
+            model, size, numbers, kept, found,
+        )  # fmt: skip
+        for n in range(count):
+            i, row = found[n], rows[at]
+            ahead = found[min(n + _AHEAD, count - 1)]
+            fetch(flat_quats, ahead * 4)
+            _fetch_all(flat_sh, ahead * per_colour, per_colour)
+            opacity = np.float64(opacities[i])
+            mx, my, mz = np.float64(means[i, 0]), np.float64(means[i, 1]), np.float64(means[i, 2])
+            z = view[2, 0] * mx + view[2, 1] * my + view[2, 2] * mz + view[2, 3]
+            x = view[0, 0] * mx + view[0, 1] * my + view[0, 2] * mz + view[0, 3]
+            y = view[1, 0] * mx + view[1, 1] * my + view[1, 2] * mz + view[1, 3]
+            u, v, j00, j01, j02, j10, j11, j12 = _jacobian(x, y, z, lens, bounds, model)
+            turn = _rotation(quats, i)
+            # The Jacobian's rows in the axes of the scene
+            g0 = j00 * view[0, 0] + j01 * view[1, 0] + j02 * view[2, 0]
+            g1 = j00 * view[0, 1] + j01 * view[1, 1] + j02 * view[2, 1]
+            g2 = j00 * view[0, 2] + j01 * view[1, 2] + j02 * view[2, 2]
+            h0 = j10 * view[0, 0] + j11 * view[1, 0] + j12 * view[2, 0]
+            h1 = j10 * view[0, 1] + j11 * view[1, 1] + j12 * view[2, 1]
+            h2 = j10 * view[0, 2] + j11 * view[1, 2] + j12 * view[2, 2]
+            sxx, sxy, syy = 0.0, 0.0, 0.0
+            for axis in range(3):
+                s = np.float64(scales[i, axis])
+                gx = s * (g0 * turn[axis] + g1 * turn[3 + axis] + g2 * turn[6 + axis])
+                gy = s * (h0 * turn[axis] + h1 * turn[3 + axis] + h2 * turn[6 + axis])
+                sxx += gx * gx
+                sxy += gx * gy
+                syy += gy * gy
+            sharp = sxx * syy - sxy * sxy
+            sxx += blur
+            syy += blur
+            area = sxx * syy - sxy * sxy
+            if not area > 0.0:
                 continue
-        power = math.log(255.0 * opacity)
-        extent = min(WIDEST, math.sqrt(2.0 * power))
-        rx, ry = math.ceil(extent * math.sqrt(sxx)), math.ceil(extent * math.sqrt(syy))
-        if rx <= least_radius and ry <= least_radius:
-            continue
-        if not (u + rx > 0 and u - rx < width and v + ry > 0 and v - ry < height):
-            continue
-        dx, dy, dz = mx - eye[0], my - eye[1], mz - eye[2]
-        one = 1.0 / max(math.sqrt(dx * dx + dy * dy + dz * dz), 1e-12)
-        _colour(sh, i, dx * one, dy * one, dz * one, degree, colour)
-        row = rows[seen]
-        row[0], row[1] = u, v
-        row[2], row[3], row[4] = syy / area, -sxy / area, sxx / area
-        row[5] = opacity
-        row[6], row[7], row[8] = colour[0], colour[1], colour[2]
-        row[9], row[10], row[11] = z, power, 0.0
-        box = boxes[seen]
-        box[0] = max(0, math.floor(u - rx))
-        box[1] = min(width - 1, math.floor(u + rx))
-        box[2] = max(0, math.floor(v - ry))
-        box[3] = min(height - 1, math.floor(v + ry))
-        seen += 1
-    return seen
+            if soft:
+                opacity *= math.sqrt(max(0.0, sharp / area))
+                if opacity < LEAST_ALPHA or opacity < least_opacity:
+                    continue
+            reach = 2.0 * math.log(255.0 * opacity)
+            extent = min(WIDEST, math.sqrt(reach))
+            rx, ry = math.ceil(extent * math.sqrt(sxx)), math.ceil(extent * math.sqrt(syy))
+            if rx <= least_radius and ry <= least_radius:
+                continue
+            if not (u + rx > 0 and u - rx < width and v + ry > 0 and v - ry < height):
+                continue
+            dx, dy, dz = mx - eye[0], my - eye[1], mz - eye[2]
+            one = 1.0 / max(math.sqrt(dx * dx + dy * dy + dz * dz), 1e-12)
+            _colour(sh, i, dx * one, dy * one, dz * one, degree, colour)
+            per = 1.0 / area
+            row[X], row[Y] = u, v
+            row[A], row[B], row[C] = syy * per, -sxy * per, sxx * per
+            row[OPACITY] = opacity
+            row[RED], row[GREEN], row[BLUE] = colour[0], colour[1], colour[2]
+            row[DEPTH], row[REACH] = z, reach
+            per = 1.0 / syy
+            row[PER_A], row[SKEW], row[UPRIGHT] = area * per, -sxy * per, per
+            if len(labels) > 0:
+                row[LABEL] = labels[i]
+            spans[at] = _span(u, v, rx, ry, width, height)
+            at += 1
+    return at - span[0]

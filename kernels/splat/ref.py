@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 import torch
 
 from drivelab.kernels.splat.harmonics import basis
+from drivelab.kernels.splat.modes import Modes
 from drivelab.kernels.splat.scene import COEFFICIENTS, Cameras, Gaussians
 from drivelab.kernels.splat.settings import LEAST_ALPHA, LEAST_LIGHT, WIDEST, Settings, clamps
 
 TILE = 16  # pixels a side that are composited at once
+HALF = 0.5  # of the light
 
 
 class Splats(NamedTuple):
@@ -28,24 +30,28 @@ class Splats(NamedTuple):
     depths: Any  # (n,) m
     radii: Any  # (n, 2) px, whole numbers
     visible: Any  # (n,) bool
+    labels: Any  # (n,)
 
 
-def render(gaussians: Gaussians, cameras: Cameras, settings: Settings) -> tuple[Any, Any, Any]:
-    """Colours (c, h, w, 3), sums of depths (c, h, w) and covers (c, h, w), float64."""
-    pictures = [composite(project(gaussians, cameras, n, settings), cameras, settings)
-                for n in range(len(cameras))]  # fmt: skip
+def render(
+    gaussians: Gaussians, cameras: Cameras, settings: Settings, modes: Modes
+) -> tuple[Any, Any, Any, Any]:
+    """Colours (c, h, w, 3), sums of depths (c, h, w), covers (c, h, w), float64; labels uint8."""
+    pictures = [
+        composite(project(gaussians, cameras, n, settings, modes.labels), cameras, settings)
+        for n in range(len(cameras))
+    ]
     if not pictures:
         size = (0, cameras.height, cameras.width)
-        return (
-            torch.zeros(*size, 3).double(),
-            torch.zeros(size).double(),
-            torch.zeros(size).double(),
-        )
-    colours, depths, covers = (torch.stack(part) for part in zip(*pictures, strict=True))
-    return colours, depths, covers
+        flat = torch.zeros(size).double()
+        return torch.zeros(*size, 3).double(), flat, flat, flat.byte()
+    colours, depths, covers, labels = (torch.stack(part) for part in zip(*pictures, strict=True))
+    return colours, depths, covers, labels
 
 
-def project(gaussians: Gaussians, cameras: Cameras, camera: int, settings: Settings) -> Splats:
+def project(
+    gaussians: Gaussians, cameras: Cameras, camera: int, settings: Settings, labels: Any = None
+) -> Splats:
     """The Gaussians on one camera's image."""
     means, quats, scales, opacities = (
         torch.as_tensor(x).double()
@@ -79,7 +85,8 @@ def project(gaussians: Gaussians, cameras: Cameras, camera: int, settings: Setti
     inside = ((centres + radii > 0) & (centres - radii < size)).all(1)
     drawn = drawn & inside & (radii > settings.min_radius_px).any(1)
     colours = _colours(gaussians, means, view, settings)
-    return Splats(centres, conics, opacities, colours, depths, radii, drawn)
+    names = torch.zeros(len(means)) if labels is None else torch.as_tensor(labels)
+    return Splats(centres, conics, opacities, colours, depths, radii, drawn, names.double())
 
 
 def rotations(quats: Any) -> Any:
@@ -93,8 +100,8 @@ def rotations(quats: Any) -> Any:
     return torch.stack(rows, -1).unflatten(-1, (3, 3))
 
 
-def composite(splats: Splats, cameras: Cameras, settings: Settings) -> tuple[Any, Any, Any]:
-    """Colour (h, w, 3), sum of depths (h, w) and cover (h, w) of one picture."""
+def composite(splats: Splats, cameras: Cameras, settings: Settings) -> tuple[Any, Any, Any, Any]:
+    """Colour (h, w, 3), sum of depths, cover and label (h, w) of one picture."""
     order = torch.argsort(splats.depths[splats.visible].detach(), stable=True)
     splats = Splats(*(part[splats.visible][order] for part in splats))
     rows = []
@@ -104,11 +111,14 @@ def composite(splats: Splats, cameras: Cameras, settings: Settings) -> tuple[Any
         ]
         rows.append(torch.cat(tiles, 1))
     picture = torch.cat(rows, 0)
-    return picture[..., :3], picture[..., 3], picture[..., 4]
+    return picture[..., :3], picture[..., 3], picture[..., 4], picture[..., 5].byte()
 
 
 def _tile(splats: Splats, left: int, top: int, cameras: Cameras, settings: Settings) -> Any:
-    """Red, green, blue, depth and cover of a tile's pixels, front to back."""
+    """Red, green, blue, depth, cover and label of a tile's pixels, front to back.
+
+    The label is that of the Gaussian behind which no more than half of the light is left.
+    """
     right, bottom = min(left + TILE, cameras.width), min(top + TILE, cameras.height)
     low, high = splats.centres - splats.radii, splats.centres + splats.radii
     touch = (high[:, 0] > left) & (low[:, 0] < right) & (high[:, 1] > top) & (low[:, 1] < bottom)
@@ -132,7 +142,9 @@ def _tile(splats: Splats, left: int, top: int, cameras: Cameras, settings: Setti
     colour = weights @ near.colours
     if settings.background is not None:
         colour = colour + left_over * torch.tensor(settings.background).double()
-    return torch.cat([colour, weights @ near.depths[:, None], 1.0 - left_over], -1)
+    halved = (behind <= HALF) & (ahead[..., :-1] > HALF)
+    label = halved.double() @ near.labels[:, None]
+    return torch.cat([colour, weights @ near.depths[:, None], 1.0 - left_over, label], -1)
 
 
 def _colours(gaussians: Gaussians, means: Any, view: Any, settings: Settings) -> Any:

@@ -80,12 +80,12 @@ class Cameras:
             )
 
 
-def check_values(gaussians: Gaussians, cameras: Cameras) -> None:
+def check_gaussians(gaussians: Gaussians) -> None:
     """Refuse numbers that no picture can be made of.
 
     Raises:
         ValueError: NaN or infinity, a negative scale, a rotation of length 0, an opacity outside
-            0..1, a focal length that is not above 0; names the field and the first index.
+            0..1; names the field and the first index.
     """
     for name in ("means", "quats", "scales", "opacities", "sh"):
         _refuse(~np.isfinite(_array(getattr(gaussians, name))), name, "finite numbers")
@@ -93,6 +93,14 @@ def check_values(gaussians: Gaussians, cameras: Cameras) -> None:
     _refuse(~_array(gaussians.quats).any(-1), "quats", "a rotation, not a quaternion of length 0")
     opacities = _array(gaussians.opacities)
     _refuse((opacities < 0) | (opacities > 1), "opacities", "0..1 (not their logits)")
+
+
+def check_cameras(cameras: Cameras) -> None:
+    """Refuse cameras that are nowhere.
+
+    Raises:
+        ValueError: numbers that are not finite, or a focal length that is not above 0.
+    """
     views, intrinsics = _array(cameras.views), _array(cameras.intrinsics)
     if not (np.isfinite(views).all() and np.isfinite(intrinsics).all()):
         raise ValueError("cameras.views or cameras.intrinsics are not finite")

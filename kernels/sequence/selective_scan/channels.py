@@ -15,7 +15,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from drivelab.kernels.exponential import emit_exponential
-from drivelab.kernels.sequence.registers import Registers
+from drivelab.kernels.registers import Registers
 
 TOGETHER = 4  # tokens a pass over the state
 

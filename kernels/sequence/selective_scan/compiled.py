@@ -12,9 +12,9 @@ from jaxtyping import Int
 from numba import njit
 from torch import Tensor
 
+from drivelab.kernels.registers import BITS
 from drivelab.kernels.sequence.custom import operator
 from drivelab.kernels.sequence.heads import over_heads
-from drivelab.kernels.sequence.registers import BITS
 from drivelab.kernels.sequence.selective_scan.channels import (
     TOGETHER,
     advance_many,

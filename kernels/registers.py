@@ -2,7 +2,8 @@
 
 Numba's own loops leave it to the compiler whether running sums live in registers; in a recurrence
 over a small matrix that decides about the speed. `Registers` writes the instructions itself: a
-vector is 512 bits wide, and where a processor has narrower ones, LLVM splits it.
+vector is 512 bits wide if nothing else is said, and where a processor has narrower ones, LLVM
+splits it.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ _COUNT = ir.IntType(64)
 class Registers:
     """Emits vector instructions for one element type (float32 or float64)."""
 
-    def __init__(self, context: Any, builder: ir.IRBuilder, dtype: Any) -> None:
+    def __init__(
+        self, context: Any, builder: ir.IRBuilder, dtype: Any, *, bits: int = BITS
+    ) -> None:
         self.context, self.builder = context, builder
-        self.lanes = BITS // dtype.bitwidth
+        self.lanes = bits // dtype.bitwidth
         self.vector = ir.VectorType(context.get_value_type(dtype), self.lanes)
         self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
         self._bytes = dtype.bitwidth // 8
