@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from drivelab.errors import ConfigError
+from drivelab.sim.scenario.files import parse_scenario
 from drivelab.sim.sensors.faults import FaultySensors, faults_of, status_noise
 from drivelab.sim.sensors.picture_faults import blurred, dirty, overexposed
 from drivelab.sim.sensors.status import StatusNoise, noisy_ego, noisy_observation
@@ -180,6 +181,22 @@ def test_faults_that_are_none_are_refused() -> None:
         faults_of([{"fault": "blak"}], cameras=CAMERAS)
     with pytest.raises(ConfigError, match="sigm"):
         faults_of([{"fault": "blurred", "sigm": 3}], cameras=CAMERAS)
+
+
+def test_faults_come_from_the_yaml_of_a_scenario() -> None:
+    words = (
+        "black", "frozen", "blurred", "dirty", "overexposed", "delayed", "dropped", "sparse",
+        "blind", "noisy_status",
+    )  # fmt: skip
+    listed = ", ".join(f"{{fault: {word}, start: {n}}}" for n, word in enumerate(words))
+    text = (
+        "id: faulty\nmap: straight\nduration: 12\nego: {lane: 0, s: 20, speed: 5}\n"
+        f"sensors: {{faults: [{listed}]}}\n"
+    )
+    info = parse_scenario(text).episode().info
+    faults = faults_of(info["sensor_faults"], cameras=CAMERAS)
+    assert [fault.start for fault in faults] == list(range(10))
+    assert [entry["fault"] for entry in info["sensor_faults"]] == list(words)
 
 
 def drive(frames: int = 2000) -> EgoTrajectory:
