@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from numba import njit
 
 from drivelab.kernels.raycast.boxes import nearest_box
@@ -18,6 +19,7 @@ def cast_rays(  # type: ignore[no-untyped-def]
 ):
     """Fill the last four arrays, see `world.Hits`."""
     ox, oy, oz = origin[0], origin[1], origin[2]
+    reals, cells = np.empty((5, 3)), np.empty((2, 3), np.int64)
     for n in range(len(directions)):
         dx, dy, dz = directions[n, 0], directions[n, 1], directions[n, 2]
         kind = NONE
@@ -33,7 +35,7 @@ def cast_rays(  # type: ignore[no-untyped-def]
             if cell >= 0:
                 limit, kind, index, cosine = distance, GROUND, cell, angle
         if len(voxels.bricks):
-            distance, splat, angle = meet_voxels(voxels, origin, directions[n], limit)
+            distance, splat, angle = meet_voxels(voxels, origin, directions[n], limit, reals, cells)
             if splat >= 0:
                 limit, kind, index, cosine = distance, SPLAT, splat, angle
         distances[n] = limit if kind != NONE else math.inf

@@ -25,10 +25,15 @@ class VoxelArrays(NamedTuple):
 
 
 @njit(nogil=True, cache=True)
-def meet_voxels(voxels, origin, direction, limit):  # type: ignore[no-untyped-def]  # noqa: C901
-    """Distance, splat and cosine of the first occupied voxel within `limit`; splat -1 if none."""
+def meet_voxels(voxels, origin, direction, limit, reals, cells):  # type: ignore[no-untyped-def]  # noqa: C901
+    """Distance, splat and cosine of the first occupied voxel within `limit`; splat -1 if none.
+
+    `reals` (5, 3) and `cells` (2, 3) are scratch: making them for every ray would cost more.
+    """
     edge = voxels.size * BRICK
-    place, slope = np.empty(3), np.empty(3)  # in bricks
+    place, slope, after, inner_after = reals[0], reals[1], reals[2], reals[3]  # in bricks
+    pace = reals[4]  # distance along the ray per brick, infinite across it
+    cell, inner = cells[0], cells[1]
     enter, leave = 0.0, limit
     for axis in range(3):
         place[axis] = (origin[axis] - voxels.corner[axis]) / edge
@@ -37,25 +42,25 @@ def meet_voxels(voxels, origin, direction, limit):  # type: ignore[no-untyped-de
         if abs(slope[axis]) < 1e-15:
             if not 0 <= place[axis] < n:
                 return math.inf, -1, 1.0
+            pace[axis] = math.inf
             continue
-        one, other = -place[axis] / slope[axis], (n - place[axis]) / slope[axis]
+        pace[axis] = 1 / slope[axis]
+        one, other = -place[axis] * pace[axis], (n - place[axis]) * pace[axis]
         enter, leave = max(enter, min(one, other)), min(leave, max(one, other))
     if not enter <= leave:
         return math.inf, -1, 1.0
-    cell, after = np.empty(3, np.int64), np.empty(3)
     for axis in range(3):
         n = voxels.table.shape[axis]
         at = math.floor(place[axis] + slope[axis] * enter)
         cell[axis] = min(max(at, 0), n - 1)
-        after[axis] = _after(cell[axis], place[axis], slope[axis])
-    inner, inner_after = np.empty(3, np.int64), np.empty(3)
+        after[axis] = _after(cell[axis], place[axis], pace[axis])
     while True:
         axis = _first(after)
         out = min(after[axis], leave)
         brick = voxels.table[cell[0], cell[1], cell[2]]
         if brick >= 0:
             distance, splat, cosine = _within(
-                voxels, brick, (origin, direction), (place, slope), cell, enter, out,
+                voxels, brick, (origin, direction), (place, slope, pace), cell, enter, out,
                 inner, inner_after,
             )  # fmt: skip
             if splat >= 0 and distance < limit:
@@ -66,19 +71,19 @@ def meet_voxels(voxels, origin, direction, limit):  # type: ignore[no-untyped-de
         cell[axis] += 1 if slope[axis] > 0 else -1
         if not 0 <= cell[axis] < voxels.table.shape[axis]:
             return math.inf, -1, 1.0
-        after[axis] = _after(cell[axis], place[axis], slope[axis])
+        after[axis] = _after(cell[axis], place[axis], pace[axis])
 
 
 @njit(nogil=True, cache=True)
 def _within(voxels, brick, ray, bricks, cell, enter, leave, inner, after):  # type: ignore[no-untyped-def]
     """The same inside one brick, whose voxels are counted from its corner."""
-    (origin, direction), (place, slope) = ray, bricks
+    (origin, direction), (place, slope, pace) = ray, bricks
     size = voxels.size
     for axis in range(3):
         local = (place[axis] - cell[axis]) * BRICK
         at = math.floor(local + slope[axis] * BRICK * enter)
         inner[axis] = min(max(at, 0), BRICK - 1)
-        after[axis] = _after(inner[axis], local, slope[axis] * BRICK)
+        after[axis] = _after(inner[axis], local, pace[axis] / BRICK)
     while True:
         axis = _first(after)
         out = min(after[axis], leave)
@@ -102,15 +107,15 @@ def _within(voxels, brick, ray, bricks, cell, enter, leave, inner, after):  # ty
         if not 0 <= inner[axis] < BRICK:
             return math.inf, -1, 1.0
         local = (place[axis] - cell[axis]) * BRICK
-        after[axis] = _after(inner[axis], local, slope[axis] * BRICK)
+        after[axis] = _after(inner[axis], local, pace[axis] / BRICK)
 
 
 @njit(nogil=True, cache=True)
-def _after(cell, place, slope):  # type: ignore[no-untyped-def]
+def _after(cell, place, pace):  # type: ignore[no-untyped-def]
     """Distance at which a ray leaves a cell along one axis."""
-    if abs(slope) < 1e-15:
+    if pace == math.inf:
         return math.inf
-    return (cell + (1 if slope > 0 else 0) - place) / slope
+    return (cell + (1 if pace > 0 else 0) - place) * pace
 
 
 @njit(nogil=True, cache=True)
