@@ -41,16 +41,7 @@ def voxelise(
     means, rotations, halves = (
         np.ascontiguousarray(values, float) for values in (means, rotations, scales * reach)
     )
-    around = np.sqrt((rotations**2 * halves[:, None, :] ** 2).sum(-1))  # half extents along x y z
-    low = (means - around).min(0, initial=np.inf) - size if len(means) else np.zeros(3)
-    high = (means + around).max(0, initial=-np.inf) + size if len(means) else np.full(3, size)
-    shape = np.ceil((high - low) / (size * BRICK)).astype(int)
-    if np.prod(shape.astype(float)) > _MOST_BRICKS:
-        raise ValueError(
-            f"voxels of {size} m over {(high - low).round().tolist()} m need a table of "
-            f"{np.prod(shape.astype(float)):.3g} bricks; at most {_MOST_BRICKS:.3g} are made: take "
-            "larger voxels or fewer splats"
-        )
+    low, shape = _table_place(means, rotations, halves, size)
     table = np.full(shape, -1, np.int32)
     none = np.zeros((0, BRICK**3), np.int32)
     shared = (means, rotations, halves, np.ascontiguousarray(weights, np.float32), low, size)
@@ -61,6 +52,24 @@ def voxelise(
     _fill(*shared, table, bricks, np.zeros(bricks.shape, np.float32))
     normals, offsets = _discs(means, rotations, halves, size)
     return Voxels(low, size, table, bricks, normals, offsets, np.ascontiguousarray(labels))
+
+
+def _table_place(
+    means: np.ndarray, rotations: np.ndarray, halves: np.ndarray, size: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lower corner and number of bricks along x, y, z of what holds all splats."""
+    if not len(means):
+        return np.zeros(3), np.ones(3, int)
+    around = np.sqrt((rotations**2 * halves[:, None, :] ** 2).sum(-1))  # half extents along x y z
+    low, high = (means - around).min(0) - size, (means + around).max(0) + size
+    shape = np.ceil((high - low) / (size * BRICK))
+    if (count := float(np.prod(shape))) > _MOST_BRICKS:
+        raise ValueError(
+            f"voxels of {size} m over {(high - low).round().tolist()} m need a table of "
+            f"{count:.3g} bricks; at most {_MOST_BRICKS:.3g} are made: take larger voxels or "
+            "fewer splats"
+        )
+    return low, shape.astype(int)
 
 
 def _discs(
