@@ -1,0 +1,30 @@
+"""How a scene that has no pictures of its own is shown: which rig, which weather."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from drivelab.sim.splats.weather import Weather
+
+CLEAR_DAY = Weather()
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """Options of procedural streets as sensors see them.
+
+    Attributes:
+        rig: one of `rig_names()`, or a YAML file.
+        scale: of every camera's picture, 1 = as the rig says.
+        weather: time of day, rain, fog.
+        seed: of what the map does not say.
+        faults: of the sensors, as `info["sensor_faults"]` of an episode lists them.
+    """
+
+    rig: str = "rad"
+    scale: float = 1.0
+    weather: Weather = CLEAR_DAY
+    seed: int = 0
+    faults: tuple[Mapping[str, Any], ...] = ()

@@ -1,0 +1,209 @@
+"""A place made of Gaussians with everybody who is in it: built once, looked at many times."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from drivelab.sim.sensors.camera import camera_frame, form
+from drivelab.sim.sensors.lidar import sweep
+from drivelab.sim.sensors.lidar_world import LidarWorld, lidar_world, with_actors
+from drivelab.sim.sensors.rendering import Rendering
+from drivelab.sim.sensors.rig import Rig, load_rig, rig_cameras
+from drivelab.sim.splats.assets import asset
+from drivelab.sim.splats.compose import compose
+from drivelab.sim.splats.look import Views, look
+from drivelab.sim.splats.scene import Actor, Moment, Splats, SplatScene
+from drivelab.sim.splats.street import build_street
+from drivelab.types import CameraFrame, LaneMap
+
+KEPT = 96  # pictures and sweeps that a stage remembers
+STREETS = 4  # streets that a process remembers
+_streets: OrderedDict[Hashable, SplatScene] = OrderedDict()
+
+
+class Stage:
+    """The surroundings of one episode, its rig and its cast.
+
+    The street is built at the first look. Actors get their shape when they first appear and keep
+    it: kind, size and role choose it, the id its colours.
+
+    Attributes:
+        rendering: how it is shown.
+        rig: its cameras and lidars.
+    """
+
+    def __init__(
+        self,
+        lane_map: LaneMap,
+        line: Float[np.ndarray, "m k"],
+        rendering: Rendering,
+        *,
+        roles: Mapping[str, str] | None = None,
+        licence: str = "",
+    ) -> None:
+        self.rendering, self.rig = rendering, stage_rig(rendering)
+        self._map, self._line = lane_map, np.asarray(line, float)[:, :2]
+        self._roles, self._licence = roles or {}, licence
+        self._actors: dict[tuple[str, tuple[float, ...]], Actor] = {}
+        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+
+    @cached_property
+    def scene(self) -> SplatScene:
+        """The street, without anybody."""
+        how = self.rendering
+        return _street(self._map, self._line, how, self._licence)
+
+    @cached_property
+    def lidar_world(self) -> LidarWorld:
+        """What lidar beams meet of the street."""
+        return lidar_world(self.scene)
+
+    def cast(
+        self,
+        ids: Sequence[str],
+        kinds: Sequence[str],
+        sizes: Float[np.ndarray, "n 2"],
+        poses: Float[np.ndarray, "n 3"],
+        there: Bool[np.ndarray, " n"],
+    ) -> tuple[dict[str, Actor], dict[str, Float[np.ndarray, "4 4"]]]:
+        """Actors and their poses in the scene's frame, of boxes on the map at one moment."""
+        actors: dict[str, Actor] = {}
+        placed: dict[str, np.ndarray] = {}
+        for n in np.flatnonzero(there).tolist():
+            name = ids[n]
+            actors[name] = self._actor(name, kinds[n], sizes[n])
+            placed[name] = self.from_map(poses[n])
+        return actors, placed
+
+    def signals(self, red: Sequence[str], yellow: Sequence[str] = ()) -> dict[str, str]:
+        """What the lights of the map show: green unless a connector is named."""
+        groups = self._map.control.signal_groups.values()
+        shown = dict.fromkeys((lane for group in groups for lane in group), "green")
+        shown.update(dict.fromkeys(yellow, "yellow"))
+        shown.update(dict.fromkeys(red, "red"))
+        return shown
+
+    def from_map(self, pose: Float[np.ndarray, "3"]) -> Float[np.ndarray, "4 4"]:
+        """A pose x, y, yaw on the map as a matrix in the scene's frame, on the ground."""
+        cos, sin = np.cos(pose[2]), np.sin(pose[2])
+        on_map = np.eye(4)
+        on_map[:2, :2] = [[cos, -sin], [sin, cos]]
+        on_map[:2, 3] = pose[:2]
+        found: np.ndarray = np.linalg.inv(self.scene.map_from_scene) @ on_map
+        found[2, 3] = 0.0
+        return found
+
+    def remember(self, key: Hashable, make: Any) -> Any:
+        """What was made under this key, or is made now."""
+        if key not in self._kept:
+            self._kept[key] = make()
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    def _actor(self, name: str, kind: str, size: Float[np.ndarray, "2"]) -> Actor:
+        lengths = tuple(round(float(length), 2) for length in size)
+        key = (name, lengths)
+        if key not in self._actors:
+            seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "little")
+            self._actors[key] = asset(
+                kind, lengths, role=self._roles.get(name, ""), id=name, seed=seed,
+                weather=self.rendering.weather,
+            )  # fmt: skip
+        return self._actors[key]
+
+
+class Shot:
+    """One moment of a stage, seen from the ego.
+
+    Args:
+        stage: where.
+        actors: who is there.
+        moment: where they are and which lamps are lit.
+        ego_pose: rear axle on the map.
+        name: of the scene, which seeds noise.
+        frame: number of the moment, which seeds noise and rain.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        actors: Mapping[str, Actor],
+        moment: Moment,
+        ego_pose: Float[np.ndarray, "3"],
+        *,
+        name: str,
+        frame: int,
+    ) -> None:
+        self.stage, self.moment = stage, moment
+        self.scene: SplatScene = replace(stage.scene, actors=actors)
+        self.scene_from_ego = stage.from_map(np.asarray(ego_pose, float))
+        self._name, self._frame = name, frame
+
+    @cached_property
+    def splats(self) -> Splats:
+        """All Gaussians of the moment."""
+        return compose(self.scene, self.moment)
+
+    def camera(self, name: str) -> CameraFrame:
+        """What one camera of the rig delivers."""
+        return self.cameras((name,))[name]
+
+    def cameras(self, names: Sequence[str]) -> dict[str, CameraFrame]:
+        """What some cameras of the rig deliver."""
+        found: dict[str, CameraFrame] = {}
+        for group in rig_cameras(self.stage.rig, names, self.scene_from_ego):
+            seen = look(self.scene, self.splats, group.cameras, frame=self._frame)
+            for camera, picture in zip(group.names, seen.images, strict=True):  # type: ignore[arg-type]
+                spec = self.stage.rig.camera(camera)
+                image = form(picture, spec, scene=self._name, frame=self._frame)
+                found[camera] = camera_frame(image, spec)
+        return {name: found[name] for name in names}
+
+    def targets(self, name: str) -> Views:
+        """Depths and labels of one camera, of its undistorted picture: targets for training."""
+        (group,) = rig_cameras(self.stage.rig, (name,), self.scene_from_ego)
+        show = ("depths", "labels")
+        return look(self.scene, self.splats, group.cameras, show=show, frame=self._frame)
+
+    def lidar(self) -> np.ndarray:
+        """The merged sweep (n, 6), see `SensorData.lidar`."""
+        world = with_actors(self.stage.lidar_world, self.scene, self.moment)
+        lidars = self.stage.rig.lidars.values()
+        return sweep(lidars, world, self.scene_from_ego, scene=self._name, frame=self._frame)
+
+
+def stage_rig(rendering: Rendering) -> Rig:
+    """The rig of a rendering.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    return load_rig(rendering.rig, scale=rendering.scale)
+
+
+def _street(
+    lane_map: LaneMap, line: Float[np.ndarray, "m 2"], how: Rendering, licence: str
+) -> SplatScene:
+    """A street, from those that were built last where map, line and weather are the same."""
+    digest = hashlib.sha256(line.tobytes())
+    for lane in lane_map.lanes.values():
+        digest.update(lane.id.encode() + np.ascontiguousarray(lane.centreline).tobytes())
+    key = (digest.digest(), how.weather, how.seed, licence)
+    if key not in _streets:
+        _streets[key] = build_street(
+            lane_map, route=line, weather=how.weather, seed=how.seed, licence=licence
+        )
+        while len(_streets) > STREETS:
+            _streets.popitem(last=False)
+    _streets.move_to_end(key)
+    return _streets[key]
