@@ -21,10 +21,13 @@ SHORT = {
     "data.carla_root": "bench.carla_root",
     "split": "bench.split",
     "traffic": "bench.traffic",
+    "sensors": "bench.sensors",
+    "rig": "bench.rig",
+    "weather": "bench.weather",
 }
 # Values that are texts of the user's own: quoted for Hydra, so that any character may stand in.
 TEXTS = {"run.dir", "run.root", "proposals", "out", "scene", "bench.root", "bench.split"}
-TEXTS |= {"bench.openscene_root", "bench.maps_root"}
+TEXTS |= {"bench.openscene_root", "bench.maps_root", "bench.rig"}
 SPECIAL = ("hydra", "+", "~")
 
 

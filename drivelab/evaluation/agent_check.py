@@ -42,11 +42,10 @@ def check_wishes(agent: Agent, source: SceneSource, scene_id: str) -> None:
     if isinstance(scene, Scene):
         check_rig(scene, rig, bench=source.label, who_has=WHO_HAS_SENSORS)
         return
-    if rig.cameras or rig.lidar:  # an episode: the native world has no cameras and no lidar
-        raise ConfigError(
-            f"the agent asks for cameras or lidar, which the native world of {source.label} "
-            f"lacks. {WHO_HAS_SENSORS}"
-        )
+    if rig.cameras or rig.lidar:  # an episode: its base scene has what its rendering gives
+        from drivelab.sim.world.view import base_scene
+
+        check_rig(base_scene(scene), rig, bench=source.label, who_has=WHO_HAS_SENSORS)
     check_record(agent, scene)
 
 

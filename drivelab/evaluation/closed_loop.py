@@ -120,7 +120,9 @@ def _decide(active: Sequence[Drive], agent: Agent) -> None:
     future = agent.rig.privilege is Privilege.FUTURE
     observations = []
     for one in active:
-        observations.append(build_observation(one.view.scene(future=future), agent.rig))
+        observations.append(
+            one.view.told(build_observation(one.view.scene(future=future), agent.rig))
+        )
     start = perf_counter()
     try:
         plans = check_answer(agent.act(observations), len(active))

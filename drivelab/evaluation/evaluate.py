@@ -7,7 +7,7 @@ import errno
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from time import perf_counter
@@ -20,6 +20,7 @@ from drivelab.errors import ConfigError, RunError, nearest_name
 from drivelab.evaluation import fingerprint
 from drivelab.evaluation.agent_check import check_agent, check_wishes
 from drivelab.evaluation.benches.bench import Bench
+from drivelab.evaluation.benches.rendered import turned_on
 from drivelab.evaluation.environment import describe_environment
 from drivelab.evaluation.launchers.launcher import Launcher
 from drivelab.evaluation.monitor import Monitor
@@ -39,6 +40,7 @@ from drivelab.evaluation.tasks import FAILED, OK, SKIPPED, WorkerSpec, cut_tasks
 from drivelab.evaluation.workers import AnyWorker, make_worker
 from drivelab.metrics.metric import Metric
 from drivelab.registry import build
+from drivelab.types import Agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,11 @@ def _prepare(settings: EvalSettings) -> _Job:
     controller = str(getattr(bench, "controller", ""))
     spec = WorkerSpec(settings.agent, metric, source, settings.seed, settings.device, controller)
     worker = make_worker(spec)
-    check_wishes(check_agent(worker.agent), source, scenes[0])
+    seeing = _with_sensors(settings, check_agent(worker.agent))
+    if seeing is not settings:
+        settings, source = seeing, build(seeing.bench).source()
+        spec, worker.source = replace(spec, source=source), source
+    check_wishes(worker.agent, source, scenes[0])
     partial = len(scenes) < len(ids)
     label = f"{source.label}, partial: {len(scenes)} of {len(ids)} scenes"
     return _Job(
@@ -137,6 +143,14 @@ def _prepare(settings: EvalSettings) -> _Job:
         label if partial else source.label,
         dict(source.provenance()),
     )
+
+
+def _with_sensors(settings: EvalSettings, agent: Agent) -> EvalSettings:
+    """The same with the bench's sensors on, where those are `auto` and the agent asks for some."""
+    bench = turned_on(settings.bench, agent.rig)
+    if bench is None:
+        return settings
+    return replace(settings, bench=bench, config={**settings.config, "bench": bench})
 
 
 def _joined(metric: AnyMetric, source: SceneSource) -> AnyMetric:

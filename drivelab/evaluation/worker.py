@@ -54,7 +54,7 @@ class Worker:
     """Holds one agent, one metric and one scene source."""
 
     def __init__(self, spec: WorkerSpec) -> None:
-        self.source = spec.source
+        self.source: Any = spec.source
         self.metric: Metric = _plan_metric(spec.metric)
         self.agent: Agent = build(spec.agent, device=spec.device, seed=spec.seed)
         self.seed = spec.seed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from drivelab.evaluation.summary import AnyMetric
 from drivelab.evaluation.tasks import Outcome, Task, WorkerSpec
@@ -13,6 +13,7 @@ class AnyWorker(Protocol):
     """Holds an agent and a metric; turns tasks into outcomes."""
 
     agent: Agent
+    source: Any  # of its scenes or episodes
 
     @property
     def metric(self) -> AnyMetric:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from drivelab.errors import DrivelabError
 from drivelab.metrics.metric import Event
 from drivelab.reports.bev import Overlay, scene_picture
+from drivelab.reports.camera_view import camera_view
 from drivelab.reports.drive_events import DriveEvent, first_infraction, told_events
 from drivelab.reports.drive_picture import drive_picture, step_of
 from drivelab.reports.event_words import event_text
@@ -43,6 +44,7 @@ class Card:
     reason: str
     facts: tuple[Fact, ...]  # losses, and values on scales that have no end
     picture: Markup | None
+    camera: Markup | None = None  # what the ego's cameras saw, where it has rendered ones
     note: str = ""  # why there is no picture
     video: str = ""
     ended: str = ""  # of a drive: how it ended
@@ -113,7 +115,7 @@ def facts_of(row: Row, subscores: Sequence[str], metric: str = "") -> tuple[Fact
 
 def _card(record: RunRecord, row: Row, load_scene: LoadScene | None) -> Card:
     scene_id, event = str(row["scene"]), first_event(row)
-    picture, note, timeline = None, "", None
+    picture, camera, note, timeline = None, None, "", None
     events: tuple[DriveEvent, ...] = ()
     try:
         drive = record.drive(scene_id)
@@ -121,7 +123,10 @@ def _card(record: RunRecord, row: Row, load_scene: LoadScene | None) -> Card:
             events = told_events(drive, event)
             timeline = draw_timeline(drive, events)
             event = event or first_infraction(events)
-        picture = _picture(record, scene_id, event, drive, load_scene)
+        scene = load_scene(scene_id) if load_scene is not None else None
+        if scene is not None:
+            picture = _picture(record, scene, event, drive)
+            camera = camera_view(scene, drive, 0 if drive is None else step_of(drive, event))
     except DrivelabError as error:
         note = f"Not drawn: {error}"
     if load_scene is None:
@@ -135,6 +140,7 @@ def _card(record: RunRecord, row: Row, load_scene: LoadScene | None) -> Card:
         reason=reason_of(row, record.subscores, record.metric),
         facts=facts_of(row, record.subscores, record.metric),
         picture=picture,
+        camera=camera,
         note=note,
         video=record.video(scene_id),
         ended=str(row.get("ended") or ""),
@@ -143,22 +149,13 @@ def _card(record: RunRecord, row: Row, load_scene: LoadScene | None) -> Card:
     )
 
 
-def _picture(
-    record: RunRecord,
-    scene_id: str,
-    event: Event | None,
-    drive: Rollout | None,
-    load_scene: LoadScene | None,
-) -> Markup | None:
-    """The drawing; None where the scene is not there. A report is written in any case."""
-    scene = load_scene(scene_id) if load_scene is not None else None
-    if scene is None:
-        return None
+def _picture(record: RunRecord, scene: Scene, event: Event | None, drive: Rollout | None) -> Markup:
+    """The drawing."""
     if drive is not None:
         step = step_of(drive, event)
         drawn = drive_picture(scene, drive, step, event=event, lettering=_LETTERING)
         return Markup(inline_svg(drawn))
-    kept = record.plan(scene_id)
+    kept = record.plan(scene.id)
     overlay = Overlay(
         kept.plan if kept else None,
         kept.states if kept else None,

@@ -117,7 +117,8 @@ def page_parts(*, with_script: bool) -> dict[str, Any]:
     return {
         "style": Markup((_template("report.css") or "") + bev),
         "script": Markup(script),
-        "policy": f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
+        "policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{digest}'",
     }
 
 

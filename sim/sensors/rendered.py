@@ -111,3 +111,24 @@ def _lengthened(poses: Float[np.ndarray, "t 3"]) -> Float[np.ndarray, "m 2"]:
     for pose, sign in ((poses[0], -1.0), (poses[-1], 1.0)):
         ends.append(pose[:2] + sign * LEAD * np.array([np.cos(pose[2]), np.sin(pose[2])]))
     return np.concatenate([ends[:1], poses[:, :2], ends[1:]])
+
+
+def seen_in(scene: Scene, around: Scene) -> SensorData | None:
+    """The sensors with which `scene` is seen, turned to another account of the same episode.
+
+    None where the scene's sensors are not rendered.
+    """
+    found = scene.sensors
+    clean = found.clean if isinstance(found, FaultySensors) else found
+    if not isinstance(clean, RenderedSensors):
+        return None
+    return rendered(around, clean.stage, begin=scene.time)
+
+
+def camera_ahead(sensors: SensorData) -> str:
+    """The camera that looks most nearly straight ahead; the first one of sensors of others."""
+    clean = sensors.clean if isinstance(sensors, FaultySensors) else sensors
+    if not isinstance(clean, RenderedSensors):
+        return sensors.cameras[0]
+    cameras = clean.stage.rig.cameras
+    return max(cameras, key=lambda name: float(cameras[name].ego_from_cam_rotation[0, 2]))

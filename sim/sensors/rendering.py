@@ -9,6 +9,14 @@ from typing import Any
 from drivelab.sim.splats.weather import Weather
 
 CLEAR_DAY = Weather()
+WEATHERS = {  # by the names that options use
+    "day": CLEAR_DAY,
+    "dusk": Weather(time="dusk"),
+    "night": Weather(time="night"),
+    "rain": Weather(rain=0.7),
+    "fog": Weather(fog=0.6),
+    "night_rain": Weather(time="night", rain=0.7),
+}
 
 
 @dataclass(frozen=True, slots=True)

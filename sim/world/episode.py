@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
@@ -23,6 +23,9 @@ from drivelab.types import (
     Tracks,
     VehicleParameters,
 )
+
+if TYPE_CHECKING:
+    from drivelab.sim.sensors.rendering import Rendering
 
 TRAFFIC_DRIVER = IDMParameters(
     min_gap=2.0, headway=1.4, acceleration=1.5, deceleration=2.0, exponent=4.0, braking_limit=6.0
@@ -222,3 +225,4 @@ class Episode:
     seed: int = 0  # of the choices that the traffic makes on its way
     line_told: bool = False  # agents are handed `route_line`: it was given, not recorded
     info: Mapping[str, Any] = field(default_factory=dict)  # goes into the rollout's info
+    rendering: Rendering | None = None  # how cameras and lidar see it; None = it has none

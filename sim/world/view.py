@@ -6,6 +6,9 @@ or, without one, the start driven backwards at constant velocity.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import numpy as np
 from jaxtyping import Bool, Float
 
@@ -15,7 +18,10 @@ from drivelab.sim.world.episode import Episode
 from drivelab.sim.world.log_ways import lanes_beyond, way_on
 from drivelab.sim.world.recorder import Recorder, expert_poses
 from drivelab.sim.world.start import DT
-from drivelab.types import Command, EgoTrajectory, Scene, StateColumn, Tracks
+from drivelab.types import Command, EgoTrajectory, Observation, Scene, StateColumn, Tracks
+
+if TYPE_CHECKING:
+    from drivelab.sim.sensors.stage import Stage
 
 PAST = 20  # steps of history
 SECOND = 1_000_000  # [us]
@@ -32,6 +38,7 @@ class SceneView:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         episode = recorder.episode
+        self._stage = _stage(episode)
         self._time = FIRST_TIME if episode.history is None else episode.history.time
         self._route = route_blocks(episode)
         self._line = _told_line(episode) if episode.line_told else None
@@ -56,7 +63,7 @@ class SceneView:
         lights = (red[first],) * before + tuple(red[first : now + 1]) + (red[now],) * len(ahead)
         times = self._time + (np.arange(len(ego)) - PAST + now) * round(DT * SECOND)
         base = episode.history
-        return Scene(
+        scene = Scene(
             id=episode.id,
             source=episode.source,
             log=episode.id if base is None else base.log,
@@ -72,6 +79,20 @@ class SceneView:
             family=episode.family,
             route_line=self._line_ahead(),
         )
+        return scene if self._stage is None else _with_sensors(scene, self._stage, self._time)
+
+    def told(self, observation: Observation) -> Observation:
+        """What the agent is told of it: with the noise on the ego's status that a fault brings."""
+        faults = () if self._stage is None else self._stage.rendering.faults
+        if not faults:
+            return observation
+        from drivelab.sim.sensors.faults import faults_of, status_noise
+        from drivelab.sim.sensors.status import noisy_observation
+
+        time = (observation.time - self._time) / SECOND
+        cameras = () if self._stage is None else tuple(self._stage.rig.cameras)
+        noise = status_noise(faults_of(faults, cameras=cameras), time)
+        return observation if noise is None else noisy_observation(observation, noise)
 
     def _line_ahead(self) -> Float[np.ndarray, "m 3"] | None:
         """The part of the route's line about the ego."""
@@ -143,7 +164,7 @@ def base_scene(episode: Episode) -> Scene:
     ego = EgoTrajectory(
         np.array([time]), np.asarray(episode.ego_pose, float)[None], velocity, acceleration
     )
-    return Scene(
+    scene = Scene(
         id=episode.id,
         source=episode.source,
         log=episode.id if episode.history is None else episode.history.log,
@@ -156,6 +177,23 @@ def base_scene(episode: Episode) -> Scene:
         licence=episode.licence,
         family=episode.family,
     )
+    stage = _stage(episode)
+    return scene if stage is None else _with_sensors(scene, stage, time)
+
+
+def _stage(episode: Episode) -> Stage | None:
+    """Where cameras look, for episodes that have some."""
+    if episode.rendering is None:
+        return None
+    from drivelab.sim.sensors.rendered import stage_of_episode  # only those need it
+
+    return stage_of_episode(episode, episode.rendering)
+
+
+def _with_sensors(scene: Scene, stage: Stage, begin: int) -> Scene:
+    from drivelab.sim.sensors.rendered import rendered
+
+    return replace(scene, sensors=rendered(scene, stage, begin=begin))
 
 
 def route_blocks(episode: Episode) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from drivelab.data.source import SceneSource
 from drivelab.errors import ConfigError, nearest_name
+from drivelab.evaluation.benches.rendered import RenderedOptions
 
 OPENSCENE_VARIABLE = "OPENSCENE_DATA_ROOT"
 MAPS_VARIABLE = "NUPLAN_MAPS_ROOT"
@@ -32,9 +33,10 @@ EMBEDDED_SPLIT = "labmini"
 
 
 @dataclass(frozen=True, slots=True)
-class NavsimBench:
+class NavsimBench(RenderedOptions):
     """Options of `navsim` and `navsim_v2`."""
 
+    rig: str = "navsim_nominal"  # of rendered sensors, on embedded data
     metric: str = "pdms_v1.1"
     split: str = "navtest"  # navtest | navmini | navtrain | a SceneFilter YAML file
     data: str = "auto"  # auto | real | embedded
@@ -43,6 +45,7 @@ class NavsimBench:
     maps_root: str | None = None  # instead of NUPLAN_MAPS_ROOT
 
     def __post_init__(self) -> None:
+        RenderedOptions.__post_init__(self)
         if self.data not in DATA_CHOICES:
             raise ConfigError(
                 f"data={self.data}: expected one of {', '.join(DATA_CHOICES)}"
@@ -68,7 +71,7 @@ class NavsimBench:
         """Real logs or the embedded split, by the rule of `data`."""
         openscene, maps = self.roots(os.environ)
         if self.data == "embedded" or (self.data == "auto" and not openscene and not maps):
-            return _embedded()
+            return self.seen(_embedded())
         if not openscene or not maps:
             raise ConfigError(_missing_root(self.data, openscene, maps))
         from drivelab.data.navsim.source import NavsimSource

@@ -17,6 +17,7 @@ from drivelab.data.source import SceneSource
 from drivelab.errors import ConfigError, nearest_name
 from drivelab.evaluation.benches.episodes import EpisodeSource
 from drivelab.evaluation.benches.log_episodes import LogEpisodes, check_traffic
+from drivelab.evaluation.benches.rendered import RenderedOptions
 from drivelab.sim.radlab import SPLITS, TABLE, clip_ids, clip_scene
 from drivelab.sim.world.episode import Termination
 from drivelab.types import Scene
@@ -67,7 +68,7 @@ class RadlabSource:
 
 
 @dataclass(frozen=True, slots=True)
-class RadBench:
+class RadBench(RenderedOptions):
     """Options of `rad`."""
 
     metric: str = "rad9_v2"
@@ -77,6 +78,7 @@ class RadBench:
     controller: str = "lqr"  # lqr | perfect | dynamic
 
     def __post_init__(self) -> None:
+        RenderedOptions.__post_init__(self)
         check_traffic(self.traffic)
         if self.split not in SPLITS:
             raise ConfigError(
@@ -86,7 +88,7 @@ class RadBench:
 
     def source(self) -> EpisodeSource:
         """Clips of radlab, or windows of real logs under `root`."""
-        return LogEpisodes(self._scenes(), DURATION, self.traffic, RULES)
+        return self.seen(LogEpisodes(self._scenes(), DURATION, self.traffic, RULES))
 
     def split_name(self, source: EpisodeSource) -> str:
         """`radlab-test`, or `windows` of real logs."""

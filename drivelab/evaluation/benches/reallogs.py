@@ -10,14 +10,16 @@ from dataclasses import dataclass
 
 from drivelab.data.source import SceneSource
 from drivelab.errors import ConfigError
+from drivelab.evaluation.benches.rendered import RenderedOptions
 
 ROOT_VARIABLE = "DRIVELAB_REALLOGS_ROOT"
 
 
 @dataclass(frozen=True, slots=True)
-class ReallogsBench:
+class ReallogsBench(RenderedOptions):
     """Options of `reallogs`."""
 
+    rig: str = "nuscenes"  # of rendered sensors, for logs that were stored without
     metric: str = "pdms_v1.1"
     root: str | None = None  # folder that holds av2/ and nuscenes_mini/
 
@@ -32,7 +34,7 @@ class ReallogsBench:
             )
         from drivelab.data.reallogs import RealLogsSource
 
-        return RealLogsSource(root)
+        return self.seen(RealLogsSource(root))
 
     def split_name(self, source: SceneSource) -> str:
         """The one split of this bench."""
