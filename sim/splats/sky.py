@@ -13,6 +13,7 @@ from drivelab.sim.splats.weather import Weather, sky_tints, sun_direction
 
 TEXELS = 128  # along an edge of a face
 GROUND = (0.30, 0.34, 0.24)  # of far land by day, below the horizon
+TAR = (0.30, 0.30, 0.31)  # below that, by day
 STARS = 500
 SUN = 0.03  # radius of the sun's disc [rad], larger than life so that a small picture shows it
 
@@ -38,6 +39,10 @@ def paint_sky(weather: Weather, *, seed: int = 0, texels: int = TEXELS) -> Sky:
     colours = _with_hills(colours, rays, horizon + 0.55 * clear * (land - horizon), seed)
     below = np.clip(-rays[:, 2:] / 0.06, 0.0, 1.0)
     colours = colours + (horizon + 0.75 * clear * (land - horizon) - colours) * below
+    # Seams between the Gaussians of a road let through what is painted here: let it be as dark.
+    under = np.clip((-rays[:, 2:] - 0.05) / 0.12, 0.0, 1.0)
+    tar = np.array(TAR) * (0.1 + 0.9 * float(horizon.mean()))
+    colours = colours + (tar - colours) * under
     faces = np.clip(colours, 0.0, 1.0).reshape(6, texels, texels, 3)
     return Sky(faces.astype(np.float32))
 

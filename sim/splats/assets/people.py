@@ -32,7 +32,7 @@ def walker(size: tuple[float, float, float], seed: int) -> Facets:
         y = 0.42 * b * side
         leg = np.array([[0.55 * a * swing, y, 0.03], [0.34 * a * swing, y, 0.16],
                         [0.1 * a * swing, y, 0.46]]) * [1, 1, height]  # fmt: skip
-        parts.append(_limb(leg, [0.30 * b, 0.30 * b, 0.42 * b], cloth, "pedestrian"))
+        parts.append(_limb(leg, [0.34 * b, 0.36 * b, 0.44 * b], cloth, "pedestrian"))
         foot = np.array([[0.42 * a * swing, y, 0.05], [0.95 * a * swing, y, 0.04]])
         parts.append(_limb(foot, [0.24 * b, 0.2 * b], SHOE, "pedestrian"))
         arm = np.array(
@@ -94,10 +94,10 @@ def motorcycle(size: tuple[float, float, float], seed: int) -> Facets:
         return colours, np.where(lamp, 1.0, 0.0)
 
     parts = [_wheel(back, radius, 0.09), _wheel(front, radius, 0.09)]
-    parts.append(box((back - 0.1, -0.32 * width, 0.9 * radius), (front - 0.05, 0.32 * width,
-                 0.50 * height), 0.12, lights, "vehicle"))  # fmt: skip
+    parts.append(box((back - 0.1, -0.38 * width, 0.9 * radius), (front - 0.05, 0.38 * width,
+                 0.54 * height), 0.12, lights, "vehicle"))  # fmt: skip
     parts.append(box((front - 0.35, -0.36 * width, 1.4 * radius), (front + 0.22, 0.36 * width,
-                 0.66 * height), 0.12, lights, "vehicle"))  # fmt: skip
+                 0.72 * height), 0.12, lights, "vehicle"))  # fmt: skip
     parts += _rider(hip, hands, pedal, size, (coat, cloth, skin, paint))
     whole = joined(parts)
     return replace(whole, labels=np.full(len(whole), NUMBER["vehicle"], np.uint8))
@@ -112,8 +112,8 @@ def _clothes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 def _coat(a: float, b: float, height: float, colour: np.ndarray) -> Facets:
     """From the knees to the shoulders, in cross-section between an ellipse and a box."""
-    z = np.array([0.24, 0.34, 0.44, 0.54, 0.64, 0.74, 0.80, 0.835]) * height
-    wide = np.array([0.86, 0.86, 0.82, 0.78, 0.80, 0.82, 0.74, 0.34])
+    z = np.array([0.27, 0.35, 0.44, 0.54, 0.64, 0.74, 0.80, 0.835]) * height
+    wide = np.array([0.92, 0.90, 0.86, 0.82, 0.88, 0.92, 0.82, 0.36])
     turn = np.linspace(0, 2 * np.pi, 21)[:, None]
     c, s = np.cos(turn), np.sin(turn)
     x = np.sign(c) * np.abs(c) ** 0.55 * wide * a * 0.94

@@ -31,7 +31,9 @@ NEAR_CELLS = (0.28, 0.55, 1.2, 4.8)  # largest cells at 8, 20, 60, 75 m from the
 GRASSY = 2.0  # how much larger they may be off the asphalt and its pavement
 SKIRT = 70.0  # how far the ground goes on beyond the reach, in large cells [m]
 CLOSE = 0.58  # deviation of a cell per edge: closes the gaps to the rows, whose grid is another
-EDGE = 0.72  # deviation of a lone row per half of its width: where it is half gone lies its edge
+BROAD = 0.48  # deviation of one of several bars side by side per width
+TIGHT = 0.60  # the same of asphalt beside paint, which must not creep over it
+EDGE = 0.79  # deviation of a lone row per half of its width: where it is half gone lies its edge
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,11 +91,14 @@ def _paint(bars: Bars, rng: np.random.Generator) -> Facets:
             chosen = (bars.labels == number) & (bars.painted == painted)
             # Broad paint is several bars side by side, which overlap as cells do.
             lone = bars.labels[chosen] == LABELS.index("marking")
-            wide = bars.widths[chosen] * np.where(lone, 0.5 * EDGE, OVERLAP)
+            factor = np.where(lone, 0.5 * EDGE, BROAD)
+            if not painted:
+                factor = np.where(lone, 1.3 * factor, 0.86 * factor)
+            wide = bars.widths[chosen] * factor
             colour = bars.colours[chosen] if painted else _grain(middle[chosen], ASPHALT, rng)
             wear = rng.uniform(0.90, 1.0, (int(chosen.sum()), 1))
             parts.append(facets(
-                _flat(middle[chosen]), _flat(OVERLAP * way[chosen]),
+                _flat(middle[chosen]), _flat(0.94 * OVERLAP * way[chosen]),
                 _flat(wide[:, None] * bars.sides[chosen]), colour=colour * wear,
                 label=LABELS[number] if painted else "road",
             ))  # fmt: skip
@@ -116,7 +121,7 @@ def _rows(bars: Bars, kerb: Kerb, site: Site, rng: np.random.Generator) -> Facet
             if border is not None:
                 free &= border.query(at)[0] > 0.34
             parts.append(facets(
-                _flat(at[free]), _flat(OVERLAP * way[free]), _flat(half * bars.sides[free]),
+                _flat(at[free]), _flat(OVERLAP * way[free]), _flat(TIGHT * half * bars.sides[free]),
                 colour=_grain(at[free], ASPHALT, rng), label="road",
             ))  # fmt: skip
     return joined(parts)
@@ -142,7 +147,7 @@ def _kerbs(kerb: Kerb, rng: np.random.Generator) -> Facets:
     ):  # fmt: skip
         at = middle + shift * out
         parts.append(facets(
-            _flat(at, height), along, _flat(-half * out), colour=_grain(at, colour, rng),
+            _flat(at, height), along, _flat(-EDGE * half * out), colour=_grain(at, colour, rng),
             label=label,
         ))  # fmt: skip
     return joined(parts)
@@ -191,7 +196,7 @@ def _quadtree(
         paved = shapely.contains_xy(beside, points[:, 0], points[:, 1])
         wanted = np.where(paved, wanted, GRASSY * wanted)
         least = np.where(away < 12.0, 0.1, np.where(away < 30.0, 0.2, 0.4))
-        fits = (size <= 1.01 * wanted) & (room >= 0.1 * size)
+        fits = (size <= 1.01 * wanted) & (room >= 0.4 * size)
         kept.append(points[fits])
         found.append(np.full(int(fits.sum()), size))
         split = ~fits & (size > 1.01 * least) & (room > -0.75 * size)

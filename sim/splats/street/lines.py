@@ -98,9 +98,9 @@ def lane_lines(site: Site, brush: Brush) -> None:
     """Dashes between lanes of one direction, solid edges, a double line between directions."""
     polygons = np.array([border.polygon for border in site.borders], object)
     tree = shapely.STRtree(polygons)
-    connector = np.array([border.lane.connector for border in site.borders])
+    crossing = np.array([border.crossing for border in site.borders])
     for n, border in enumerate(site.borders):
-        if border.lane.connector:
+        if border.crossing:
             continue
         for line, side in ((border.left, 1.0), (border.right, -1.0)):
             neighbour = border.lane.left if side > 0 else border.lane.right
@@ -110,7 +110,7 @@ def lane_lines(site: Site, brush: Brush) -> None:
                 continue
             points = _sampled(site, line)
             out = side * _normals(points)
-            kinds = _beyond(site, tree, connector, n, points, out)
+            kinds = _beyond(site, tree, crossing, n, points, out)
             _solid(points - MIDDLE_INSET * out, kinds == 1, YELLOW, brush)
             _solid(points - EDGE_INSET * out, kinds == 0, WHITE, brush)
 
@@ -131,7 +131,7 @@ def _solid(points: np.ndarray, chosen: np.ndarray, colour: Sequence[float], brus
 
 
 def _beyond(
-    site: Site, tree: shapely.STRtree, connector: np.ndarray, own: int, points: np.ndarray,
+    site: Site, tree: shapely.STRtree, crossing: np.ndarray, own: int, points: np.ndarray,
     out: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
     """What lies beyond each piece of a border: 0 nothing, 1 the other direction, 2 leave it."""
@@ -146,10 +146,10 @@ def _beyond(
         line = site.borders[other].lane.centreline
         near = np.hypot(*(line[:, :2] - site.origin - middle[piece]).T).argmin()
         against = way[piece] @ [np.cos(line[near, 2]), np.sin(line[near, 2])] < 0
-        kinds[piece] = max(kinds[piece], 1 if against and not connector[other] else 2)
+        kinds[piece] = max(kinds[piece], 1 if against and not crossing[other] else 2)
     inside = shapely.points(middle - 0.5 * side)
     at, hit = tree.query(inside, predicate="intersects")
-    kinds[at[connector[hit]]] = 2  # where ways cross or merge nothing is painted
+    kinds[at[hit != own]] = 2  # where ways cross or merge nothing is painted
     return kinds
 
 

@@ -20,9 +20,13 @@ SMALLEST_ISLAND = 3.0  # holes in the asphalt that are smaller are asphalt too [
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Border:
-    """Both borders of a lane in driving direction, local frame, points about evenly spaced."""
+    """Both borders of a lane in driving direction, local frame; whether it crosses a junction.
+
+    Some maps call no lane a connector, but say where junctions are.
+    """
 
     lane: Lane
+    crossing: bool
     left: Float[np.ndarray, "n 2"]
     right: Float[np.ndarray, "m 2"]
     polygon: shapely.Polygon
@@ -74,8 +78,12 @@ def survey(lane_map: LaneMap, route: Float[np.ndarray, "m k"], reach: float) -> 
     """
     path, middle = _checked(lane_map, route, reach)
     window = shapely.LineString(path).buffer(reach, quad_segs=6)
+    junctions = shapely.union_all(
+        [area.polygon for area in lane_map.areas if area.kind is AreaKind.INTERSECTION]
+    )
+    shapely.prepare(junctions)
     borders = tuple(
-        _border(lane, middle) for lane in lane_map.lanes.values()
+        _border(lane, middle, junctions) for lane in lane_map.lanes.values()
         if shapely.intersects(_moved(shapely.box(*lane.polygon.bounds), middle), window)
     )  # fmt: skip
     if not borders:
@@ -137,7 +145,7 @@ def _checked(
     return path - middle, middle
 
 
-def _border(lane: Lane, middle: np.ndarray) -> Border:
+def _border(lane: Lane, middle: np.ndarray, junctions: shapely.Geometry) -> Border:
     sides = []
     width = lane.polygon.area / max(shapely.LineString(lane.centreline[:, :2]).length, 1.0)
     for given, side in ((lane.left_boundary, 1.0), (lane.right_boundary, -1.0)):
@@ -146,7 +154,9 @@ def _border(lane: Lane, middle: np.ndarray) -> Border:
             out = np.stack([np.cos(turn), np.sin(turn)], 1)
             given = lane.centreline[:, :2] + 0.5 * side * width * out
         sides.append(np.asarray(given, float)[:, :2] - middle)
-    return Border(lane, sides[0], sides[1], _moved(lane.polygon, middle))
+    centre = lane.centreline[len(lane.centreline) // 2]
+    crossing = lane.connector or bool(shapely.contains_xy(junctions, centre[0], centre[1]))
+    return Border(lane, crossing, sides[0], sides[1], _moved(lane.polygon, middle))
 
 
 def _asphalt(shapes: list[Any], window: shapely.Polygon) -> shapely.Geometry:
