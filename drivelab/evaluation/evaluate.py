@@ -77,7 +77,7 @@ def evaluate(settings: EvalSettings, monitor: Monitor) -> RunResult:
     folder, resumed = _open_folder(job)
     with run_lock(folder.path):
         if not resumed:
-            config = yaml.safe_dump(dict(settings.config), sort_keys=False)
+            config = yaml.safe_dump(dict(job.settings.config), sort_keys=False)
             folder.create(config, _environment(job))
         retry = settings.run_dir is not None
         rows = folder.finished(job.scenes, retry_failed=retry)

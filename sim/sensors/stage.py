@@ -18,14 +18,18 @@ from drivelab.sim.sensors.lidar_world import LidarWorld, lidar_world, with_actor
 from drivelab.sim.sensors.rendering import Rendering
 from drivelab.sim.sensors.rig import Rig, load_rig, rig_cameras
 from drivelab.sim.splats.assets import asset
+from drivelab.sim.splats.collision import StaticCollision, StaticWatch, collision_points
 from drivelab.sim.splats.compose import compose
 from drivelab.sim.splats.look import Views, look
 from drivelab.sim.splats.scene import Actor, Moment, Splats, SplatScene
 from drivelab.sim.splats.street import build_street
-from drivelab.types import CameraFrame, LaneMap
+from drivelab.types import CameraFrame, LaneMap, VehicleParameters
 
 KEPT = 96  # pictures and sweeps that a stage remembers
 STREETS = 4  # streets that a process remembers
+# HUGSIM's 100 Gaussians are those of trained scenes. Ours are larger and lie on surfaces: a pole
+# has about 10 at the height of a car, and where nothing stands there is none.
+STREET_RULE = StaticCollision(count=5)
 _streets: OrderedDict[Hashable, SplatScene] = OrderedDict()
 
 
@@ -65,6 +69,10 @@ class Stage:
     def lidar_world(self) -> LidarWorld:
         """What lidar beams meet of the street."""
         return lidar_world(self.scene)
+
+    def static_watch(self, vehicle: VehicleParameters) -> StaticWatch:
+        """Looks for contacts of the ego with the street itself, by HUGSIM's rule."""
+        return StaticWatch(collision_points(self.scene, STREET_RULE), vehicle)
 
     def cast(
         self,

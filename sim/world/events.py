@@ -11,9 +11,10 @@ from drivelab.kernels.world import arrays as a
 from drivelab.kernels.world.arrays import State
 from drivelab.sim.world.episode import BEHAVIOURS
 from drivelab.sim.world.start import DT, Start
-from drivelab.types import KINDS, STATIC_KINDS
+from drivelab.types import KINDS, STATIC_KINDS, StateColumn
 
 if TYPE_CHECKING:
+    from drivelab.sim.sensors.stage import Stage
     from drivelab.sim.world.recorder import Recorder
 
 STANDING = 0.1  # slower than this counts as standing [m/s]
@@ -30,11 +31,12 @@ _MOMENTS = ((a.RED_LIGHT, "red_light"), (a.STOP_SIGN, "stop_sign"))
 class EventWatch:
     """Turns flags into events, one environment at a time, and says when its episode ends."""
 
-    def __init__(self, start: Start) -> None:
+    def __init__(self, start: Start, stage: Stage | None = None) -> None:
         self.events: list[dict[str, Any]] = []
         self.route_done = False
         self.reason = ""  # why the episode ended before its time
         self._start = start
+        self._statics = None if stage is None else stage.static_watch(start.episode.vehicle)
         self._rules = start.episode.termination
         self._seen = 0  # flag bits of the moment before
         self._touching: dict[int, int] = {}  # slot -> step of the last contact
@@ -54,6 +56,7 @@ class EventWatch:
         step = recorder.frames - 1
         flags = int(state.flags[e, 0])
         self._collisions(state, e, step, flags)
+        self._surroundings(recorder, step)
         self._areas(state, e, step, flags)
         self._behaviours(state, e, step)
         self._route(state, e, step, flags)
@@ -112,6 +115,16 @@ class EventWatch:
             at_fault=_at_fault(state, e, other, side),
         )
         self._end(self._rules.collision, "collision")
+
+    def _surroundings(self, recorder: Recorder, step: int) -> None:
+        """Collisions with what stands on a stage and is no actor: houses, trees, poles."""
+        if self._statics is None:
+            return
+        row = recorder.ego[step]
+        found = self._statics.look(step, row[:3], float(row[StateColumn.VX]))
+        if found is not None:
+            self.events.append(found)
+            self._end(self._rules.collision, "collision")
 
     def _areas(self, state: State, e: int, step: int, flags: int) -> None:
         for bit, kind in _FLAGS:

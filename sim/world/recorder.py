@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
@@ -16,12 +16,16 @@ from drivelab.sim.world.native import NativeWorld
 from drivelab.sim.world.start import DT, Start
 from drivelab.types import STATE_SIZE, EgoTrajectory, Rollout, StateColumn, Tracks
 
+if TYPE_CHECKING:
+    from drivelab.sim.sensors.stage import Stage
+
 
 class Recorder:
     """Records one environment of a world; call `record` after the reset and after every step.
 
     Attributes:
         frames: moments recorded so far; the last one is the present.
+        stage: where cameras look, for episodes that have some.
         watch: the events seen so far.
     """
 
@@ -38,7 +42,8 @@ class Recorder:
         self.facts = np.zeros((room, 4))  # progress, offset, heading, border gap
         self.flags = np.zeros(room, np.uint16)
         self.red: list[tuple[str, ...]] = []
-        self.watch = EventWatch(self.start)
+        self.stage = episode_stage(self.episode)
+        self.watch = EventWatch(self.start, self.stage)
         self._world, self._e = world, environment
         self._groups = world.bank.groups(int(world.state.map[environment]))
 
@@ -179,3 +184,12 @@ def expert_poses(expert: EgoTrajectory) -> Float[np.ndarray, "t 3"]:
             wrap_angle(np.interp(at, seconds, yaw)),
         ]
     )
+
+
+def episode_stage(episode: Episode) -> Stage | None:
+    """Where cameras look, for episodes that have some."""
+    if episode.rendering is None:
+        return None
+    from drivelab.sim.sensors.rendered import stage_of_episode  # only those need it
+
+    return stage_of_episode(episode, episode.rendering)

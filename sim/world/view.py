@@ -16,7 +16,7 @@ from drivelab.geometry.polyline import arc_lengths, sample, with_headings, with_
 from drivelab.geometry.poses import relative, wrap_angle
 from drivelab.sim.world.episode import Episode
 from drivelab.sim.world.log_ways import lanes_beyond, way_on
-from drivelab.sim.world.recorder import Recorder, expert_poses
+from drivelab.sim.world.recorder import Recorder, episode_stage, expert_poses
 from drivelab.sim.world.start import DT
 from drivelab.types import Command, EgoTrajectory, Observation, Scene, StateColumn, Tracks
 
@@ -38,7 +38,7 @@ class SceneView:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         episode = recorder.episode
-        self._stage = _stage(episode)
+        self._stage = recorder.stage
         self._time = FIRST_TIME if episode.history is None else episode.history.time
         self._route = route_blocks(episode)
         self._line = _told_line(episode) if episode.line_told else None
@@ -177,17 +177,8 @@ def base_scene(episode: Episode) -> Scene:
         licence=episode.licence,
         family=episode.family,
     )
-    stage = _stage(episode)
+    stage = episode_stage(episode)
     return scene if stage is None else _with_sensors(scene, stage, time)
-
-
-def _stage(episode: Episode) -> Stage | None:
-    """Where cameras look, for episodes that have some."""
-    if episode.rendering is None:
-        return None
-    from drivelab.sim.sensors.rendered import stage_of_episode  # only those need it
-
-    return stage_of_episode(episode, episode.rendering)
 
 
 def _with_sensors(scene: Scene, stage: Stage, begin: int) -> Scene:
