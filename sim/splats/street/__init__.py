@@ -66,11 +66,7 @@ def build_street(
     today = weather or Weather()
     site = survey(lane_map, route, reach)
     heads, posts = plan_signals(site)
-    pieces, lamps = _built(site, seed, 1.0)
-    if not BUDGET[0] <= len(pieces) + len(posts) <= BUDGET[1]:
-        # Counts grow a little slower than detail does: lines, kerbs and poles do not take part.
-        ratio = 0.5 * sum(BUDGET) / len(pieces)
-        pieces, lamps = _built(site, seed, float(np.clip(ratio**1.25, 0.3, 4.0)))
+    pieces, lamps = _within_budget(site, seed)
     pieces = joined([pieces, posts])
     return SplatScene(
         f"{lane_map.name or 'map'} street",
@@ -105,6 +101,16 @@ def road_polygon(
     """The asphalt that `build_street` lays, in the map frame."""
     site = survey(lane_map, route, reach)
     return shapely.transform(site.road, lambda points: points + site.origin)
+
+
+def _within_budget(site: Site, seed: int) -> tuple[Facets, Float[np.ndarray, "n 2 2"]]:
+    """Built with as much detail as the budget allows, in two attempts at most."""
+    pieces, lamps = _built(site, seed, 1.0)
+    if BUDGET[0] <= len(pieces) <= BUDGET[1]:
+        return pieces, lamps
+    # Counts grow a little slower than detail does: lines, kerbs and poles do not take part.
+    ratio = 0.5 * sum(BUDGET) / len(pieces)
+    return _built(site, seed, float(np.clip(ratio**1.25, 0.3, 4.0)))
 
 
 def _built(site: Site, seed: int, detail: float) -> tuple[Facets, Float[np.ndarray, "n 2 2"]]:

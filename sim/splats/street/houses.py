@@ -94,11 +94,10 @@ def build_houses(
     parts: list[Facets] = []
     for house in houses:
         corners = house.corners
-        ring = np.concatenate([corners, corners[:1]])
         fine = bool(site.away(corners).min() < FINE * detail)
         wall = np.array(WALLS[house.style % len(WALLS)]) * rng.uniform(0.9, 1.08)
         for side in range(4):
-            parts.append(_wall(ring[side], ring[side + 1], house, site, wall, fine, side, rng))
+            parts.append(_wall(house, side, site, wall, fine, rng))
         parts.append(_roof(house, wall, fine, rng))
     return joined(parts)
 
@@ -116,9 +115,9 @@ def _draft(place: np.ndarray, out: np.ndarray, rng: np.random.Generator) -> Hous
 
 
 def _wall(
-    start: np.ndarray, end: np.ndarray, house: House, site: Site, colour: np.ndarray, fine: bool,
-    side: int, rng: np.random.Generator,
-) -> Facets:  # fmt: skip
+    house: House, side: int, site: Site, colour: np.ndarray, fine: bool, rng: np.random.Generator
+) -> Facets:
+    start, end = house.corners[side], house.corners[(side + 1) % 4]
     length, height = float(np.hypot(*(end - start))), house.size[2]
     out = np.array([-(end - start)[1], (end - start)[0]]) / length
     seen = ((site.route - 0.5 * (start + end)) @ out > 1.0).any()

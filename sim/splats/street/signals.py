@@ -51,7 +51,7 @@ def plan_signals(site: Site) -> tuple[list[Head], Facets]:
         out = np.append(-way, 0.0)
         foot = roadside(site, border)
         if foot is not None:
-            foot = foot + 0.8 * way
+            foot = foot + 1.6 * way
             parts.append(pole(np.append(foot, 0.0), np.append(foot, NEAR_HEIGHT + 0.6), 0.07))
             heads.append(Head(np.append(foot, NEAR_HEIGHT) + 0.2 * out, out, lanes))
         far = _far_post(site, border, way)
