@@ -17,8 +17,8 @@ PAINTS = (
 GLASS, TRIM, TYRE, HUB = (0.10, 0.13, 0.16), (0.07, 0.07, 0.08), (0.06, 0.06, 0.065), (0.62,) * 3
 FRONT_LIGHT, TAIL_LIGHT, PLATE = (0.97, 0.96, 0.88), (0.85, 0.04, 0.04), (0.92, 0.92, 0.86)
 BLUE_LIGHT = (0.10, 0.35, 1.0)
-STATIONS = 46  # along a car
-SIDE, CABIN, TOP = 7, 5, 10  # cells of a cross-section: a flank, a cabin's side, the top
+STATIONS = 58  # along a car
+SIDE, CABIN, TOP = 8, 6, 12  # cells of a cross-section: a flank, a cabin's side, the top
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ SHAPES = {
          (0.44, 0.61), (0.49, 0.55), (0.5, 0.40)), 0.60, 0.20, 0.82,
     ),
     "van": Shape(
-        ((-0.5, 0.60), (-0.495, 0.97), (-0.3, 1.0), (0.2, 0.99), (0.38, 0.55), (0.48, 0.46),
+        ((-0.5, 0.95), (-0.49, 0.985), (-0.3, 1.0), (0.2, 0.99), (0.38, 0.55), (0.48, 0.46),
          (0.5, 0.34)), 0.52, 0.13, 0.90, 0.12,
     ),
 }  # fmt: skip
@@ -76,7 +76,7 @@ def car(
     skin, ground = _skin(size, form), _lowest(size)
     colours, glow = _painted(skin, size, form, np.array(paint), emergency)
     body = sheet(skin, colour=colours, label="vehicle", glow=glow, overlap=0.62)
-    parts = [body, *(_end(skin, at, size) for at in (0, -1)), _floor(size, form), ground]
+    parts = [body, *(_end(skin, at, size, paint) for at in (0, -1)), _floor(size, form), ground]
     if emergency:
         parts.append(light_bar(size))
     return joined(parts)
@@ -164,13 +164,15 @@ def _painted(
     return colours, np.where(lamp, 1.0, np.where(tail, 0.9, 0.0))
 
 
-def _end(skin: np.ndarray, at: int, size: tuple[float, float, float]) -> Facets:
+def _end(
+    skin: np.ndarray, at: int, size: tuple[float, float, float], paint: tuple[float, ...]
+) -> Facets:
     """The flat part of the nose (at -1) or tail (at 0): lights, grille, number plate."""
     ring = skin[at]
     low, high = ring[0, 2], ring[:, 2].max()
     half = np.abs(ring[:, 1]).max()
     y = np.linspace(-half, half, 15)
-    z = np.linspace(low, high, 7)
+    z = np.linspace(low, high, max(7, round((high - low) / 0.11)))
     vertices = np.empty((len(y), len(z), 3))
     vertices[..., 0], vertices[..., 1], vertices[..., 2] = ring[0, 0], y[:, None], z[None]
     if at == 0:
@@ -181,7 +183,14 @@ def _end(skin: np.ndarray, at: int, size: tuple[float, float, float]) -> Facets:
     colours = np.full((*aside.shape, 3), 0.16)
     colours[(height < 0.3)] = TRIM
     colours[(aside < 0.28) & (height > 0.25) & (height < 0.55)] = PLATE
+    tall = at == 0 and bool(high > 0.8 * size[2])  # a van's doors rather than a car's tail
+    if tall:
+        colours[:] = paint
+        colours[(aside < 0.72) & (aside > 0.06) & (height > 0.62) & (height < 0.9)] = GLASS
+        colours[(aside < 0.28) & (height > 0.22) & (height < 0.32)] = PLATE
     lamp = (aside > 0.62) & (height > 0.55) & (height < 0.95)
+    if tall:
+        lamp = (aside > 0.8) & (height > 0.22) & (height < 0.5)
     colours[lamp] = FRONT_LIGHT if at else TAIL_LIGHT
     return sheet(vertices, colour=colours, label="vehicle", glow=np.where(lamp, 1.0, 0.0),
                  overlap=0.55)  # fmt: skip

@@ -64,7 +64,7 @@ def lorry(size: tuple[float, float, float], seed: int, *, emergency: bool = Fals
     split = 0.5 * length - min(2.1, 0.27 * length)
     wide, floor = 0.5 * width, 0.42 * min(1.0, height / 2.5)
     parts = [
-        box((-0.5 * length, -wide, 1.6 * floor), (split - 0.12, wide, height), 0.22,
+        box((-0.5 * length, -wide, 1.6 * floor), (split - 0.12, wide, height), 0.19,
             _cargo(cargo), "vehicle"),
         box((split, -wide, floor), (0.5 * length, wide, 0.86 * height), 0.16, _cab(cab), "vehicle"),
         box((-0.48 * length, -0.8 * wide, floor), (split, 0.8 * wide, 1.6 * floor), 0.3,

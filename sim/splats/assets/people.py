@@ -15,7 +15,7 @@ COATS = (
     (0.62, 0.12, 0.14), (0.16, 0.26, 0.48), (0.80, 0.66, 0.20), (0.22, 0.24, 0.26),
     (0.22, 0.42, 0.30), (0.74, 0.72, 0.68), (0.48, 0.28, 0.48), (0.76, 0.38, 0.14),
 )  # fmt: skip
-TROUSERS = ((0.14, 0.17, 0.28), (0.18, 0.18, 0.19), (0.38, 0.33, 0.26))
+TROUSERS = ((0.18, 0.23, 0.38), (0.20, 0.20, 0.22), (0.46, 0.40, 0.31), (0.30, 0.30, 0.33))
 SKINS = ((0.87, 0.68, 0.56), (0.62, 0.44, 0.32), (0.40, 0.27, 0.20))
 HAIRS = ((0.16, 0.11, 0.08), (0.42, 0.28, 0.14), (0.08, 0.07, 0.07), (0.55, 0.52, 0.50))
 SHOE = (0.10, 0.09, 0.09)
@@ -42,8 +42,10 @@ def walker(size: tuple[float, float, float], seed: int) -> Facets:
                 [-0.1 * a * swing, 0.86 * b * side, 0.44 * height],
             ]
         )
-        parts.append(_limb(arm, [0.17 * b, 0.17 * b, 0.12 * b], 0.9 * coat, "pedestrian"))
-    parts.append(_coat(a, b, height, coat))
+        parts.append(_limb(arm, [0.17 * b, 0.17 * b, 0.12 * b], 0.74 * coat, "pedestrian"))
+        hand = arm[-1] - np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.05 * height]])
+        parts.append(_limb(hand, [0.13 * b, 0.10 * b], skin, "pedestrian"))
+    parts.append(_coat(a, b, height, coat, cloth))
     parts.append(_head(np.array([0.0, 0.0, 0.915 * height]), 0.088 * height, skin, hair,
                        "pedestrian"))  # fmt: skip
     return joined(parts)
@@ -89,7 +91,7 @@ def motorcycle(size: tuple[float, float, float], seed: int) -> Facets:
 
     def lights(face: str, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         colours = np.tile(paint, (*u.shape, 1))
-        lamp = np.full(u.shape, face in ("front", "back")) & (v > 0.45)
+        lamp = np.full(u.shape, face in ("front", "back")) & (v > 0.55) & (np.abs(u - 0.5) < 0.3)
         colours[lamp] = FRONT_LIGHT if face == "front" else TAIL_LIGHT
         return colours, np.where(lamp, 1.0, 0.0)
 
@@ -110,18 +112,19 @@ def _clothes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return coat, cloth, skin, hair
 
 
-def _coat(a: float, b: float, height: float, colour: np.ndarray) -> Facets:
-    """From the knees to the shoulders, in cross-section between an ellipse and a box."""
-    z = np.array([0.27, 0.35, 0.44, 0.54, 0.64, 0.74, 0.80, 0.835]) * height
-    wide = np.array([0.92, 0.90, 0.86, 0.82, 0.88, 0.92, 0.82, 0.36])
-    turn = np.linspace(0, 2 * np.pi, 21)[:, None]
+def _coat(a: float, b: float, height: float, coat: np.ndarray, cloth: np.ndarray) -> Facets:
+    """Trousers and jacket, in cross-section between an ellipse and a box."""
+    z = np.array([0.10, 0.20, 0.30, 0.38, 0.455, 0.47, 0.54, 0.64, 0.74, 0.80, 0.835]) * height
+    wide = np.array([0.66, 0.70, 0.74, 0.78, 0.80, 0.90, 0.86, 0.90, 0.93, 0.82, 0.36])
+    turn = np.linspace(0, 2 * np.pi, 25)[:, None]
     c, s = np.cos(turn), np.sin(turn)
     x = np.sign(c) * np.abs(c) ** 0.55 * wide * a * 0.94
     y = np.sign(s) * np.abs(s) ** 0.55 * wide * b
     vertices = np.stack([x, y, np.broadcast_to(z, x.shape)], -1)
-    shades = colour * np.array([0.80, 0.86, 0.92, 0.78, 1.0, 1.02, 1.05])[None, :, None]
-    return sheet(vertices, colour=np.broadcast_to(shades, (20, 7, 3)), label="pedestrian",
-                 overlap=0.58)  # fmt: skip
+    middle, low = np.abs(s[:-1] + s[1:]) / 2 < 0.2, z[:-1] < 0.46 * height
+    colours = np.where(low[None, :, None], cloth, coat) * np.linspace(0.9, 1.06, 10)[:, None]
+    colours = np.where((middle & low)[..., None], 0.45 * colours, colours)  # between the legs
+    return sheet(vertices, colour=colours, label="pedestrian", overlap=0.58)
 
 
 def _head(
