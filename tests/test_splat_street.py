@@ -171,6 +171,13 @@ def test_what_cannot_be_built_is_refused(junction: Scene) -> None:
         build_street(junction.map, route=route[:1])
     with pytest.raises(ValueError, match="reach=-1"):
         build_street(junction.map, route=route, reach=-1.0)
+    name = next(iter(junction.map.lanes))
+    lane = junction.map.lanes[name]
+    bent = replace(lane, centreline=np.full_like(lane.centreline, np.nan))
+    with pytest.raises(ValueError, match=f"lane '{name}' has points that are not finite"):
+        build_street(
+            replace(junction.map, lanes={**junction.map.lanes, name: bent}, cache={}), route=route
+        )
     with pytest.raises(ConfigError, match=r"weather.time='nigth'.*night"):
         Weather("nigth")
     with pytest.raises(ConfigError, match=r"weather.rain=2"):

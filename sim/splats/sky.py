@@ -14,6 +14,7 @@ from drivelab.sim.splats.weather import Weather, sky_tints, sun_direction
 TEXELS = 128  # along an edge of a face
 GROUND = (0.30, 0.34, 0.24)  # of far land by day, below the horizon
 TAR = (0.30, 0.30, 0.31)  # below that, by day
+HEADLIT = 0.42  # how bright headlights and lamps make it by night
 STARS = 500
 SUN = 0.03  # radius of the sun's disc [rad], larger than life so that a small picture shows it
 
@@ -41,7 +42,7 @@ def paint_sky(weather: Weather, *, seed: int = 0, texels: int = TEXELS) -> Sky:
     colours = colours + (horizon + 0.75 * clear * (land - horizon) - colours) * below
     # Seams between the Gaussians of a road let through what is painted here: let it be as dark.
     under = np.clip((-rays[:, 2:] - 0.05) / 0.12, 0.0, 1.0)
-    tar = np.array(TAR) * (0.1 + 0.9 * float(horizon.mean()))
+    tar = np.array(TAR) * max(0.1 + 0.9 * float(horizon.mean()), HEADLIT * weather.light.darkness)
     colours = colours + (tar - colours) * under
     faces = np.clip(colours, 0.0, 1.0).reshape(6, texels, texels, 3)
     return Sky(faces.astype(np.float32))

@@ -185,7 +185,7 @@ def _end(
     colours[(aside < 0.28) & (height > 0.25) & (height < 0.55)] = PLATE
     tall = at == 0 and bool(high > 0.8 * size[2])  # a van's doors rather than a car's tail
     if tall:
-        colours[:] = paint
+        colours[height > 0.12] = paint
         colours[(aside < 0.72) & (aside > 0.06) & (height > 0.62) & (height < 0.9)] = GLASS
         colours[(aside < 0.28) & (height > 0.22) & (height < 0.32)] = PLATE
     lamp = (aside > 0.62) & (height > 0.55) & (height < 0.95)

@@ -26,7 +26,7 @@ from drivelab.sim.splats.street.furniture import (
 from drivelab.sim.splats.street.ground import kerb_of, lay_ground
 from drivelab.sim.splats.street.houses import LAMPLIGHT, build_houses, plan_houses
 from drivelab.sim.splats.street.signals import build_lamps as build_signal_lamps
-from drivelab.sim.splats.street.signals import plan_signals
+from drivelab.sim.splats.street.signals import plan_signals, sightlines
 from drivelab.sim.splats.street.site import Site, survey
 from drivelab.sim.splats.street.trees import grow_trees, plan_trees
 from drivelab.sim.splats.weather import Weather, air, shade, wet
@@ -66,7 +66,7 @@ def build_street(
     today = weather or Weather()
     site = survey(lane_map, route, reach)
     heads, posts = plan_signals(site)
-    pieces, lamps = _within_budget(site, seed)
+    pieces, lamps = _within_budget(site, seed, sightlines(heads))
     pieces = joined([pieces, posts])
     return SplatScene(
         f"{lane_map.name or 'map'} street",
@@ -103,23 +103,28 @@ def road_polygon(
     return shapely.transform(site.road, lambda points: points + site.origin)
 
 
-def _within_budget(site: Site, seed: int) -> tuple[Facets, Float[np.ndarray, "n 2 2"]]:
+def _within_budget(
+    site: Site, seed: int, views: Float[np.ndarray, "k 2"]
+) -> tuple[Facets, Float[np.ndarray, "n 2 2"]]:
     """Built with as much detail as the budget allows, in two attempts at most."""
-    pieces, lamps = _built(site, seed, 1.0)
+    pieces, lamps = _built(site, seed, views, 1.0)
     if BUDGET[0] <= len(pieces) <= BUDGET[1]:
         return pieces, lamps
     # Counts grow a little slower than detail does: lines, kerbs and poles do not take part.
     ratio = 0.5 * sum(BUDGET) / len(pieces)
-    return _built(site, seed, float(np.clip(ratio**1.25, 0.3, 4.0)))
+    return _built(site, seed, views, float(np.clip(ratio**1.25, 0.3, 4.0)))
 
 
-def _built(site: Site, seed: int, detail: float) -> tuple[Facets, Float[np.ndarray, "n 2 2"]]:
+def _built(
+    site: Site, seed: int, views: Float[np.ndarray, "k 2"], detail: float
+) -> tuple[Facets, Float[np.ndarray, "n 2 2"]]:
     """Everything that stands or lies still, but for traffic lights; and where lamps stand."""
     rng = np.random.default_rng([seed, 5])
     bars, kerb = paint(site), kerb_of(site)
     houses = plan_houses(site, kerb, rng)
-    trees = plan_trees(site, kerb, houses, rng)
     lamps = plan_lamps(kerb, rng)
+    clear = np.concatenate([views, lamps[:, 0]])
+    trees = plan_trees(site, kerb, houses, rng, clear=clear)
     parts = [
         lay_ground(site, bars, kerb, rng, detail), build_houses(houses, site, rng, detail),
         grow_trees(trees, site, rng, detail), build_lamps(lamps), build_signs(site),

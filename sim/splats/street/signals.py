@@ -21,6 +21,7 @@ COLOURS = {
 HOUSING, DARK = (0.075, 0.08, 0.08), 0.16  # a lamp that is not lit keeps this share of its colour
 NEAR_HEIGHT, FAR_HEIGHT = 2.9, 4.9  # of the middle of a head on a post and on an arm [m]
 FARTHEST = 45.0  # a junction is this wide at most [m]
+SEEN = (0.0, 5.0, 10.0, 15.0, 20.0)  # no tree stands so far before a head [m]
 RADIUS, PITCH = 0.15, 0.36  # of a lamp; between two lamps [m]
 
 
@@ -63,6 +64,14 @@ def plan_signals(site: Site) -> tuple[list[Head], Facets]:
             heads.append(Head(np.append(tip, FAR_HEIGHT) + 0.15 * out, out, lanes))
     parts += [_housing(head) for head in heads]
     return heads, joined(parts)
+
+
+def sightlines(heads: list[Head]) -> Float[np.ndarray, "n 2"]:
+    """Places on the ground from which heads should be seen, local frame."""
+    if not heads:
+        return np.zeros((0, 2))
+    away = np.array(SEEN)[:, None]
+    return np.concatenate([head.middle[:2] + away * head.out[:2] for head in heads])
 
 
 def build_lamps(heads: list[Head], weather: Weather) -> list[Lamp]:

@@ -74,7 +74,7 @@ def survey(lane_map: LaneMap, route: Float[np.ndarray, "m k"], reach: float) -> 
 
     Raises:
         ValueError: the map has no lane, or none near the route; the route is not at least two
-            finite points; the reach is not above 0.
+            finite points; a lane is not finite; the reach is not above 0.
     """
     path, middle = _checked(lane_map, route, reach)
     window = shapely.LineString(path).buffer(reach, quad_segs=6)
@@ -146,6 +146,9 @@ def _checked(
 
 
 def _border(lane: Lane, middle: np.ndarray, junctions: shapely.Geometry) -> Border:
+    lines = (lane.centreline, lane.left_boundary, lane.right_boundary)
+    if not all(np.isfinite(line).all() for line in lines if line is not None):
+        raise ValueError(f"street: lane {lane.id!r} has points that are not finite")
     sides = []
     width = lane.polygon.area / max(shapely.LineString(lane.centreline[:, :2]).length, 1.0)
     for given, side in ((lane.left_boundary, 1.0), (lane.right_boundary, -1.0)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import shapely
 from jaxtyping import Float
+from scipy.spatial import cKDTree
 
 from drivelab.sim.splats.assets.surfaces import Facets, facets, joined, sheet, tube
 from drivelab.sim.splats.street.ground import KERB_HEIGHT, PAVEMENT, Kerb
@@ -13,6 +14,7 @@ from drivelab.sim.splats.street.site import Site
 
 EVERY = 11.0  # distance between trees along a kerb [m]
 SETBACK = 1.7  # of street trees from the kerb [m]
+CLEAR = 3.2  # of trees from street lamps and from views of traffic lights [m]
 LOBES = 7  # balls that make a crown
 BARK = (0.30, 0.23, 0.17)
 LEAVES = ((0.22, 0.40, 0.13), (0.30, 0.44, 0.14), (0.17, 0.34, 0.16), (0.40, 0.45, 0.15))
@@ -21,9 +23,13 @@ CLUSTERS = ((20.0, 420), (45.0, 180), (np.inf, 60))  # distance to the route -> 
 
 
 def plan_trees(
-    site: Site, kerb: Kerb, houses: list[House], rng: np.random.Generator
-) -> Float[np.ndarray, "n 2"]:
-    """Where trees stand: in a row along kerbs, and scattered where neither road nor house is."""
+    site: Site, kerb: Kerb, houses: list[House], rng: np.random.Generator, *,
+    clear: Float[np.ndarray, "k 2"],
+) -> Float[np.ndarray, "n 2"]:  # fmt: skip
+    """Where trees stand: in a row along kerbs, and scattered where neither road nor house is.
+
+    They keep `CLEAR` away from the places `clear`, so that nobody's view of a light is blocked.
+    """
     middle, out = 0.5 * (kerb.starts + kerb.ends), kerb.out
     step = max(1, round(EVERY / 0.5))
     chosen = np.arange(int(rng.integers(step)), len(middle), step)
@@ -39,7 +45,10 @@ def plan_trees(
             keep &= shapely.distance(shapely.points(points), walls) > wall
         points[~keep] = np.nan
     found = np.concatenate([rows, wild])
-    return found[np.isfinite(found).all(axis=1)]
+    found = found[np.isfinite(found).all(axis=1)]
+    if len(clear) and len(found):
+        found = found[cKDTree(clear).query(found)[0] > CLEAR]
+    return found
 
 
 def grow_trees(
