@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from math import radians
 
 import numpy as np
 
@@ -24,9 +25,19 @@ from drivelab.sim.generator.recording import SIGHT, Run, run_setting
 from drivelab.sim.generator.scenes import ATTEMPTS, FIRST_TIME, LOG_SPACING
 from drivelab.sim.generator.setting import Light
 from drivelab.sim.generator.world import DT, Snapshot
+from drivelab.sim.world.episode import Termination
 from drivelab.types import EgoTrajectory, Scene, Tracks
 
 SPLITS = {"train": (1000, 20260701), "test": (300, 20260702)}  # clips, seed
+# What ends a clip in RAD (section 3.4): who is hit, the border, 2 m or 40 degrees off the expert
+RULES = Termination(
+    collision=True,
+    kerb=True,
+    route_deviation=2.0,
+    heading_deviation=radians(40.0),
+    route_done=False,
+)
+SECONDS = 8.0  # of a clip
 PAST, LENGTH, BEYOND = 20, 80, 20  # steps of 0.1 s before, in and after a clip
 FRAMES = (PAST + LENGTH + BEYOND) // 5 + 1  # of the generator's record, at 2 Hz
 TABLE = "radlab.json"  # split -> attempt of every clip

@@ -20,7 +20,7 @@ POLICIES = np.zeros((1, 1), np.int32)
 def verdict(**rules: float) -> Verdict:
     """One ego; rules that are not given do not end its episode."""
     row = {name: 0.0 for name in RULES[:5]} | {name: np.nan for name in RULES[5:8]}
-    row |= {"steps": 1e9, **rules}
+    row |= {"steps": 1e9, "guard": np.nan, **rules}
     return Verdict(
         rules=np.array([[row[name] for name in RULES]]),
         weights=np.ones(len(TERMS)),
@@ -66,6 +66,25 @@ def test_terms_of_a_driving_step() -> None:
     )
     assert result.rewards[0, 0] == pytest.approx(sum(found.values()))
     assert result.ended[0, 0] == 0
+
+
+@pytest.mark.parametrize(
+    ("guard", "off", "flags", "found"),
+    [
+        (np.nan, 0.1, arrays.KERB, arrays.KERB | judge.HEADING_DEVIATION),
+        (0.2, 0.1, arrays.KERB, 0),
+        (0.2, 0.3, arrays.KERB, arrays.KERB | judge.HEADING_DEVIATION),
+        (0.2, 0.1, arrays.KERB | arrays.COLLISION, arrays.COLLISION),
+        (0.2, 0.3, arrays.KERB | arrays.COLLISION, arrays.COLLISION | judge.HEADING_DEVIATION),
+    ],
+)
+def test_guards_of_rads_released_code(guard: float, off: float, flags: int, found: int) -> None:
+    result = verdict(collision=1.0, kerb=1.0, heading_deviation=0.7, guard=guard)
+    state = moment(flags=flags)
+    state.way_off[:], state.way_heading[:] = off, 0.8
+    judge_step(LIMITS, state, POLICIES, result)
+    assert result.events[0, 0] == found
+    assert result.over[0, 0] == (found != 0)
 
 
 def test_a_short_gap_is_told_as_a_share_of_the_wished_one() -> None:

@@ -37,7 +37,7 @@ FAULTS = (
 # Columns of `rules`: what ends an episode; switches are 0 or 1, limits NaN where there is none
 RULES = (
     "collision", "off_road", "kerb", "wrong_way", "route_done",
-    "route_deviation", "heading_deviation", "blocked_for", "steps",
+    "route_deviation", "heading_deviation", "blocked_for", "steps", "guard",
 )  # fmt: skip
 
 # Columns of `terms`
@@ -78,7 +78,7 @@ HALF_RADIAN = 0.5
 TERM_COUNT = len(TERMS)
 _EVENTS_FROM = 2  # column of the first of EVENT_TERMS
 _ENDING = (COLLISION, OFF_ROAD, KERB, WRONG_WAY, ROUTE_DONE)  # what the switches of `rules` end
-_DEVIATION, _HEADING, _BLOCKED, _STEPS = 5, 6, 7, 8
+_DEVIATION, _HEADING, _BLOCKED, _STEPS, _GUARD = 5, 6, 7, 8, 9
 
 
 @inner
@@ -97,6 +97,11 @@ def _happened(flags, off, turned, standing, rules):  # type: ignore[no-untyped-d
         events |= HEADING_DEVIATION
     if not isnan(rules[_BLOCKED]) and standing * DT > rules[_BLOCKED]:
         events |= BLOCKED
+    # RAD's released code: borders and headings count off the path only, borders in no other crash
+    if not isnan(rules[_GUARD]) and off <= rules[_GUARD]:
+        events &= ~(KERB | OFF_ROAD | HEADING_DEVIATION)
+    elif not isnan(rules[_GUARD]) and events & COLLISION:
+        events &= ~(KERB | OFF_ROAD)
     return events
 
 

@@ -238,5 +238,6 @@ def _rules(episode: Episode, max_steps: int | None) -> Float[np.ndarray, " rules
             *(float(switch) for switch in switches),
             *(np.nan if limit is None else limit for limit in limits),
             min(steps, float(round(episode.duration / DT))),
+            np.nan if ends.guard is None else ends.guard,
         ]
     )

@@ -80,7 +80,7 @@ class NativeEnv(gym.Env[Any, Any]):
         self.render_mode = check_render_mode(render_mode)
         self.observation = check_form(observation)
         options = EnvOptions(episodes, action, reward, max_steps, dynamics)
-        self.core = EnvCore(options, environments=1, view=self.view())
+        self.core = self._make_core(options)
         self.action_space = self.core.action_space
         self.observation_space = self.core.view.space(self.observation)
 
@@ -119,6 +119,9 @@ class NativeEnv(gym.Env[Any, Any]):
     def render(self) -> np.ndarray | None:
         """The surroundings from above, (384, 384, 3) uint8; None without a render mode."""
         return None if self.render_mode is None else picture(self.core.world, 0)
+
+    def _make_core(self, options: EnvOptions) -> EnvCore:
+        return EnvCore(options, environments=1, view=self.view())
 
     def _observation(self) -> Any:
         return self.core.view.pack(self.core.observations, (0, 0), self.observation)

@@ -62,13 +62,16 @@ class NativeVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         self.num_envs = num_envs
         self.observation = check_form(observation)
         options = EnvOptions(episodes, action, reward, max_steps, dynamics)
-        self.core = EnvCore(options, environments=num_envs, view=self.view())
+        self.core = self._make_core(options)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.single_action_space: gym.Space = self.core.action_space
         self.single_observation_space = self.core.view.space(self.observation)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self._draws: list[np.random.Generator] = []
+
+    def _make_core(self, options: EnvOptions) -> EnvCore:
+        return EnvCore(options, environments=self.num_envs, view=self.view())
 
     def reset(
         self,

@@ -190,6 +190,9 @@ class Termination:
     route_deviation: float | None = 30.0  # [m]
     route_astray: float | None = None  # share of the route made more than 15 m beside its line
     heading_deviation: float | None = None  # [rad] from the expert's path
+    # Environments: no nearer to the path than this [m] do border and heading end anything, and no
+    # border does in the step of a collision (RAD's released code: 0.2)
+    guard: float | None = None
     blocked_for: float | None = None  # slower than 0.1 m/s for so long [s]
     route_done: bool = True
 

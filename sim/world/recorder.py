@@ -13,6 +13,7 @@ from drivelab.kernels.world import arrays as a
 from drivelab.sim.world.episode import Episode
 from drivelab.sim.world.events import EventWatch
 from drivelab.sim.world.native import NativeWorld
+from drivelab.sim.world.present import lanes_lit, present
 from drivelab.sim.world.start import DT, Start
 from drivelab.types import STATE_SIZE, EgoTrajectory, Rollout, StateColumn, Tracks
 
@@ -45,7 +46,6 @@ class Recorder:
         self.stage = episode_stage(self.episode)
         self.watch = EventWatch(self.start, self.stage)
         self._world, self._e = world, environment
-        self._groups = world.bank.groups(int(world.state.map[environment]))
 
     @property
     def episode_steps(self) -> int:
@@ -61,19 +61,10 @@ class Recorder:
         """Keep the present moment."""
         world, e, k = self._world, self._e, self.frames
         state = world.state
-        count = len(self.start.ids)
-        origin = world.bank.origins[state.map[e]]
+        others = present(world, e)
         self.ego[k] = self._ego_row(k)
-        there = state.mode[e, 1:count] != a.ABSENT
-        self.valid[k] = there
-        self.poses[k, :, 0] = np.where(there, state.x[e, 1:count] + origin[0], np.nan)
-        self.poses[k, :, 1] = np.where(there, state.y[e, 1:count] + origin[1], np.nan)
-        self.poses[k, :, 2] = np.where(there, wrap_angle(state.yaw[e, 1:count]), np.nan)
-        speed = np.where(there, state.speed[e, 1:count], np.nan)
-        self.velocities[k, :, 0] = speed * state.cos[e, 1:count]
-        self.velocities[k, :, 1] = speed * state.sin[e, 1:count]
-        self.sizes[k, :, 0] = 2.0 * state.half_length[e, 1:count]
-        self.sizes[k, :, 1] = 2.0 * state.half_width[e, 1:count]
+        self.valid[k], self.poses[k] = others.there, others.poses
+        self.velocities[k], self.sizes[k] = others.velocities, others.sizes
         self.facts[k] = (
             state.way_at[e, 0],
             state.way_off[e, 0],
@@ -81,8 +72,7 @@ class Recorder:
             state.border_gap[e, 0],
         )
         self.flags[k] = state.flags[e, 0]
-        red = np.flatnonzero(state.light[e, : len(self._groups)] == a.RED)
-        self.red.append(tuple(name for group in red for name in self._groups[group]))
+        self.red.append(lanes_lit(world, e, a.RED))
         self.frames += 1
         self.watch.look(self, state, e)
 

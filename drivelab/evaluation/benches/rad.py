@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
-from math import radians
 
 from drivelab.data.labmini import LICENCE
 from drivelab.data.source import SceneSource
@@ -18,18 +17,8 @@ from drivelab.errors import ConfigError, nearest_name
 from drivelab.evaluation.benches.episodes import EpisodeSource
 from drivelab.evaluation.benches.log_episodes import LogEpisodes, check_traffic
 from drivelab.evaluation.benches.rendered import RenderedOptions
-from drivelab.sim.radlab import SPLITS, TABLE, clip_ids, clip_scene
-from drivelab.sim.world.episode import Termination
+from drivelab.sim.radlab import RULES, SECONDS, SPLITS, TABLE, clip_ids, clip_scene
 from drivelab.types import Scene
-
-DURATION = 8.0  # [s]
-RULES = Termination(
-    collision=True,
-    kerb=True,
-    route_deviation=2.0,
-    heading_deviation=radians(40.0),
-    route_done=False,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +77,7 @@ class RadBench(RenderedOptions):
 
     def source(self) -> EpisodeSource:
         """Clips of radlab, or windows of real logs under `root`."""
-        return self.seen(LogEpisodes(self._scenes(), DURATION, self.traffic, RULES))
+        return self.seen(LogEpisodes(self._scenes(), SECONDS, self.traffic, RULES))
 
     def split_name(self, source: EpisodeSource) -> str:
         """`radlab-test`, or `windows` of real logs."""
@@ -99,4 +88,4 @@ class RadBench(RenderedOptions):
             return RadlabSource(self.split)
         from drivelab.evaluation.benches.nuplan_closed_loop import real_windows
 
-        return real_windows(self.root, DURATION)
+        return real_windows(self.root, SECONDS)
