@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivelab.kernels.splat import Cameras, Gaussians, render
-from drivelab.kernels.splat.compiled import Crew, _lists, thread_count
+from drivelab.kernels.splat import Cameras, Gaussians, compiled, render
+from drivelab.kernels.splat.compiled import Crew, _counted, _filled, thread_count
 from drivelab.kernels.splat.tiles import ROW_DEPTH, TILE, order
 
 
@@ -47,7 +47,9 @@ def test_golden_tiles():
     rows = np.zeros((len(u), 16), np.float32)
     rows[:, ROW_DEPTH] = case["depths"]
     ranks = order(rows, np.array([[0, len(rows)]]))
-    begins, members = _lists(Crew(2), spans, ranks[seen[ranks]], across, across * down)
+    crew, seen_ranks = Crew(2), ranks[seen[ranks]]
+    ordered, counts, begins = _counted(crew, spans, seen_ranks, across, across * down)
+    members = _filled(crew, ordered, seen_ranks, across, counts, int(begins[-1]))
     theirs = case["isect_offsets"].ravel()
     for tile, begin in enumerate(theirs):
         end = theirs[tile + 1] if tile + 1 < len(theirs) else len(case["flatten_ids"])
@@ -190,3 +192,12 @@ def test_modes_leave_the_other_pictures_as_they_are():
 def test_modes_that_cannot_be_drawn_are_refused(asked, told):
     with pytest.raises(ValueError, match=told):
         render(wall(5, 7)[0], EYE, **asked)
+
+
+def test_what_does_not_fit_into_memory_is_refused_with_the_number(monkeypatch):
+    monkeypatch.setattr(compiled, "available_memory", lambda: 10_000_000)
+    large = Cameras(EYE.views, EYE.intrinsics, 4096, 4096)
+    told = r"1 Gaussians in 1 pictures of 4096 x 4096 px would take 352\.3 MB, 10\.0 MB are"
+    with pytest.raises(MemoryError, match=told):
+        render(wall(5, 7)[0], large)
+    assert render(wall(5, 7)[0], EYE).rgb.shape == (1, 12, 20, 3)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from drivelab.errors import DataError
+from drivelab.kernels import memory as machine
 from drivelab.kernels.splat import Gaussians
 from drivelab.sim.splats import memory
 from drivelab.sim.splats.files import ENDING, load_scene, save_scene
@@ -248,12 +249,12 @@ def test_too_large_for_the_memory(file, monkeypatch):
 
 def test_available_memory(tmp_path, monkeypatch):
     (tmp_path / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable: 5000 kB\n")
-    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
-    assert memory.available_memory() == 5000 * 1024
+    monkeypatch.setattr(machine, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(machine, "_CGROUP", tmp_path)
+    assert machine.available_memory() == 5000 * 1024
     (tmp_path / "memory.max").write_text("max\n")
-    assert memory.available_memory() == 5000 * 1024
+    assert machine.available_memory() == 5000 * 1024
     (tmp_path / "memory.max").write_text("1000000\n")
     (tmp_path / "memory.current").write_text("700000\n")
     (tmp_path / "memory.stat").write_text("anon 5\ninactive_file 100000\n")
-    assert memory.available_memory() == 400_000
+    assert machine.available_memory() == 400_000

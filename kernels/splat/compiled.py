@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from drivelab.kernels.memory import amount, available_memory
 from drivelab.kernels.splat.cells import ROW
 from drivelab.kernels.splat.composite import tiles
 from drivelab.kernels.splat.modes import Modes
@@ -22,6 +23,9 @@ from drivelab.kernels.splat.soundness import sound
 from drivelab.kernels.splat.tiles import TILE, count_pairs, fill, order, places
 
 _MODELS = {"pinhole": PINHOLE, "fisheye": FISHEYE, "ortho": ORTHO}
+_ROW_BYTES, _MEMBER_BYTES = 4 * ROW + 8 + 24, 4  # of a Gaussian that is seen, of a place in a list
+_PIXEL_BYTES = 21
+_SMALL = 1 << 26  # what takes less is not worth asking for [bytes]
 _LIMITS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")
 
 
@@ -46,6 +50,8 @@ def render(
     One camera after the other, every stage of it on all threads, so that room is needed for what
     one camera sees.
     """
+    pixels = len(cameras) * cameras.height * cameras.width
+    _require(_ROW_BYTES * len(gaussians) + _PIXEL_BYTES * pixels, gaussians, cameras)
     scene = Scene.of(gaussians, modes.labels)
     degree = COEFFICIENTS[scene.sh.shape[1]]
     if settings.sh_degree is not None:
@@ -67,7 +73,9 @@ def render(
         seen = crew.each([partial(project, *scene, part, *lens, rows, spans) for part in parts])
         packed = np.array([[part[0], count] for part, count in zip(parts, seen, strict=True)])
         ranks = order(rows, packed)
-        begins, members = _lists(crew, spans, ranks, across, across * down)
+        ordered, counts, begins = _counted(crew, spans, ranks, across, across * down)
+        _require(_MEMBER_BYTES * int(begins[-1]), gaussians, cameras)
+        members = _filled(crew, ordered, ranks, across, counts, int(begins[-1]))
         out = (rgb[n], depth[n], cover[n], shown[n])
         picture = (across, (cameras.width, cameras.height), np.float32(settings.alpha_max), back)
         step = crew.tasks
@@ -158,23 +166,46 @@ def _lenses(cameras: Cameras, settings: Settings, degree: int) -> list[tuple[Any
     return found
 
 
-def _lists(
+def _counted(
     crew: Crew, spans: np.ndarray, ranks: np.ndarray, across: int, count: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Where each tile's list of places begins (count + 1), and the lists one behind the other."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Spans by rank, where each part of the ranks writes first, where lists begin (count + 1)."""
     parts = crew.spread(len(ranks))
     ordered, counts = np.empty(len(ranks), np.int64), np.zeros((len(parts), count), np.int64)
     crew.each(
         [partial(count_pairs, spans, ranks, *part, across, ordered, own)
          for part, own in zip(parts, counts, strict=True)]
     )  # fmt: skip
-    begins = places(counts)
-    members = np.empty(begins[-1], np.int32)
+    return ordered, counts, places(counts)
+
+
+def _filled(
+    crew: Crew, ordered: np.ndarray, ranks: np.ndarray, across: int, at: np.ndarray, total: int
+) -> np.ndarray:
+    """The lists of all tiles, one behind the other; `at` as `_counted` leaves it, used up."""
+    members = np.empty(total, np.int32)
     crew.each(
         [partial(fill, ordered, ranks, *part, across, own, members)
-         for part, own in zip(parts, counts, strict=True)]
+         for part, own in zip(crew.spread(len(ranks)), at, strict=True)]
     )  # fmt: skip
-    return begins, members
+    return members
+
+
+def _require(needed: int, gaussians: Gaussians, cameras: Cameras) -> None:
+    """Refuse before it is taken what would not fit.
+
+    Raises:
+        MemoryError: with what is needed, for what, and what there is.
+    """
+    if needed < _SMALL:
+        return
+    free = available_memory()
+    if needed > free:
+        raise MemoryError(
+            f"render: {len(gaussians):,} Gaussians in {len(cameras)} pictures of {cameras.width} x "
+            f"{cameras.height} px would take {amount(needed)}, {amount(free)} are available; draw "
+            "fewer or smaller pictures at a time, crop the scene, or raise min_radius_px"
+        )
 
 
 def _float(values: Any, dtype: Any) -> np.ndarray:
