@@ -59,6 +59,11 @@ def test_a_default_street_keeps_its_budget(clip: str) -> None:
     assert 150_000 <= len(built.static) <= 250_000
 
 
+def test_a_smaller_budget_makes_a_coarser_street(junction: Scene, street: SplatScene) -> None:
+    coarse = build_street(junction.map, route=driven(junction), seed=1, budget=(80_000, 110_000))
+    assert 0.4 * len(street.static) < len(coarse.static) < 0.8 * len(street.static)
+
+
 def test_a_street_has_what_streets_have(street: SplatScene) -> None:
     wanted = ("road", "marking", "crosswalk", "kerb", "pavement", "terrain", "building",
               "vegetation", "pole", "traffic_light")  # fmt: skip
@@ -169,6 +174,8 @@ def test_what_cannot_be_built_is_refused(junction: Scene) -> None:
         build_street(junction.map, route=route + 1e4)
     with pytest.raises(ValueError, match="route has the shape"):
         build_street(junction.map, route=route[:1])
+    with pytest.raises(ValueError, match=r"budget=\(0, 5\)"):
+        build_street(junction.map, route=route, budget=(0, 5))
     with pytest.raises(ValueError, match="reach=-1"):
         build_street(junction.map, route=route, reach=-1.0)
     name = next(iter(junction.map.lanes))

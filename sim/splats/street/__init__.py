@@ -34,7 +34,7 @@ from drivelab.types.lane_map import LaneMap
 
 __all__ = ["REACH", "build_street", "marking_polygons", "road_polygon"]
 REACH = 62.0  # distance from the route up to which there is a street [m]
-BUDGET = (165_000, 235_000)  # Gaussians of a street; outside of it detail is chosen anew
+BUDGET = (160_000, 220_000)  # Gaussians of a street; outside of it detail is chosen anew
 POOL = 5.0  # radius of the light that a street lamp throws on the ground [m]
 BEAMS = 7.0  # by night what is nearer to the route than this lies in headlights [m]
 
@@ -46,34 +46,34 @@ def build_street(
     weather: Weather | None = None,
     seed: int = 0,
     reach: float = REACH,
+    budget: tuple[int, int] = BUDGET,
     licence: str = "",
 ) -> SplatScene:
     """A street to look at along a route; the same arguments give the same Gaussians.
 
     Args:
         lane_map: any map.
-        route: (m, 2 or more) x, y [m] in the map frame: what the ego follows and how detail is
-            spread: the finer the nearer.
+        route: (m, 2 or more) x, y [m] in the map frame: what the ego follows; detail is the
+            finer the nearer to it.
         weather: time of day, rain, fog; a clear day by default.
         seed: of everything that the map does not say.
         reach: distance from the route up to which there is a street [m].
+        budget: least and most Gaussians; detail follows, within what a route's length allows.
         licence: of the map, handed on.
 
     Raises:
         ValueError: an empty map, none of it near the route, a route that is not finite, a reach
-            that is not above 0; names what and where.
+            or budget that is not above 0; names what and where.
     """
     today = weather or Weather()
     site = survey(lane_map, route, reach)
     heads, posts = plan_signals(site)
-    pieces, lamps = _within_budget(site, seed, sightlines(heads))
-    pieces = joined([pieces, posts])
+    pieces, lamps = _within_budget(site, seed, sightlines(heads), budget)
     return SplatScene(
         f"{lane_map.name or 'map'} street",
-        _lit(pieces, site, lamp_heads(lamps), today),
+        _lit(joined([pieces, posts]), site, lamp_heads(lamps), today),
         lamps=build_signal_lamps(heads, today),
-        sky=paint_sky(today, seed=seed),
-        air=air(today),
+        sky=paint_sky(today, seed=seed), air=air(today),
         map_from_scene=_placed(site),
         licence=licence,
         info={"builder": "street", "map": lane_map.name, "seed": seed, "reach": reach,
@@ -104,15 +104,17 @@ def road_polygon(
 
 
 def _within_budget(
-    site: Site, seed: int, views: Float[np.ndarray, "k 2"]
+    site: Site, seed: int, views: Float[np.ndarray, "k 2"], budget: tuple[int, int]
 ) -> tuple[Facets, Float[np.ndarray, "n 2 2"]]:
     """Built with as much detail as the budget allows, in two attempts at most."""
+    if not 0 < budget[0] <= budget[1]:
+        raise ValueError(f"street: budget={budget}; expected two counts above 0, least first")
     pieces, lamps = _built(site, seed, views, 1.0)
-    if BUDGET[0] <= len(pieces) <= BUDGET[1]:
+    if budget[0] <= len(pieces) <= budget[1]:
         return pieces, lamps
     # Counts grow a little slower than detail does: lines, kerbs and poles do not take part.
-    ratio = 0.5 * sum(BUDGET) / len(pieces)
-    return _built(site, seed, views, float(np.clip(ratio**1.25, 0.3, 4.0)))
+    ratio = 0.5 * sum(budget) / len(pieces)
+    return _built(site, seed, views, float(np.clip(ratio**1.5, 0.1, 5.0)))
 
 
 def _built(

@@ -129,6 +129,7 @@ def _shaft(start: np.ndarray, end: np.ndarray, brush: Brush) -> None:
 
 
 def _head(tip: np.ndarray, way: np.ndarray, brush: Brush) -> None:
-    for n, width in enumerate((0.14, 0.34, 0.54, 0.74)):
-        start = tip - 0.17 * (n + 1) * way
-        brush.stroke(start[None], (start + 0.17 * way)[None], width)
+    step = 0.1
+    for n, width in enumerate(np.linspace(0.12, 0.76, 8)):
+        start = tip - step * (n + 1) * way
+        brush.stroke(start[None], (start + step * way)[None], float(width))
