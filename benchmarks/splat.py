@@ -1,16 +1,17 @@
 """Milliseconds of a picture of Gaussians on the CPU, beside the bars and a peer.
 
-Run: `python benchmarks/splat.py [--sizes 100000 500000 1000000] [--threads 2] [--peer]`. Wall time
-of one call of `drivelab.kernels.splat.render`: the best and the median of the runs. The scene is a
-street of 160 m: road, pavements, two rows of houses, trees and cars, all of flat Gaussians with
+Run: `python benchmarks/splat.py [--sizes N ...] [--threads 2] [--knobs] [--env] [--peer]`. Wall
+time of one call of `drivelab.kernels.splat.render`: the best and the median of the runs. The scene
+is a street of 160 m: road, pavements, two rows of houses, trees and cars, all flat Gaussians with
 spherical harmonics of degree 3 whose size falls with their number; opacities are drawn from
 Beta(0.8, 0.7), as those of the prototype that the bars come from. The rig looks ahead and 55
 degrees to either side with 70 degrees of field each. Memory is what a call needs at its most above
 the scene, per Gaussian, pictures included.
 
-`--peer` measures litesplat 0.1.1 beside it, which must be installed (`pip install litesplat`, with
-torch) and is asked for far fewer Gaussians, since it draws them one at a time. `--knobs` prints
-what each knob costs in PSNR against the full picture, and what it saves.
+`--knobs` prints what each knob costs in PSNR against the full picture, and what it saves. `--env`
+prints steps per second of `drivelab/Splat-v0`. `--peer` measures litesplat 0.1.1 beside it, which
+must be installed with keras and torch; it weighs every Gaussian at every pixel and is asked for
+2,000 of them.
 """
 
 from __future__ import annotations
@@ -26,6 +27,12 @@ BARS = {  # Gaussians -> prototype [ms], reach [ms] for 3 x 448x256
     500_000: ("160-300", 110.0),
     1_000_000: ("280-340", 220.0),
 }
+PEER = 2_000  # Gaussians that the peer is asked for
+KNOBS = (
+    ("min_radius_px", 1.0), ("min_radius_px", 2.0), ("min_radius_px", 3.0),
+    ("prune_opacity", 0.05), ("prune_opacity", 0.1), ("prune_opacity", 0.2),
+    ("sh_degree", 0), ("sh_degree", 1), ("sh_degree", 2),
+)  # fmt: skip
 WIDE = {500_000: ("157-168", 110.0)}  # for one 960x544
 
 
@@ -115,30 +122,147 @@ def timed(job, seconds: float = 3.0) -> tuple[float, float]:  # type: ignore[no-
     return 1e3 * min(took), 1e3 * sorted(took)[len(took) // 2]
 
 
+def knobs(size: int) -> None:
+    """PSNR against the full picture and time of one camera, knob by knob."""
+    import numpy as np
+
+    from drivelab.kernels.splat import Settings, render
+    from drivelab.sim.splats.merge import merge_far
+    from drivelab.sim.splats.scene import Splats
+
+    scene, cameras = street(size), rig(1, 448, 256)
+    whole = render(scene, cameras).rgb
+    full, _ = timed(lambda: render(scene, cameras))
+    print(f"\n{size:,} Gaussians, one 448x256 camera: {full:.1f} ms in full")
+    print(f"{'knob':>28} {'ms':>8} {'PSNR [dB]':>10}")
+    splats = Splats(scene, np.zeros(len(scene), np.uint8))
+    tried = [(f"{name}={value:g}", scene, Settings(**{name: value})) for name, value in KNOBS]
+    for distance, cell in ((60.0, 0.3), (40.0, 0.3), (40.0, 0.6)):
+        merged = merge_far(splats, np.zeros((1, 2)), distance, cell).gaussians
+        name = f"merged beyond {distance:g} m in {cell:g} m"
+        tried.append((f"{name}: {len(merged):,}", merged, Settings()))
+    for name, gaussians, how in tried:
+        seen = render(gaussians, cameras, settings=how).rgb
+        best, _ = timed(lambda g=gaussians, h=how: render(g, cameras, settings=h), 1.0)
+        off = np.mean((np.clip(seen, 0, 1) - np.clip(whole, 0, 1)) ** 2)
+        print(f"{name:>28} {best:>8.1f} {-10 * np.log10(off):>10.1f}", flush=True)
+
+
+def steps() -> None:
+    """Steps per second of the environment, street by street."""
+    import numpy as np
+
+    from drivelab.sim.envs.clips import ClipEpisodes
+    from drivelab.sim.envs.splat import SplatEnv
+
+    print("\ndrivelab/Splat-v0, 3 x 448x256, steps/s (reach 12)")
+    env, rates = SplatEnv(), []
+    for seed in range(6):
+        start = time.perf_counter()
+        _, info = env.reset(options={"episode": ClipEpisodes("test")(seed)})
+        begun, took = time.perf_counter() - start, []
+        for _ in range(40):
+            start = time.perf_counter()
+            _, _, over, cut, info = env.step(np.array([30, round(2 * info["speed"])]))
+            took.append(time.perf_counter() - start)
+            if over or cut:
+                break
+        rates.append(len(took) / sum(took))
+        print(f"{info['episode_id']:>24} {rates[-1]:>6.1f}  (reset {begun:.2f} s)", flush=True)
+    print(f"{'median':>24} {float(np.median(rates)):>6.1f}")
+
+
+def peer() -> None:
+    """Litesplat and ours on the same small scene, one camera."""
+    import json
+    import tempfile
+
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    import numpy as np
+    import torch
+    from litesplat.core.camera_model import CameraLayer
+    from litesplat.core.gaussian_model import GaussianParameterLayer
+
+    from drivelab.kernels.splat import Gaussians, render
+
+    whole, cameras = street(2 * PEER), rig(1, 448, 256)
+    # Only what lies ahead, and nothing thin: it has no near plane and inverts without a blur.
+    ahead = np.flatnonzero(whole.means[:, 0] > 2.0)[:PEER]
+    fields = (whole.means, whole.quats, np.maximum(whole.scales, 0.05), whole.opacities, whole.sh)
+    scene = Gaussians(*(field[ahead] for field in fields))
+    colours = np.clip(0.5 + 0.28209479177387814 * scene.sh[:, 0], 0, 1)
+    view, lens = cameras.views[0], cameras.intrinsics[0]
+    with tempfile.TemporaryDirectory() as folder:
+        things = [
+            {"position": p.tolist(), "color": c.tolist(), "rotation": q.tolist(),
+             "translation": p.tolist(), "scale": s.tolist(), "opacity": float(o)}
+            for p, c, q, s, o in zip(
+                scene.means, colours, scene.quats, scene.scales, scene.opacities, strict=True
+            )
+        ]  # fmt: skip
+        one = {
+            "camera_id": 0, "model": "PINHOLE", "image_name": "", "width": 448, "height": 256,
+            "fx": lens[0, 0], "fy": lens[1, 1], "cx": lens[0, 2], "cy": lens[1, 2],
+            "rotation": view[:3, :3].tolist(), "translation": view[:3, 3].tolist(),
+        }  # fmt: skip
+        (Path(folder) / "gaussians.json").write_text(json.dumps(things))
+        (Path(folder) / "camera.json").write_text(json.dumps([one]))
+        layer = CameraLayer(folder, GaussianParameterLayer(folder, trainable=False))
+        with torch.no_grad():
+            theirs, _ = timed(lambda: layer.call((256, 448), render=False), 1.0)
+    ours, _ = timed(lambda: render(scene, cameras), 1.0)
+    print(
+        f"\n{PEER:,} Gaussians, one 448x256 camera: litesplat {theirs:,.0f} ms, ours {ours:.2f} ms"
+    )
+
+
 def main() -> None:
     """Print one row per scene and rig."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=list(BARS))
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--peer", action="store_true", help="also litesplat")
-    parser.add_argument("--picture", type=Path, help="keep what the last rig saw as a PNG")
+    for name in ("knobs", "env", "peer"):
+        parser.add_argument(f"--{name}", action="store_true")
     asked = parser.parse_args()
     with_threads(asked.threads)
     from drivelab.kernels.splat import render
 
     print(f"{asked.threads} threads, wall ms: best (median); SH 3, gsplat 1.5.3's rules")
-    print(f"{'Gaussians':>10} {'rig':>12} {'ms':>18} {'prototype':>12} {'reach':>7}")
+    print(f"{'Gaussians':>10} {'rig':>12} {'ms':>18} {'prototype':>12} {'reach':>7} {'B each':>7}")
     for size in asked.sizes:
         scene = street(size)
         for cameras, bars in ((rig(3, 448, 256), BARS), (rig(1, 960, 544), WIDE)):
             best, middle = timed(lambda cameras=cameras, scene=scene: render(scene, cameras))
             name = f"{len(cameras)} x {cameras.width}x{cameras.height}"
-            peer, bar = bars.get(size, ("", None))
+            prototype, bar = bars.get(size, ("", None))
             print(
-                f"{size:>10,} {name:>12} {best:>9.1f} ({middle:.1f}) {peer:>12} "
-                f"{'' if bar is None else f'{bar:.0f}':>7}",
+                f"{size:>10,} {name:>12} {best:>9.1f} ({middle:.1f}) {prototype:>12} "
+                f"{'' if bar is None else f'{bar:.0f}':>7} {taken(scene, cameras):>7}",
                 flush=True,
             )
+    for wanted, job in (
+        (asked.knobs, lambda: knobs(500_000)),
+        (asked.env, steps),
+        (asked.peer, peer),
+    ):
+        if wanted:
+            job()
+
+
+def taken(scene, cameras) -> str:  # type: ignore[no-untyped-def]
+    """Bytes that a call takes above the scene at its most, per Gaussian; "" without torch."""
+    try:
+        from drivelab.speed.clock import cpu_mb
+    except ModuleNotFoundError:
+        return ""
+    from drivelab.kernels.splat import compiled, render
+
+    def job() -> None:
+        compiled._DESK.__init__()  # type: ignore[misc] # what earlier pictures kept is given back
+        render(scene, cameras)
+
+    found = cpu_mb(job)
+    return "" if found is None else f"{1e6 * found / len(scene):.0f}"
 
 
 if __name__ == "__main__":
