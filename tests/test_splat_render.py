@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -131,3 +132,14 @@ def test_refusals(words: list[str], told: str, capsys, tmp_path: Path, monkeypat
     assert main(["splat", "render", *words]) == 2
     assert told in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_the_page_on_splat_worlds_runs(tmp_path: Path, monkeypatch) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "splats.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    found: dict = {}
+    exec(compile(code, "docs/splats.md", "exec"), found)
+    assert found["picture"].shape == (256, 448, 3)
+    words = ["street.splats.safetensors", "camera=CAM_FRONT", "out=a.png"]
+    assert main(["splat", "render", *words]) == 0

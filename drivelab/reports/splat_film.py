@@ -11,7 +11,7 @@ from drivelab.reports.encoder import write_video
 from drivelab.sim.splats.writing import replace_file
 
 FILMS = (".mp4", ".webp", ".gif")
-QUALITY = 55  # of WebP: below, asphalt turns into blocks
+QUALITY = 70  # of WebP: well below, asphalt turns into blocks
 COLOURS = 128  # of a GIF's palette
 
 Progress = Callable[[int, int], None]
