@@ -277,3 +277,29 @@ def test_torch_that_is_not_there(line):
     assert done.stdout.startswith("torch drivelab.kernels.")
     assert "needs the package 'torch'" in done.stdout
     assert "pip install 'drivelab[nn]'" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("op", "rows", "width", "grad", "name"),
+    [
+        *(("rmsnorm_gated", 4096, 16, grad, "torch") for grad in (False, True)),
+        *(("rmsnorm_gated", 64, 64, grad, name) for grad, name in ((0, "torch"), (1, "numba"))),
+        *(("rmsnorm_gated", 16, 1024, grad, "numba") for grad in (False, True)),
+        *(("rmsnorm", 64, 64, grad, "torch") for grad in (False, True)),
+        *(("rmsnorm", 1024, 512, grad, name) for grad, name in ((0, "torch"), (1, "numba"))),
+        *(("rmsnorm", 4096, 512, grad, "numba") for grad in (False, True)),
+    ],
+)
+def test_norms_of_few_numbers_are_left_to_torch(monkeypatch, op, rows, width, grad, name):
+    monkeypatch.delenv("DRIVELAB_KERNELS", raising=False)
+    seen = []
+    module = sys.modules[rmsnorm.__module__]
+    found = module._backend
+    monkeypatch.setattr(module, "_backend", lambda name: (seen.append(name), found(name))[1])
+    x = torch.zeros(1, rows, width)
+    given = (x, torch.ones(width, requires_grad=bool(grad)), x)
+    run = {"rmsnorm": rmsnorm, "rmsnorm_gated": rmsnorm_gated}[op]
+    run(*given[: 3 if op == "rmsnorm_gated" else 2])
+    with torch.no_grad():
+        run(*given[: 3 if op == "rmsnorm_gated" else 2], backend="numba")
+    assert seen == [name, "numba"]

@@ -6,6 +6,7 @@ import pytest
 import torch
 from sequence_ops import CAUSAL, OPS, gradients, same
 from torch.autograd import forward_ad
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from drivelab.kernels.sequence.causal_conv1d.compiled import causal_conv1d_numba
 from drivelab.kernels.sequence.gla.compiled import gla_numba
@@ -28,6 +29,7 @@ def operators():
     qk, v = (2, 2, 5, 3), (2, 2, 5, 4)
     q, shared, state = leaf(*qk), leaf(2, 1, 5, 3), leaf(2, 2, 3, 4)
     g, scalar = leaf(*qk, negative=True), leaf(2, 2, 5, 1, negative=True)
+    pair = leaf(2, 5, 1, 3), leaf(2, 5, 1, 3)
     apart = leaf(2, 2, 4, 5).detach().transpose(2, 3).requires_grad_()
     return {
         "gla": (gla_numba, (q, leaf(*qk), apart, g, state, 0.5, False)),
@@ -37,7 +39,7 @@ def operators():
         ),
         "ssd": (
             ssd_numba,
-            (shared, shared, leaf(*v), scalar, state, leaf(2, 2, 5, 1), 0.5, True),
+            (leaf(2, 5, 2, 4), leaf(2, 5, 2), leaf(2), *pair, leaf(2, 2, 4, 3), True),
         ),
         "gla_bidirectional": (
             gla_bidirectional_numba,
@@ -64,7 +66,7 @@ def operators():
 @pytest.mark.parametrize("name", sorted(operators()))
 def test_operators_pass_the_checks_of_torch(name):
     operator, given = operators()[name]
-    found = torch.library.opcheck(operator, given)
+    found = torch.library.opcheck(operator.registered, given)
     assert set(found.values()) == {"SUCCESS"}
 
 
@@ -130,3 +132,44 @@ def test_second_derivatives_are_refused(name):
     (grad,) = torch.autograd.grad(loss, x, create_graph=True)
     with pytest.raises(RuntimeError, match=r"drivelab::\w+_numba: .* use backend='torch'"):
         torch.autograd.grad(grad.sum(), x)
+
+
+class Calls(TorchDispatchMode):
+    """Names of the operators that torch's dispatcher is asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.append(func.name())
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", sorted(operators()))
+def test_calls_past_the_dispatcher_give_what_it_gives(name):
+    operator, given = operators()[name]
+    leaves = [one for one in given if isinstance(one, torch.Tensor)]
+
+    def results(run):
+        outs = run(*given)
+        outs = outs if isinstance(outs, tuple) else (outs,)
+        losses = [one.square().sum() for one in outs]
+        found = [torch.autograd.grad(one, leaves, retain_graph=True) for one in losses]
+        return [*outs, *(grad for grads in found for grad in grads)]
+
+    for one, other in zip(results(operator), results(operator.registered), strict=True):
+        same(one, other, 0)
+        assert one.stride() == other.stride()
+
+
+def test_modes_and_lazy_signs_go_by_the_dispatcher():
+    operator, given = operators()["ssd"]
+    with Calls() as calls, torch.no_grad():
+        operator(*given)
+    assert "drivelab::ssd_numba" in calls.names
+    x = torch.view_as_complex(torch.randn(2, 5, 2, 4, 2, dtype=torch.float64)).conj().imag
+    assert x.is_neg()
+    with torch.no_grad():
+        got, wanted = (operator(one, *given[1:]) for one in (x, x.clone()))
+    same(got[0], wanted[0], 0)

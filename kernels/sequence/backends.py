@@ -46,8 +46,13 @@ def choose(
     return name
 
 
+def wanted(backend: str) -> str:
+    """What the argument asks for, or the variable; "auto" where nobody does."""
+    return backend if backend != "auto" else os.environ.get(VARIABLE, "auto") or "auto"
+
+
 def _named(op: str, backend: str, device: torch.device, doubled: bool) -> str:
-    asked = backend if backend != "auto" else os.environ.get(VARIABLE, "auto") or "auto"
+    asked = wanted(backend)
     if asked == "auto":
         return _automatic(op, device.type, doubled)
     if asked not in NAMES:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 KINDS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+FEW = 64  # numbers that Python compares faster than a call of torch
 FILLED = ("K", "V", "N", "P")  # axes without which there is no state
 
 
@@ -135,6 +136,8 @@ def _check_sign(op: str, name: str, given: Tensor, sign: int, wanted: str) -> No
         return
     values = given.detach()
     if type(values).__name__ == "FakeTensor":
+        return
+    if given.ndim == 1 and len(given) <= FEW and all(one * sign >= 0 for one in values.tolist()):
         return
     worst = values.amax() if sign < 0 else values.amin()
     if worst.item() * sign >= 0:  # NaN is not

@@ -19,6 +19,7 @@ def operator(
     backward: Callable[..., Any],
     fake: Callable[..., Any],
     fake_gradients: Callable[..., Any] | None = None,
+    direct: bool = False,
 ) -> Any:
     """Register `drivelab::NAME` and its backward.
 
@@ -35,6 +36,8 @@ def operator(
         backward: runs on real tensors.
         fake: outputs of the right shape and type from tensors without contents.
         fake_gradients: the same of `backward`, from the tensor arguments; contiguous unless told.
+        direct: whether calls on plain tensors may go past torch's dispatcher; `backward` may then
+            get None for zeros, but not for the first output's.
     """
     names = tensors.split()
     given = ", ".join(f"Tensor {one}" for one in names) + (f", {constants}" if constants else "")
@@ -72,7 +75,68 @@ def operator(
 
     run.register_autograd(differentiate, setup_context=keep)
     back.register_autograd(refuse)
-    return run
+    function = _function(forward, backward, back, len(names), outputs > 1)
+    return Operator(run, forward, function) if direct else Operator(run)
+
+
+class Operator:
+    """A registered operator; its calls go past torch's dispatcher where nothing listens there.
+
+    That spares a call and its backward pass 50 us each: a third of the shortest scans.
+    """
+
+    def __init__(self, registered: Any, run: Any = None, function: Any = None) -> None:
+        self.registered, self._run, self._function = registered, run, function
+
+    def __call__(self, *args: Any) -> Any:
+        """Its outputs, differentiable."""
+        if self._run is None or torch.compiler.is_compiling() or not _plain(args):
+            return self.registered(*args)
+        return self._function.apply(*args) if torch.is_grad_enabled() else self._run(*args)
+
+
+def _plain(args: tuple[Any, ...]) -> bool:
+    """Whether tensors are torch's own, and no transform, mode or tracer sees what is called."""
+    if (
+        torch._C._len_torch_dispatch_stack()
+        or torch._C._functorch.peek_interpreter_stack() is not None
+        or torch._C._is_tracing()
+    ):
+        return False
+    return not any(
+        isinstance(one, Tensor) and (type(one) not in (Tensor, torch.nn.Parameter) or one.is_neg())
+        for one in args
+    )
+
+
+def _function(
+    run: Callable[..., Any], back: Callable[..., Any], refusing: Any, tensors: int, several: bool
+) -> type[torch.autograd.Function]:
+    """The operator as a function of autograd."""
+
+    class Direct(torch.autograd.Function):  # type: ignore[misc]
+        @staticmethod
+        def forward(ctx: Any, *args: Any) -> Any:
+            ctx.save_for_backward(*args[:tensors])
+            ctx.constants = args[tensors:]
+            ctx.set_materialize_grads(False)
+            found = run(*args)
+            ctx.found = [(x.dtype, x.shape) for x in (found if several else (found,))]
+            return found
+
+        @staticmethod
+        def backward(ctx: Any, *cotangents: Tensor) -> tuple[Any, ...]:
+            once = not torch.is_grad_enabled() and _plain(cotangents)
+            seen = [
+                torch.zeros((), dtype=kind).expand(shape)
+                if one is None and not (n and once)
+                else one
+                for n, (one, (kind, shape)) in enumerate(zip(cotangents, ctx.found, strict=True))
+            ]
+            found = (back if once else refusing)(*ctx.saved_tensors, *ctx.constants, *seen)
+            return (*found, *(None for _ in ctx.constants))
+
+    return Direct
 
 
 def alike(*given: Tensor) -> tuple[Tensor, ...]:

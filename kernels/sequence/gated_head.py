@@ -261,7 +261,7 @@ def _backward_of(  # noqa: C901  (compiled as one)
             along = (-step[1], -step[0], -step[4], channels, -grad_step[2])
             scan_rows(
                 count, back, keys, columns, (k, q, seen, fade, grads[2]), here, along, scale, one,
-                add,
+                add and not weighted,
             )  # fmt: skip
             here = (at_v, at_seen, at_q, 0, at_dk)
             along = (-step[2], -step[4], -step[0], channels, step_dk)
@@ -310,8 +310,8 @@ forward_weighted_gate = _forward_of(scan_token_decay, per_key=False, weighted=Tr
 # backward_*(tokens, streams, first, step, weights, grads, grad_first, grad_step, grad_weights,
 # start, grad_final, grad_start, spare, scale, add): gradients of one head; streams are
 # (q, k, v, g, do), grads (dq, dk, dv, dg) with their own places, `grad_weights` is like `weights`,
-# and `add` adds to the first three, for which `spare` takes this scan's dq and a span of its dk,
-# (tokens + SPAN) K elements.
+# and `add` adds to the first three, of a weighted gate to two, for which `spare` takes this scan's
+# dq and a span of its dk, (tokens + SPAN) K elements.
 backward_vector_gate = _backward_of(scan_row_decay, scan_lane_decay, gather_per_key, per_key=True)
 backward_scalar_gate = _backward_of(
     scan_token_decay, scan_token_decay, gather_per_token, per_key=False

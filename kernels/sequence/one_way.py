@@ -10,88 +10,88 @@ from torch import Tensor
 
 from drivelab.kernels.sequence.custom import operator
 from drivelab.kernels.sequence.heads import over_heads
-from drivelab.kernels.sequence.streams import compute_dtype, flatten, room_like
+from drivelab.kernels.sequence.streams import as_types, compute_dtype, flatten, prepared, room_like
 
 
 class OneWay:
     """Runs compiled loops over heads.
 
     q (B, G, L, K), k (B, G, L, K), v (B, H, L, V), g (B, H, L, K or 1), state (B, H, K, V); G
-    divides H, and neighbouring heads share a query and a key. Weights (B, H, L, 1), where the loops
-    take them, multiply v.
+    divides H, and neighbouring heads share a query and a key.
     """
 
     def __init__(self, forward: Callable[..., None], backward: Callable[..., None]) -> None:
         self._forward, self._backward = forward, backward
 
-    def operator(self, name: str, *, weighted: bool = False) -> Any:
-        """`drivelab::NAME`(q, k, v, g, state, [weights,] scale, reverse) -> (outputs, state)."""
+    def operator(self, name: str) -> Any:
+        """`drivelab::NAME`(q, k, v, g, state, scale, reverse) -> (outputs, final state)."""
         return operator(
             name,
-            "q k v g state weights" if weighted else "q k v g state",
+            "q k v g state",
             "float scale, bool reverse",
             2,
             forward=self.forward,
             backward=self.backward,
             fake=self.fake,
             fake_gradients=self.fake_gradients,
+            direct=True,
         )
 
     def forward(
-        self, q: Tensor, k: Tensor, v: Tensor, g: Tensor, state: Tensor, *rest: Any
+        self, q: Tensor, k: Tensor, v: Tensor, g: Tensor, state: Tensor, scale: float, reverse: bool
     ) -> tuple[Tensor, Tensor]:
         """Outputs like v, and the final state."""
-        *weights, scale, reverse = rest
-        dtype = compute_dtype(q, k, v, g, state, *weights)
+        dtype = compute_dtype(q, k, v, g, state)
         start, out = _flat(state, dtype), room_like(v, dtype)
         final = torch.empty_like(start)
-        call = flatten(dtype, q, k, v, g, out, *weights)
-        states = (start.numpy(), final.numpy())
+        given = [*prepared(dtype, q, k, v, g), out]
+        call, states = flatten(*given), (start.numpy(), final.numpy())
         factor, tokens, heads = states[0].dtype.type(scale), v.shape[2], v.shape[1]
 
         def run(first: int, last: int) -> None:
             self._forward(first, last, heads, tokens, *call, *states, factor, reverse)
 
         over_heads(run, len(start), v.numel() * q.shape[3])
-        return out.to(v.dtype), final.view(state.shape)
+        return *as_types((out,), (v,)), final.view(state.shape)
 
     def backward(
-        self, q: Tensor, k: Tensor, v: Tensor, g: Tensor, state: Tensor, *rest: Any
-    ) -> tuple[Tensor, ...]:
-        """Gradients of q, k, v, g, the first state and the weights."""
-        *weights, scale, reverse, grad_out, grad_final = rest
-        dtype = compute_dtype(q, k, v, g, state, *weights)
-        start, end = _flat(state, dtype), _flat(grad_final, dtype)
+        self, q: Tensor, k: Tensor, v: Tensor, g: Tensor, state: Tensor, scale: float,
+        reverse: bool, grad_out: Tensor, grad_final: Tensor | None,
+    ) -> tuple[Tensor, ...]:  # fmt: skip
+        """Gradients of q, k, v, g and the first state."""
+        dtype = compute_dtype(q, k, v, g, state)
+        start = _flat(state, dtype)
+        end = torch.zeros_like(start) if grad_final is None else _flat(grad_final, dtype)
         grad_start = torch.empty_like(start)
-        call = flatten(dtype, q, k, v, g, grad_out, *weights)
+        given = prepared(dtype, q, k, v, g, grad_out)
         tokens, heads = v.shape[2], v.shape[1]
         grads = [_per_head(x, heads, dtype) for x in (q, k)]
-        grads += [room_like(x, dtype) for x in (v, g, *weights)]
-        back, states = flatten(dtype, *grads), (start.numpy(), end.numpy(), grad_start.numpy())
+        grads += [room_like(x, dtype) for x in (v, g)]
+        call, back = flatten(*given), flatten(*grads)
+        states = (start.numpy(), end.numpy(), grad_start.numpy())
         factor = states[0].dtype.type(scale)
 
         def run(first: int, last: int) -> None:
             self._backward(first, last, heads, tokens, *call, *back, *states, factor, reverse)
 
         over_heads(run, len(start), 3 * v.numel() * q.shape[3])
-        grads.insert(4, grad_start.view(state.shape))
-        given = zip(grads, (q, k, v, g, state, *weights), strict=True)
-        return tuple(_over_groups(grad, x).to(x.dtype) for grad, x in given)
+        shared = (_over_groups(grad, x) for grad, x in zip(grads, (q, k), strict=False))
+        found = (*shared, *grads[2:], grad_start.view(state.shape))
+        return as_types(found, (q, k, v, g, state))
 
     def fake(
-        self, q: Tensor, k: Tensor, v: Tensor, g: Tensor, state: Tensor, *rest: Any
+        self, q: Tensor, k: Tensor, v: Tensor, g: Tensor, state: Tensor, scale: float, reverse: bool
     ) -> tuple[Tensor, Tensor]:
         """Tensors of the shapes and types that `forward` gives."""
-        dtype = compute_dtype(q, k, v, g, state, *rest[:-2])
+        dtype = compute_dtype(q, k, v, g, state)
         return room_like(v), state.new_empty(state.shape, dtype=dtype)
 
     def fake_gradients(
-        self, q: Tensor, k: Tensor, v: Tensor, g: Tensor, state: Tensor, *weights: Tensor
+        self, q: Tensor, k: Tensor, v: Tensor, g: Tensor, state: Tensor
     ) -> tuple[Tensor, ...]:
         """Tensors of the shapes and types that `backward` gives."""
         shared = (x.new_empty(x.shape) if x.shape[1] < v.shape[1] else room_like(x) for x in (q, k))
-        own = (room_like(v), room_like(g), state.new_empty(state.shape))
-        return (*shared, *own, *(room_like(w) for w in weights))
+        return (*shared, room_like(v), room_like(g), state.new_empty(state.shape))
 
 
 def _flat(state: Tensor, dtype: torch.dtype) -> Tensor:

@@ -1,39 +1,81 @@
-"""Tensors as flat arrays with a first element and steps, so that compiled code needs no copies."""
+"""Tensors as addresses and steps, which compiled code takes as they are: no copies, no wrapping."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
 from torch import Tensor
 
 Steps = tuple[int, int, int, int]  # from one sequence, head, token to the next; heads
 
 
-class Call(NamedTuple):
-    """Tensors (B, H, L, D) as flat arrays, with the steps in them."""
+END = 1 << 48  # elements that a flat array claims to have
 
-    flats: tuple[np.ndarray, ...]
+
+class Call(NamedTuple):
+    """Tensors as addresses of their first elements, with the steps in them."""
+
+    addresses: tuple[int, ...]
     steps: tuple[Steps, ...]
 
 
-def flatten(dtype: torch.dtype, *tensors: Tensor) -> Call:
-    """View tensors on the CPU; only those of another type or with channels apart are copied."""
-    parts = [_flat(x if x.dtype == dtype else x.to(dtype)) for x in tensors]
-    return Call(tuple(flat for flat, _ in parts), tuple(steps for _, steps in parts))
+def stream(tensor: Tensor, heads: int = 1) -> tuple[int, Steps]:
+    """Address and steps of a tensor on the CPU, which has to outlive their use.
+
+    Args:
+        tensor: (B, H, L, D), its channels side by side, or (B, H, L).
+        heads: axis of the heads, 2 where tokens come before them.
+    """
+    stride = tensor.stride()
+    return tensor.data_ptr(), (stride[0], stride[heads], stride[3 - heads], tensor.shape[heads])
 
 
-def _flat(tensor: Tensor) -> tuple[np.ndarray, Steps]:
-    if tensor.requires_grad:
-        tensor = tensor.detach()
-    if not side_by_side(tensor):
-        tensor = tensor.contiguous()
-    sequences, heads, tokens, channels = tensor.shape
-    one, two, three, _ = tensor.stride()
-    span = (sequences - 1) * one + (heads - 1) * two + (tokens - 1) * three + channels
-    span = span if sequences and heads and tokens and channels else 0
-    return tensor.as_strided((span,), (1,)).numpy(), (one, two, three, heads)
+def flatten(*tensors: Tensor, heads: int = 1) -> Call:
+    """The `stream` of each tensor."""
+    parts = [stream(x, heads) for x in tensors]
+    return Call(*zip(*parts, strict=True))
+
+
+def prepared(dtype: torch.dtype, *tensors: Tensor) -> list[Tensor]:
+    """The tensors as `stream` takes them; only those of another type or layout are copied."""
+    made = [x if x.dtype == dtype else x.to(dtype) for x in tensors]
+    return [x if side_by_side(x) else x.contiguous() for x in made]
+
+
+def as_types(found: Sequence[Tensor], like: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Tensors in the types of others; asking first costs a tenth of a conversion to the same."""
+    pairs = zip(found, like, strict=True)
+    return tuple(x if x.dtype == y.dtype else x.to(y.dtype) for x, y in pairs)
+
+
+def _flats_at(typing: Any, addresses: Any, like: Any) -> Any:
+    """Flat arrays from addresses on, of the type of another array; they know no end."""
+    kind = types.Array(like.dtype, 1, "C")
+    several = types.UniTuple(kind, addresses.count)
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        item, length = (
+            context.get_constant(types.intp, n) for n in (kind.dtype.bitwidth // 8, END)
+        )
+        found = []
+        for address in cgutils.unpack_tuple(builder, args[0], addresses.count):
+            made = context.make_array(kind)(context, builder)
+            data = builder.inttoptr(address, made.data.type)
+            context.populate_array(
+                made, data=data, shape=[length], strides=[item], itemsize=item, meminfo=None
+            )
+            found.append(made._getvalue())
+        return context.make_tuple(builder, several, found)
+
+    return several(addresses, like), emit
+
+
+flats_at: Any = intrinsic(_flats_at)
 
 
 def side_by_side(tensor: Tensor) -> bool:

@@ -131,11 +131,13 @@ def forward(x: Tensor, w: Tensor, b: Tensor, state: Tensor, silu: bool) -> tuple
 
 
 def backward(
-    x: Tensor, w: Tensor, b: Tensor, state: Tensor, silu: bool, grad_y: Tensor, grad_final: Tensor
-) -> tuple[Tensor, ...]:
+    x: Tensor, w: Tensor, b: Tensor, state: Tensor, silu: bool, grad_y: Tensor,
+    grad_final: Tensor | None,
+) -> tuple[Tensor, ...]:  # fmt: skip
     """Gradients of x, w, b and the state."""
     dtype = compute_dtype(x, w, b, state)
-    given = _arrays(dtype, x, w, b, state, grad_y, grad_final)
+    end = torch.zeros_like(state) if grad_final is None else grad_final
+    given = _arrays(dtype, x, w, b, state, grad_y, end)
     dx, start = (torch.empty(like.shape, dtype=dtype) for like in (x, state))
     dw = torch.empty(x.shape[0], *w.shape, dtype=dtype)
     db = torch.empty(x.shape[0], *b.shape, dtype=dtype)
@@ -165,4 +167,5 @@ causal_conv1d_numba = operator(
     forward=forward,
     backward=backward,
     fake=_fake,
+    direct=True,
 )

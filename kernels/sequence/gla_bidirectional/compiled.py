@@ -16,13 +16,32 @@ from drivelab.kernels.sequence.gated_head import (
     places_of_four,
 )
 from drivelab.kernels.sequence.heads import over_heads
-from drivelab.kernels.sequence.streams import compute_dtype, flatten, room_like
+from drivelab.kernels.sequence.streams import (
+    as_types,
+    compute_dtype,
+    flats_at,
+    flatten,
+    prepared,
+    room_like,
+)
+
+
+@njit(nogil=True)
+def _of_each(steps):  # type: ignore[no-untyped-def]
+    """Steps of each direction's streams: q, k, v, its gate, and what is read or seen."""
+    return (
+        (steps[0], steps[1], steps[2], steps[3], steps[5]),
+        (steps[0], steps[1], steps[2], steps[4], steps[5]),
+    )
 
 
 @njit(cache=True, nogil=True)
 def _forward(  # type: ignore[no-untyped-def]
-    first, last, heads, tokens, ahead, ahead_steps, behind, behind_steps, zeros, scale
+    first, last, heads, tokens, addresses, steps, zeros, scale
 ):
+    q, k, v, gf, gb, out = flats_at(addresses, zeros)
+    ahead, behind = (q, k, v, gf, out), (q, k, v, gb, out)
+    ahead_steps, behind_steps = _of_each(steps)
     unused, unweighted = zeros.copy(), (zeros.reshape(-1), 0, 0)
     for n in range(first, last):
         at, step = places(ahead_steps, n, heads, tokens, False)
@@ -33,20 +52,25 @@ def _forward(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _backward(  # type: ignore[no-untyped-def]
-    first, last, heads, tokens, ahead, ahead_steps, behind, behind_steps, ahead_grads,
-    ahead_grad_steps, behind_grads, behind_grad_steps, zeros, scale,
-):  # fmt: skip
+    first, last, heads, tokens, addresses, steps, into, into_steps, zeros, scale
+):
+    q, k, v, gf, gb, seen = flats_at(addresses, zeros)
+    ahead, behind = (q, k, v, gf, seen), (q, k, v, gb, seen)
+    ahead_steps, behind_steps = _of_each(steps)
+    dq, dk, dv, dgf, dgb = flats_at(into, zeros)
+    ahead_grads, behind_grads = (dq, dk, dv, dgf), (dq, dk, dv, dgb)
+    one_way, other_way = _of_each((*into_steps, into_steps[4]))
     unused, unweighted = zeros.copy(), (zeros.reshape(-1), 0, 0)
     spare = np.empty((tokens + SPAN) * len(zeros), zeros.dtype)
     for n in range(first, last):
         at, step = places(ahead_steps, n, heads, tokens, False)
-        grad_at, grad_step = places_of_four(ahead_grad_steps, n, heads, tokens, False)
+        grad_at, grad_step = places_of_four(one_way[:4], n, heads, tokens, False)
         backward_vector_gate(
             tokens, ahead, at, step, unweighted, ahead_grads, grad_at, grad_step, unweighted,
             zeros, zeros, unused, spare, scale, False,
         )  # fmt: skip
         at, step = places(behind_steps, n, heads, tokens, True)
-        grad_at, grad_step = places_of_four(behind_grad_steps, n, heads, tokens, True)
+        grad_at, grad_step = places_of_four(other_way[:4], n, heads, tokens, True)
         backward_vector_gate(
             tokens, behind, at, step, unweighted, behind_grads, grad_at, grad_step, unweighted,
             zeros, zeros, unused, spare, scale, True,
@@ -58,11 +82,12 @@ def forward(q: Tensor, k: Tensor, v: Tensor, gf: Tensor, gb: Tensor, scale: floa
     dtype = compute_dtype(q, k, v, gf, gb)
     b, h, tokens, keys = q.shape
     out = room_like(v, dtype)
-    ahead, behind = (flatten(dtype, q, k, v, g, out) for g in (gf, gb))
+    given = [*prepared(dtype, q, k, v, gf, gb), out]
+    call = flatten(*given)
     zeros = torch.zeros(keys, v.shape[3], dtype=dtype).numpy()
     factor = zeros.dtype.type(scale)
     over_heads(
-        lambda first, last: _forward(first, last, h, tokens, *ahead, *behind, zeros, factor),
+        lambda first, last: _forward(first, last, h, tokens, *call, zeros, factor),
         b * h,
         2 * v.numel() * keys,
     )
@@ -75,18 +100,17 @@ def backward(
     """Gradients of q, k, v and the gates of both directions."""
     dtype = compute_dtype(q, k, v, gf, gb)
     b, h, tokens, keys = q.shape
-    ahead, behind = (flatten(dtype, q, k, v, g, grad_out) for g in (gf, gb))
+    given = prepared(dtype, q, k, v, gf, gb, grad_out)
     grads = tuple(room_like(x, dtype) for x in (q, k, v, gf, gb))
-    gates = (flatten(dtype, *grads[:3], g) for g in grads[3:])
-    calls = (*ahead, *behind, *(part for call in gates for part in call))
+    call, back = flatten(*given), flatten(*grads)
     zeros = torch.zeros(keys, v.shape[3], dtype=dtype).numpy()
     factor = zeros.dtype.type(scale)
     over_heads(
-        lambda first, last: _backward(first, last, h, tokens, *calls, zeros, factor),
+        lambda first, last: _backward(first, last, h, tokens, *call, *back, zeros, factor),
         b * h,
         6 * v.numel() * keys,
     )
-    return tuple(grad.to(x.dtype) for grad, x in zip(grads, (q, k, v, gf, gb), strict=True))
+    return as_types(grads, (q, k, v, gf, gb))
 
 
 def _fake(q: Tensor, k: Tensor, v: Tensor, gf: Tensor, gb: Tensor, scale: float) -> Tensor:
@@ -106,4 +130,5 @@ gla_bidirectional_numba = operator(
     backward=backward,
     fake=_fake,
     fake_gradients=_fake_gradients,
+    direct=True,
 )

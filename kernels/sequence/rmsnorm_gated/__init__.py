@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from drivelab.kernels.sequence.backends import choose
+from drivelab.kernels.sequence.backends import choose, wanted
 from drivelab.kernels.sequence.checks import check_shapes
 from drivelab.kernels.sequence.rmsnorm_gated import ref
 from drivelab.kernels.sequence.rmsnorm_gated.compiled import rmsnorm_gated_numba
@@ -40,6 +41,7 @@ def rmsnorm(
     """
     _check("rmsnorm", {"x": x, "w": w})
     group = _group("rmsnorm", x.shape[-1], group)
+    backend = _suited(backend, group, x, w)
     run = _backend(choose("rmsnorm", backend, x.device, x.dtype, (x, w)))
     return run(x, w, x.new_empty(0, x.shape[-1]), float(eps), group, True)
 
@@ -60,6 +62,7 @@ def rmsnorm_gated(
     """
     _check("rmsnorm_gated", {"x": x, "w": w, "z": z})
     group = _group("rmsnorm_gated", x.shape[-1], group)
+    backend = _suited(backend, group, x, w, z)
     run = _backend(choose("rmsnorm_gated", backend, x.device, x.dtype, (x, w, z)))
     return run(x, w, z, float(eps), group, norm_before_gate)
 
@@ -78,6 +81,19 @@ def _group(op: str, channels: int, group: int | None) -> int:
             f"{op}: group={group}, x has {channels} channels; expected a number that divides them"
         )
     return group
+
+
+def _suited(backend: str, group: int, *tensors: Tensor) -> str:
+    """What was asked for; where nothing was, plain torch where compiled rows are slower."""
+    if wanted(backend) != "auto" or tensors[0].device.type != "cpu":
+        return backend
+    back = torch.is_grad_enabled() and any(one.requires_grad for one in tensors)
+    gated, size = len(tensors) > 2, tensors[0].numel()
+    # Numba / torch [us], forward and with gradients. Gated: 4096 x 16 212 / 127 and 787 / 491,
+    # x 64 349 / 295 and 1109 / 1429. Alone: 1024 x 64 93 / 67 and 366 / 301, 4096 x 256 576 / 432
+    # and 2578 / 4982, 4096 x 512 1482 / 2369 and 6309 / 11380.
+    few = group <= (16 if back else 64) if gated else size < (1 << 18 if back else 1 << 21)
+    return "torch" if few else backend
 
 
 def _backend(name: str) -> Callable[..., Tensor]:

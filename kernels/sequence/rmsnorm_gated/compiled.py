@@ -188,4 +188,5 @@ rmsnorm_gated_numba = operator(
     forward=forward,
     backward=backward,
     fake=_fake,
+    direct=True,
 )

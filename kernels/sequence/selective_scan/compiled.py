@@ -249,11 +249,12 @@ def forward(
 
 def backward(
     u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor, reverse: bool,
-    grad_y: Tensor, grad_final: Tensor,
+    grad_y: Tensor, grad_final: Tensor | None,
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """Gradients of u, delta, A, B, C and the first state."""
     dtype = compute_dtype(u, delta, A, B, C, state)
-    given = _arrays(dtype, u, delta, A, B, C, state, grad_y, grad_final)
+    end = torch.zeros_like(state) if grad_final is None else grad_final
+    given = _arrays(dtype, u, delta, A, B, C, state, grad_y, end)
     units = _units(u.shape[0], u.shape[1], B.shape[1], dtype)
     (batch, channels, tokens), numbers, groups = u.shape, A.shape[1], B.shape[1]
     du, ddelta = (torch.empty(u.shape, dtype=dtype) for _ in range(2))
@@ -287,4 +288,5 @@ selective_scan_numba = operator(
     forward=forward,
     backward=backward,
     fake=_fake,
+    direct=True,
 )

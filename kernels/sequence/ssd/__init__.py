@@ -97,23 +97,13 @@ def ssd(
         step = step.masked_fill(~mask[..., None], 0)
     raw = not dt_softplus and dt_bias is None
     check_steps("ssd", **{"dt" if raw else "dt after dt_bias, dt_softplus and dt_limit, ": step})
-    begun = state.transpose(-1, -2) if state is not None else None
-    out, final = _scan(
-        choose("ssd", backend, x.device, x.dtype, given.values()),
-        x.to(kind),
-        step,
-        step * A,
-        B,
-        C,
-        begun,
-        reverse,
-    )
-    y = out.transpose(1, 2)
+    name = choose("ssd", backend, x.device, x.dtype, given.values())
+    y, final = _scan(name, x.to(kind), step, A, B, C, state, reverse)
     if D is not None:
         y = y + x * (D if D.ndim == 2 else D[:, None])
     if z is not None:
         y = y * torch.nn.functional.silu(z)
-    return y.to(x.dtype), final.transpose(-1, -2)
+    return y.to(x.dtype), final
 
 
 def ssd_step(
@@ -151,20 +141,21 @@ def _scan(
     name: str,
     x: Tensor,
     step: Tensor,
-    g: Tensor,
+    A: Tensor,
     B: Tensor,
     C: Tensor,
     state: Tensor | None,
     reverse: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Outputs (B, H, L, P) and the state (B, H, N, P) by a backend."""
-    q, k, v, weights, g = (t.transpose(1, 2) for t in (C, B, x, step, g))
-    if state is None:
-        state = first_state(v, B.shape[-1], x.shape[-1])
-    weights, g = weights.unsqueeze(-1), g.unsqueeze(-1)
+    """Outputs (B, L, H, P) and the state (B, H, P, N) by a backend."""
     if name == "numba":
-        return ssd_numba(q, k, v, g, state, weights, 1.0, reverse)
-    return scalar_gate_scan(name)(q, k, v * weights, g, state, 1.0, reverse)
+        begun = x.new_empty(0, x.shape[2], x.shape[3], B.shape[3]) if state is None else state
+        return ssd_numba(x, step, A, B, C, begun, reverse)
+    q, k, v, weights, g = (t.transpose(1, 2) for t in (C, B, x, step, step * A))
+    begun = first_state(v, B.shape[-1], x.shape[-1]) if state is None else state.transpose(-1, -2)
+    weighed, gates = v * weights.unsqueeze(-1), g.unsqueeze(-1)
+    out, final = scalar_gate_scan(name)(q, k, weighed, gates, begun, 1.0, reverse)
+    return out.transpose(1, 2), final.transpose(-1, -2)
 
 
 def _step_size(
