@@ -50,13 +50,15 @@ def test_same_arguments_give_the_same_gaussians(junction: Scene, street: SplatSc
 
 
 @pytest.mark.parametrize(
-    "clip", ["test-0000-straight", "test-0005-t_junction", "test-0006-roundabout",
-             "test-0009-cyclist", "test-0011-dense_queue"],
+    "clip", ["test-0001-curve", "test-0024-straight", "test-0005-t_junction",
+             "test-0006-roundabout", "test-0009-cyclist", "test-0011-dense_queue"],
 )  # fmt: skip
 def test_a_default_street_keeps_its_budget(clip: str) -> None:
     scene = clip_scene(clip)
     built = build_street(scene.map, route=driven(scene))
     assert 150_000 <= len(built.static) <= 250_000
+    assert all(np.isfinite(getattr(built.static.gaussians, name)).all()
+               for name in ("means", "quats", "scales", "sh"))  # fmt: skip
 
 
 def test_a_smaller_budget_makes_a_coarser_street(junction: Scene, street: SplatScene) -> None:

@@ -115,7 +115,7 @@ def tube(rings: np.ndarray, radii: np.ndarray, sides: int) -> np.ndarray:
     points = np.asarray(rings, float)
     sizes = np.broadcast_to(np.asarray(radii, float).reshape(len(points), -1), (len(points), 2))
     way = np.gradient(points, axis=0)
-    way /= np.linalg.norm(way, axis=1, keepdims=True)
+    way /= np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-12)
     aside = np.where(np.abs(way[:, 1:2]) < 0.9, [[0.0, 1.0, 0.0]], [[1.0, 0.0, 0.0]])
     first = np.cross(aside, way)
     first /= np.linalg.norm(first, axis=1, keepdims=True)

@@ -114,7 +114,9 @@ def _within_budget(
         return pieces, lamps
     # Counts grow a little slower than detail does: lines, kerbs and poles do not take part.
     ratio = 0.5 * sum(budget) / len(pieces)
-    return _built(site, seed, views, float(np.clip(ratio**1.5, 0.1, 5.0)))
+    return _built(
+        site, seed, views, float(np.clip(ratio ** (1.5 if ratio > 1.0 else 1.0), 0.1, 5.0))
+    )
 
 
 def _built(

@@ -26,6 +26,7 @@ ASPHALT, STONE, SLABS, GRASS = (
 )  # fmt: skip
 ROW, OUTER = 0.06, 0.15  # half-widths of the two rows beside a line [m]
 BESIDE = 0.40  # cells stay this far from the middle of a line [m]
+SHORTEST = 0.05  # piece of a kerb; a shorter one has no direction [m]
 LARGEST = 4.8  # cell of the quadtree before it is split [m]
 NEAR_CELLS = (0.28, 0.55, 1.2, 4.8)  # largest cells at 8, 20, 60, 75 m from the route [m]
 GRASSY = 2.0  # how much larger they may be off the asphalt and its pavement
@@ -60,7 +61,7 @@ def kerb_of(site: Site) -> Kerb:
         ends.append(points[1:])
     first, last = np.concatenate(starts), np.concatenate(ends)
     middle = 0.5 * (first + last)
-    kept = site.away(middle) < site.reach
+    kept = (site.away(middle) < site.reach) & (np.hypot(*(last - first).T) > SHORTEST)
     mouths = shapely.union_all([
         shapely.LineString([b.left[at], b.right[at]]).buffer(0.6)
         for b in site.borders
