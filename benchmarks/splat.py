@@ -183,15 +183,19 @@ def peer() -> None:
     from litesplat.core.camera_model import CameraLayer
     from litesplat.core.gaussian_model import GaussianParameterLayer
 
-    from drivelab.kernels.splat import Gaussians, render
+    from drivelab.kernels.splat import Cameras, Gaussians, render
 
     whole, cameras = street(2 * PEER), rig(1, 448, 256)
-    # Only what lies ahead, and nothing thin: it has no near plane and inverts without a blur.
-    ahead = np.flatnonzero(whole.means[:, 0] > 2.0)[:PEER]
-    fields = (whole.means, whole.quats, np.maximum(whole.scales, 0.05), whole.opacities, whole.sh)
-    scene = Gaussians(*(field[ahead] for field in fields))
-    colours = np.clip(0.5 + 0.28209479177387814 * scene.sh[:, 0], 0, 1)
+    # Balls ahead of an eye at the origin: it has no near plane, inverts without a blur, and
+    # multiplies rotations element by element, which other scenes make singular.
     view, lens = cameras.views[0], cameras.intrinsics[0]
+    means = whole.means @ view[:3, :3].T.astype(np.float32) + view[:3, 3].astype(np.float32)
+    ahead = np.flatnonzero(means[:, 2] > 2.0)[:PEER]
+    scales = np.repeat(np.maximum(whole.scales[ahead, :1], 0.05), 3, axis=1)
+    turn = np.tile(np.array([1, 0, 0, 0], np.float32), (len(ahead), 1))
+    scene = Gaussians(means[ahead], turn, scales, whole.opacities[ahead], whole.sh[ahead])
+    cameras = Cameras(np.eye(4)[None], cameras.intrinsics, 448, 256)
+    colours = np.clip(0.5 + 0.28209479177387814 * scene.sh[:, 0], 0, 1)
     with tempfile.TemporaryDirectory() as folder:
         things = [
             {"position": p.tolist(), "color": c.tolist(), "rotation": q.tolist(),
@@ -203,7 +207,7 @@ def peer() -> None:
         one = {
             "camera_id": 0, "model": "PINHOLE", "image_name": "", "width": 448, "height": 256,
             "fx": lens[0, 0], "fy": lens[1, 1], "cx": lens[0, 2], "cy": lens[1, 2],
-            "rotation": view[:3, :3].tolist(), "translation": view[:3, 3].tolist(),
+            "rotation": np.eye(3).tolist(), "translation": [0.0, 0.0, 0.0],
         }  # fmt: skip
         (Path(folder) / "gaussians.json").write_text(json.dumps(things))
         (Path(folder) / "camera.json").write_text(json.dumps([one]))
