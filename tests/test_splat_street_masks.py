@@ -24,7 +24,8 @@ STANDING = [n for n in range(len(LABELS)) if n not in (*PAINT, *ROAD, *BESIDE)]
 
 
 @pytest.mark.parametrize(
-    "clip", ["test-0003-lane_drop", "test-0004-four_way", "test-0007-parked_cars"]
+    "clip",
+    ["test-0000-straight", "test-0003-lane_drop", "test-0004-four_way", "test-0007-parked_cars"],
 )
 def test_road_and_paint_lie_where_the_map_says(clip: str) -> None:
     scene = clip_scene(clip)

@@ -143,7 +143,7 @@ def _with_clouds(colours: np.ndarray, rays: np.ndarray, weather: Weather, seed: 
         weight, wave = 0.55 * weight, 2.1 * wave
     cover = max(weather.clouds, weather.dull)
     amount = np.clip(0.55 * field + 3.2 * (cover - 0.62), 0.0, 1.0)
-    amount = amount * np.clip((rays[:, 2] - 0.03) / 0.15, 0.0, 1.0)
+    amount = amount * np.clip((rays[:, 2] - 0.03) / 0.15, 0.0, 1.0) * (1.0 - weather.fog)
     zenith, horizon = sky_tints(weather)
     tone = np.minimum(1.0, 1.12 * horizon) * (1.0 - 0.25 * weather.dull)
     tone = tone + 0.25 * weather.dull * zenith

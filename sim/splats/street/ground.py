@@ -34,7 +34,7 @@ SKIRT = 70.0  # how far the ground goes on beyond the reach, in large cells [m]
 CLOSE = 0.58  # deviation of a cell per edge: closes the gaps to the rows, whose grid is another
 BROAD = 0.48  # deviation of one of several bars side by side per width
 TIGHT = 0.60  # the same of asphalt beside paint, which must not creep over it
-EDGE = 0.79  # deviation of a lone row per half of its width: where it is half gone lies its edge
+EDGE = 0.69  # deviation of a lone row per half of its width: where it is half gone lies its edge
 
 
 @dataclass(frozen=True, slots=True, eq=False)
