@@ -262,8 +262,8 @@ def taken(scene, cameras) -> str:  # type: ignore[no-untyped-def]
     from drivelab.kernels.splat import compiled, render
 
     def job() -> None:
-        compiled._DESK.__init__()  # type: ignore[misc] # what earlier pictures kept is given back
         render(scene, cameras)
+        compiled._DESK.__init__()  # type: ignore[misc] # so that the next one takes its own
 
     found = cpu_mb(job)
     return "" if found is None else f"{1e6 * found / len(scene):.0f}"
