@@ -64,7 +64,7 @@ VIEWS: tuple[tuple[View, ...], ...] = (
           (0, 0, 0.9)),),
     (View("cyclist", "scenario=cyclist_in_narrow_street", 5.0, "cyclist", (2.2, 3.2, 1.6),
           (0, 0, 0.9)),),
-    (View("roundabout", "scenario=roundabout_straight_on", 6.5, eye=(3, 0.5, 6.5), aim=(22, 0, 0)),),
+    (View("roundabout", "scenario=roundabout_straight_on", 6.5, eye=(3, 0, 6.5), aim=(22, 0, 0)),),
 )  # fmt: skip
 
 
