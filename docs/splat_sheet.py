@@ -6,16 +6,15 @@ Run from the repository root: python docs/splat_sheet.py [FILE]
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from drivelab.cli.splat_sources import read_source
 from drivelab.kernels.splat import Cameras
-from drivelab.reports.splat_panels import Play, Sight
+from drivelab.reports.splat_panels import Play
 from drivelab.sim.splats.look import look
-from drivelab.sim.splats.scene import Moment
 
 COLUMNS, WIDTH, HEIGHT, CAPTION, GAP = 4, 336, 210, 24, 8  # [pixels]
 SMOOTHING = 2  # a view is drawn so many times as large
@@ -70,7 +69,7 @@ VIEWS: tuple[tuple[View, ...], ...] = (
 
 def picture(view: View, play: Play, width: int) -> Image.Image:
     """One view, `width` pixels wide."""
-    sight = all_lights(play.sight(play.nearest(view.time)), play)
+    sight = play.sight(play.nearest(view.time))
     frame = sight.scene_from_ego if view.of == "ego" else sight.moment.poses[view.of]
     eye, aim = ((frame @ [*point, 1.0])[:3] for point in (view.eye, view.aim))
     size = (SMOOTHING * width, SMOOTHING * HEIGHT)
@@ -92,13 +91,6 @@ def towards(eye: np.ndarray, aim: np.ndarray) -> np.ndarray:
     view[:3, :3] = [right, np.cross(ahead, right), ahead]
     view[:3, 3] = -view[:3, :3] @ eye
     return view
-
-
-def all_lights(sight: Sight, play: Play) -> Sight:
-    """Recordings name who has red; whoever else waits at a light has green."""
-    lanes = [lane for lamp in sight.scene.lamps for lane in lamp.lanes]
-    shown = {**dict.fromkeys(lanes, "green"), **sight.moment.signals}
-    return replace(sight, moment=Moment(sight.moment.poses, shown))
 
 
 def tile(views: tuple[View, ...], plays: dict[str, Play]) -> Image.Image:

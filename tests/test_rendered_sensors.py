@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from drivelab.errors import ConfigError
 from drivelab.evaluation.benches.navsim import NavsimBench
 from drivelab.evaluation.benches.rad import RadBench
 from drivelab.evaluation.closed_loop import drive
-from drivelab.sim.sensors.rendered import rendered, stage_of_scene
+from drivelab.sim.scenario.surroundings import WeatherName
+from drivelab.sim.sensors.episode_weather import weather_of
+from drivelab.sim.sensors.rendered import rendered, stage_of_episode, stage_of_scene
 from drivelab.sim.sensors.rendering import Rendering
 from drivelab.sim.splats.labels import NUMBER
 from drivelab.types import CameraFrame, Plan, SensorRig
@@ -111,7 +114,7 @@ def test_faults_of_a_scenario_reach_the_agent(episode):
     )
     names = {fault["fault"] for fault in faults}
     agent = Looker()
-    broken = replace(episode, duration=0.4, rendering=replace(episode.rendering, faults=faults))
+    broken = replace(episode, duration=0.4, info={"sensor_faults": faults})
     drive(broken, agent)
     black = [not observation.images["CAM_FRONT"][-1].image.any() for observation in agent.seen]
     assert black == [False, False, True, True], names
@@ -119,6 +122,25 @@ def test_faults_of_a_scenario_reach_the_agent(episode):
     speeds = np.array([observation.ego_velocities[-1, 0] for observation in agent.seen])
     assert abs(speeds[0] - episode.ego_speed) < 1e-9
     assert abs(speeds[2] - speeds[1]) > 0.2
+
+
+def test_a_scenarios_weather_goes_before_the_benchs(episode):
+    info = {**episode.info, "weather": {"rain": 0.4, "snow": 1.0}, "time_of_day": 21.5}
+    said = replace(episode, info=info)
+    weather = stage_of_episode(said, episode.rendering).rendering.weather
+    assert (weather.time, weather.rain, weather.fog) == ("night", 0.4, 0.0)
+    assert stage_of_episode(episode, episode.rendering).rendering.weather.time == "day"
+    for word in get_args(WeatherName):
+        assert weather_of({"weather": word, "time_of_day": "dawn"}).time == "dusk"
+
+
+def test_lights_are_green_unless_they_are_red(source):
+    episode = source.load("test-0004-four_way")
+    stage = stage_of_episode(episode, episode.rendering)
+    lit = [lane.id for lane in episode.map.lanes.values() if lane.has_traffic_lights]
+    assert len(lit) >= 8
+    shown = stage.signals(lit[:3], lit[3:4])
+    assert [shown[lane] for lane in lit[:5]] == ["red"] * 3 + ["yellow", "green"]
 
 
 def test_open_loop_scenes_of_labmini_have_the_nominal_rig():

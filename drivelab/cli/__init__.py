@@ -21,7 +21,7 @@ VERBS = {
     "report": "write report.html of a run again: report RUN",
     "list": "what there is: list [agents|benches|metrics|scenes]",
     "scenario": "YAML scenarios: scenario check|show|run|sample|from-log|import|list FILE|NAME",
-    "splat": "worlds of Gaussians: splat info FILE, splat convert IN OUT",
+    "splat": "worlds of Gaussians: splat info FILE, splat render|view SOURCE, splat convert IN OUT",
     "show": "draw a scene from above: show bench=navsim scene=ID [out=FILE]",
     "render": "film a scored plan: render run=RUN scene=ID [out=FILE]",
     "data": "data list|verify|plan|import av2|import nuscenes|make-labmini",

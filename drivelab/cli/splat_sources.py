@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from drivelab.reports.splat_panels import Play, Sight
     from drivelab.sim.sensors.rendering import Rendering
     from drivelab.sim.sensors.stage import Stage
-    from drivelab.sim.world.episode import Episode
     from drivelab.types import Scene
 
 WEATHER = ("time", "rain", "fog", "clouds")
@@ -113,20 +112,7 @@ def _scenario(found: Mapping[str, str], how: Rendering) -> Play:
     rollout = drive(episode, build_agent(name, how.seed))
     scene = rollout_scene(rollout, base_scene(episode))
     title = f"scenario {found['scenario']}, seed {how.seed}, driven by {name}"
-    return _played(scene, stage_of_episode(_dressed(episode), how), title)
-
-
-def _dressed(episode: Episode) -> Episode:
-    """With those roles only that there is a shape for: of others, kind and size choose it."""
-    from dataclasses import replace
-
-    from drivelab.sim.splats.assets import ROLES
-
-    actors = tuple(
-        actor if ROLES.get(actor.role) == actor.kind else replace(actor, role="")
-        for actor in episode.actors
-    )
-    return replace(episode, actors=actors)
+    return _played(scene, stage_of_episode(episode, how), title)
 
 
 def _played(scene: Scene, stage: Stage, title: str) -> Play:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
+from drivelab.sim.sensors.episode_weather import weather_of
 from drivelab.sim.sensors.faults import FaultySensors, faults_of
 from drivelab.sim.sensors.rendering import Rendering
 from drivelab.sim.sensors.stage import Shot, Stage
@@ -96,7 +97,13 @@ def stage_of_scene(scene: Scene, rendering: Rendering) -> Stage:
 
 
 def stage_of_episode(episode: Episode, rendering: Rendering) -> Stage:
-    """The stage of an episode: along its route's line and where an expert drove."""
+    """The stage of an episode: along its route's line or where an expert drove.
+
+    Weather and sensor faults that the episode's scenario says go before those of the rendering.
+    """
+    faults = tuple(episode.info.get("sensor_faults", ())) or rendering.faults
+    weather = weather_of(episode.info) or rendering.weather
+    rendering = replace(rendering, weather=weather, faults=faults)
     lines = [np.asarray(episode.route_line, float)[:, :2]]
     if episode.expert is not None:
         lines.append(episode.expert.poses[:, :2])

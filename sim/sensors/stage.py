@@ -17,7 +17,7 @@ from drivelab.sim.sensors.lidar import sweep
 from drivelab.sim.sensors.lidar_world import LidarWorld, lidar_world, with_actors
 from drivelab.sim.sensors.rendering import Rendering
 from drivelab.sim.sensors.rig import Rig, load_rig, rig_cameras
-from drivelab.sim.splats.assets import asset
+from drivelab.sim.splats.assets import ROLES, asset
 from drivelab.sim.splats.collision import StaticCollision, StaticWatch, collision_points
 from drivelab.sim.splats.compose import compose
 from drivelab.sim.splats.look import Views, look
@@ -92,9 +92,13 @@ class Stage:
         return actors, placed
 
     def signals(self, red: Sequence[str], yellow: Sequence[str] = ()) -> dict[str, str]:
-        """What the lights of the map show: green unless a connector is named."""
+        """What the lights of the map show: green unless a connector is named.
+
+        Maps may say of a connector that it has lights without naming its group.
+        """
         groups = self._map.control.signal_groups.values()
-        shown = dict.fromkeys((lane for group in groups for lane in group), "green")
+        lit = [lane.id for lane in self._map.lanes.values() if lane.has_traffic_lights]
+        shown = dict.fromkeys([*lit, *(lane for group in groups for lane in group)], "green")
         shown.update(dict.fromkeys(yellow, "yellow"))
         shown.update(dict.fromkeys(red, "red"))
         return shown
@@ -122,9 +126,12 @@ class Stage:
         lengths = tuple(round(float(length), 2) for length in size)
         key = (name, lengths)
         if key not in self._actors:
+            role = self._roles.get(name, "")
+            if ROLES.get(role) != kind:  # a child, a door: there is no shape of that name
+                role = ""
             seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "little")
             self._actors[key] = asset(
-                kind, lengths, role=self._roles.get(name, ""), id=name, seed=seed,
+                kind, lengths, role=role, id=name, seed=seed,
                 weather=self.rendering.weather,
             )  # fmt: skip
         return self._actors[key]

@@ -77,8 +77,7 @@ class RenderedSource:
         """One scene, or episode, that can be looked at; nothing is drawn yet."""
         loaded = self.source.load(scene_id)
         if not isinstance(loaded, Scene):
-            faults = tuple(loaded.info.get("sensor_faults", ()))
-            return replace(loaded, rendering=replace(self.rendering, faults=faults))
+            return replace(loaded, rendering=self.rendering)
         if loaded.sensors is not None:
             return loaded
         from drivelab.sim.sensors.rendered import rendered, stage_of_scene
