@@ -58,9 +58,17 @@ def operator(
     gradients = fake_gradients or (lambda *given: tuple(x.new_empty(x.shape) for x in given))
     back.register_fake(lambda *args: gradients(*args[: len(names)]))
 
+    _derive(name, run, back, len(names))
+    function = _function(forward, backward, back, len(names), outputs > 1)
+    return Operator(run, forward, function) if direct else Operator(run)
+
+
+def _derive(name: str, run: Any, back: Any, tensors: int) -> None:
+    """Make `back` the derivative of `run`, and let it have none itself."""
+
     def keep(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.save_for_backward(*inputs[: len(names)])
-        ctx.constants = inputs[len(names) :]
+        ctx.save_for_backward(*inputs[:tensors])
+        ctx.constants = inputs[tensors:]
 
     def differentiate(ctx: Any, *cotangents: Tensor) -> tuple[Any, ...]:
         found = back(*ctx.saved_tensors, *ctx.constants, *cotangents)
@@ -75,14 +83,12 @@ def operator(
 
     run.register_autograd(differentiate, setup_context=keep)
     back.register_autograd(refuse)
-    function = _function(forward, backward, back, len(names), outputs > 1)
-    return Operator(run, forward, function) if direct else Operator(run)
 
 
 class Operator:
     """A registered operator; its calls go past torch's dispatcher where nothing listens there.
 
-    That spares a call and its backward pass 50 us each: a third of the shortest scans.
+    At 196 tokens of `ssd` that spares 30 us of 260, with gradients 110 of 1050.
     """
 
     def __init__(self, registered: Any, run: Any = None, function: Any = None) -> None:
