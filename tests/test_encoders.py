@@ -304,6 +304,7 @@ for train in (False, True):
 """
 
 
+@pytest.mark.slow
 def test_a_compiled_vig_is_traced_as_a_whole():
     """In a process of its own: the checks of shapes in this one cannot be traced."""
     done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True)

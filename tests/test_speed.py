@@ -131,6 +131,7 @@ def test_a_folder_that_cannot_be_made_is_refused_before_anything_is_measured(
     assert "file/x: cannot be made (Not a directory)" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_encoder_in_its_own_process(tmp_path, capsys):
     words = ["bench", "encoders", "encoders=vig_t,vit_t", "pixels=32", f"out={tmp_path}"]
     assert main(words) == 0
