@@ -245,9 +245,9 @@ def traced(device: Device) -> None:
     kinds = ("test_schema", "test_autograd_registration", "test_faketensor")
     given = {n: x.to(device, torch.float32) for n, x in made("traced", 1, 2, 5, 4, 6).items()}
     given = {n: x.requires_grad_() for n, x in given.items()}
-    torch.library.opcheck(gla_triton, (*given.values(), 1.0, False), test_utils=kinds)
+    torch.library.opcheck(gla_triton.registered, (*given.values(), 1.0, False), test_utils=kinds)
     both = (*two_gates(given).values(), 1.0)
-    torch.library.opcheck(gla_bidirectional_triton, both, test_utils=kinds)
+    torch.library.opcheck(gla_bidirectional_triton.registered, both, test_utils=kinds)
 
 
 def selective_tiles(device: Device) -> None:
