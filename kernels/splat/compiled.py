@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from itertools import pairwise
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 import numpy as np
 
@@ -63,10 +64,7 @@ def render(
     back = np.array(settings.background or (0.0, 0.0, 0.0), np.float32)
     across, down = -(-cameras.width // TILE), -(-cameras.height // TILE)
     crew = Crew(thread_count())
-    if not all(
-        crew.each([partial(sound, *scene[:5], *part) for part in crew.spread(len(gaussians))])
-    ):
-        check_gaussians(gaussians)
+    _check(crew, scene, gaussians)
     rows, spans = _DESK.room(len(gaussians))
     for n, lens in enumerate(_lenses(cameras, settings, degree)):
         parts = crew.spread(len(gaussians))
@@ -84,6 +82,16 @@ def render(
              for first in range(step)]
         )  # fmt: skip
     return rgb, depth, cover, shown
+
+
+def _check(crew: Crew, scene: Scene, gaussians: Gaussians) -> None:
+    """Look through a scene's numbers once."""
+    if gaussians in _CHECKED:
+        return
+    parts = crew.spread(len(gaussians))
+    if not all(crew.each([partial(sound, *scene[:5], *part) for part in parts])):
+        check_gaussians(gaussians)
+    _CHECKED.add(gaussians)
 
 
 class Scene(NamedTuple):
@@ -121,6 +129,7 @@ class _Desk(threading.local):
 
 
 _DESK = _Desk()
+_CHECKED: WeakSet[Gaussians] = WeakSet()  # scenes whose numbers have been looked through
 
 
 class Crew:

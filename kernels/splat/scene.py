@@ -11,9 +11,11 @@ MODELS = ("pinhole", "fisheye", "ortho")
 COEFFICIENTS = {1: 0, 4: 1, 9: 2, 16: 3}  # of spherical harmonics -> their degree
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Gaussians:
     """A scene of n oriented Gaussians; numpy arrays, or tensors of torch for the reference.
+
+    Their numbers are checked at the first picture and must not be changed afterwards.
 
     Attributes:
         means: (n, 3) centres [m].
