@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import isfinite, radians
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
     from drivelab.reports.splat_panels import Play, Sight
     from drivelab.sim.sensors.rendering import Rendering
     from drivelab.sim.sensors.stage import Stage
+    from drivelab.sim.splats.weather import Weather
     from drivelab.types import Scene
 
 WEATHER = ("time", "rain", "fog", "clouds")
 SOURCES = ("FILE", "clip", "scenario")
 KEYS = ("clip", "scenario", "agent", "seed", "rig", "scale", "pose",
         *(f"weather.{name}" for name in WEATHER))  # fmt: skip
+SAID = ("weather", "time_of_day")  # of an episode's `info`
 STREET_ONLY = ("seed", *(f"weather.{name}" for name in WEATHER))
 
 
@@ -83,12 +86,16 @@ def _rendering(found: Mapping[str, str]) -> Rendering:
     from drivelab.sim.sensors.rendering import Rendering
     from drivelab.sim.splats.weather import Weather
 
-    plain = Weather()
-    shares = {name: number(found, f"weather.{name}", getattr(plain, name)) for name in WEATHER[1:]}
-    weather = Weather(found.get("weather.time", plain.time), **shares)
     return Rendering(
-        found.get("rig", "rad"), number(found, "scale", 1.0), weather, whole(found, "seed", 0)
-    )
+        found.get("rig", "rad"), number(found, "scale", 1.0), _weather(found, Weather()),
+        whole(found, "seed", 0),
+    )  # fmt: skip
+
+
+def _weather(found: Mapping[str, str], plain: Weather) -> Weather:
+    """As the words say; as `plain` where they say nothing."""
+    said = {name: number(found, f"weather.{name}", getattr(plain, name)) for name in WEATHER[1:]}
+    return replace(plain, time=found.get("weather.time", plain.time), **said)
 
 
 def _clip(clip: str, how: Rendering) -> Play:
@@ -104,7 +111,9 @@ def _scenario(found: Mapping[str, str], how: Rendering) -> Play:
     from drivelab.data.rollout_log import rollout_scene
     from drivelab.evaluation.closed_loop import drive
     from drivelab.sim.scenario.files import load_scenario
+    from drivelab.sim.sensors.episode_weather import weather_of
     from drivelab.sim.sensors.rendered import stage_of_episode
+    from drivelab.sim.splats.weather import Weather
     from drivelab.sim.world.view import base_scene
 
     name = found.get("agent", "pdm_closed")
@@ -112,7 +121,10 @@ def _scenario(found: Mapping[str, str], how: Rendering) -> Play:
     rollout = drive(episode, build_agent(name, how.seed))
     scene = rollout_scene(rollout, base_scene(episode))
     title = f"scenario {found['scenario']}, seed {how.seed}, driven by {name}"
-    return _played(scene, stage_of_episode(episode, how), title)
+    weather = _weather(found, weather_of(episode.info) or Weather())  # typed words go first
+    silent = {key: said for key, said in episode.info.items() if key not in SAID}
+    stage = stage_of_episode(replace(episode, info=silent), replace(how, weather=weather))
+    return _played(scene, stage, title)
 
 
 def _played(scene: Scene, stage: Stage, title: str) -> Play:

@@ -25,6 +25,24 @@ from drivelab.kernels.splat.cells import (
     X,
     Y,
 )
+from drivelab.kernels.splat.flatten import (
+    DX,
+    DY,
+    DZ,
+    GIVEN,
+    HIGH,
+    LANES,
+    SHARP,
+    SXX,
+    SXY,
+    SYY,
+    TAKEN,
+    WIDE,
+    U,
+    V,
+    Z,
+    flatten,
+)
 from drivelab.kernels.splat.settings import LEAST_ALPHA, WIDEST
 from drivelab.kernels.splat.tiles import TILE
 
@@ -49,28 +67,23 @@ def _rotation(quats, i):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _jacobian(x, y, z, lens, bounds, model):  # type: ignore[no-untyped-def]
-    """Place on the image and the Jacobian's six entries."""
+def _jacobian(x, y, z, lens, model):  # type: ignore[no-untyped-def]
+    """Place on the image and the Jacobian's six entries, for a fisheye or an orthographic lens."""
     fx, fy, cx, cy = lens[0], lens[1], lens[2], lens[3]
     if model == ORTHO:
         return fx * x + cx, fy * y + cy, fx, 0.0, 0.0, 0.0, fy, 0.0
-    if model == FISHEYE:
-        flat = x * x + y * y
-        if flat < 1e-12 * z * z:
-            return fx * x / z + cx, fy * y / z + cy, fx / z, 0.0, 0.0, 0.0, fy / z, 0.0
-        radius, full = math.sqrt(flat), flat + z * z
-        stretch = math.atan2(radius, z) / radius
-        along, across = z / (flat * full), stretch / flat
-        mixed = x * y * (along - across)
-        return (
-            fx * stretch * x + cx, fy * stretch * y + cy,
-            fx * (x * x * along + y * y * across), fx * mixed, -fx * x / full,
-            fy * mixed, fy * (y * y * along + x * x * across), -fy * y / full,
-        )  # fmt: skip
-    u, v = x / z, y / z
-    hu = min(max(u, bounds[0]), bounds[1])
-    hv = min(max(v, bounds[2]), bounds[3])
-    return fx * u + cx, fy * v + cy, fx / z, 0.0, -fx * hu / z, 0.0, fy / z, -fy * hv / z
+    flat = x * x + y * y
+    if flat < 1e-12 * z * z:
+        return fx * x / z + cx, fy * y / z + cy, fx / z, 0.0, 0.0, 0.0, fy / z, 0.0
+    radius, full = math.sqrt(flat), flat + z * z
+    stretch = math.atan2(radius, z) / radius
+    along, across = z / (flat * full), stretch / flat
+    mixed = x * y * (along - across)
+    return (
+        fx * stretch * x + cx, fy * stretch * y + cy,
+        fx * (x * x * along + y * y * across), fx * mixed, -fx * x / full,
+        fy * mixed, fy * (y * y * along + x * x * across), -fy * y / full,
+    )  # fmt: skip
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -161,6 +174,12 @@ def _candidates(  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
+def _meets(u, v, rx, ry, width, height):  # type: ignore[no-untyped-def]
+    """Whether a box reaches into the picture; touching its edge is outside."""
+    return u + rx > 0 and u - rx < width and v + ry > 0 and v - ry < height
+
+
+@njit(nogil=True, cache=True)
 def _span(u, v, rx, ry, width, height):  # type: ignore[no-untyped-def]
     """Last row, first row, last column and first column of tiles, 16 bits each."""
     left = np.int64(max(0.0, math.floor(u - rx))) // TILE
@@ -174,6 +193,45 @@ def _span(u, v, rx, ry, width, height):  # type: ignore[no-untyped-def]
 def _fetch_all(flat, first, count):  # type: ignore[no-untyped-def]
     for line in range(0, count, 16):
         fetch(flat, first + line)
+
+
+@njit(nogil=True, cache=True)
+def _gather(means, quats, scales, found, first, count, block):  # type: ignore[no-untyped-def]
+    """Bring some Gaussians together, each in a lane; lanes that are left repeat the last one."""
+    for lane in range(LANES):
+        i = found[first + min(lane, count - 1)]
+        for k in range(3):
+            block[k, lane], block[7 + k, lane] = means[i, k], scales[i, k]
+        for k in range(4):
+            block[3 + k, lane] = quats[i, k]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _flatten_one(means, quats, scales, i, view, eye, lens, blur, model, out):  # type: ignore[no-untyped-def]
+    """As `flatten`, of one Gaussian and by a lens that is no pinhole."""
+    mx, my, mz = np.float64(means[i, 0]), np.float64(means[i, 1]), np.float64(means[i, 2])
+    z = view[2, 0] * mx + view[2, 1] * my + view[2, 2] * mz + view[2, 3]
+    x = view[0, 0] * mx + view[0, 1] * my + view[0, 2] * mz + view[0, 3]
+    y = view[1, 0] * mx + view[1, 1] * my + view[1, 2] * mz + view[1, 3]
+    u, v, j00, j01, j02, j10, j11, j12 = _jacobian(x, y, z, lens, model)
+    turn = _rotation(quats, i)
+    sxx, sxy, syy = 0.0, 0.0, 0.0
+    for axis in range(3):
+        s = np.float64(scales[i, axis])
+        ax, ay, az = turn[axis] * s, turn[3 + axis] * s, turn[6 + axis] * s
+        px = view[0, 0] * ax + view[0, 1] * ay + view[0, 2] * az
+        py = view[1, 0] * ax + view[1, 1] * ay + view[1, 2] * az
+        pz = view[2, 0] * ax + view[2, 1] * ay + view[2, 2] * az
+        gx, gy = j00 * px + j01 * py + j02 * pz, j10 * px + j11 * py + j12 * pz
+        sxx += gx * gx
+        sxy += gx * gy
+        syy += gy * gy
+    out[U], out[V], out[Z], out[SHARP] = u, v, z, sxx * syy - sxy * sxy
+    out[SXX], out[SXY], out[SYY] = sxx + blur, sxy, syy + blur
+    out[WIDE], out[HIGH] = math.sqrt(sxx + blur), math.sqrt(syy + blur)
+    dx, dy, dz = mx - eye[0], my - eye[1], mz - eye[2]
+    one = 1.0 / max(math.sqrt(dx * dx + dy * dy + dz * dz), 1e-12)
+    out[DX], out[DY], out[DZ] = dx * one, dy * one, dz * one
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -192,69 +250,53 @@ def project(  # type: ignore[no-untyped-def]
     at = span[0]
     colour = np.empty(3)
     flat_quats, flat_sh, per_colour = quats.reshape(-1), sh.reshape(-1), 3 * sh.shape[1]
+    block, flat = np.empty((TAKEN, LANES)), np.empty((GIVEN, LANES))
+    flat_lens = np.empty(24)
+    flat_lens[:12], flat_lens[12:15], flat_lens[15:19] = view[:3].reshape(-1), eye, lens
+    flat_lens[19:23], flat_lens[23] = bounds, blur
     kept, found = np.empty(_BLOCK, np.uint8), np.empty(_BLOCK, np.int64)
     for begin in range(span[0], span[1], _BLOCK):
         count = _candidates(
             means, scales, opacities, begin, min(begin + _BLOCK, span[1]), view, lens, bounds,
             model, size, numbers, kept, found,
         )  # fmt: skip
-        for n in range(count):
-            i, row = found[n], rows[at]
-            ahead = found[min(n + _AHEAD, count - 1)]
-            fetch(flat_quats, ahead * 4)
-            _fetch_all(flat_sh, ahead * per_colour, per_colour)
-            opacity = np.float64(opacities[i])
-            mx, my, mz = np.float64(means[i, 0]), np.float64(means[i, 1]), np.float64(means[i, 2])
-            z = view[2, 0] * mx + view[2, 1] * my + view[2, 2] * mz + view[2, 3]
-            x = view[0, 0] * mx + view[0, 1] * my + view[0, 2] * mz + view[0, 3]
-            y = view[1, 0] * mx + view[1, 1] * my + view[1, 2] * mz + view[1, 3]
-            u, v, j00, j01, j02, j10, j11, j12 = _jacobian(x, y, z, lens, bounds, model)
-            turn = _rotation(quats, i)
-            # The Jacobian's rows in the axes of the scene
-            g0 = j00 * view[0, 0] + j01 * view[1, 0] + j02 * view[2, 0]
-            g1 = j00 * view[0, 1] + j01 * view[1, 1] + j02 * view[2, 1]
-            g2 = j00 * view[0, 2] + j01 * view[1, 2] + j02 * view[2, 2]
-            h0 = j10 * view[0, 0] + j11 * view[1, 0] + j12 * view[2, 0]
-            h1 = j10 * view[0, 1] + j11 * view[1, 1] + j12 * view[2, 1]
-            h2 = j10 * view[0, 2] + j11 * view[1, 2] + j12 * view[2, 2]
-            sxx, sxy, syy = 0.0, 0.0, 0.0
-            for axis in range(3):
-                s = np.float64(scales[i, axis])
-                gx = s * (g0 * turn[axis] + g1 * turn[3 + axis] + g2 * turn[6 + axis])
-                gy = s * (h0 * turn[axis] + h1 * turn[3 + axis] + h2 * turn[6 + axis])
-                sxx += gx * gx
-                sxy += gx * gy
-                syy += gy * gy
-            sharp = sxx * syy - sxy * sxy
-            sxx += blur
-            syy += blur
-            area = sxx * syy - sxy * sxy
-            if not area > 0.0:
-                continue
-            if soft:
-                opacity *= math.sqrt(max(0.0, sharp / area))
-                if opacity < LEAST_ALPHA or opacity < least_opacity:
+        for first in range(0, count, LANES):
+            together = min(LANES, count - first)
+            if model == PINHOLE:
+                _gather(means, quats, scales, found, first, together, block)
+                flatten(block, flat_lens, flat)
+            for n in range(together):
+                i, row = found[first + n], rows[at]
+                ahead = found[min(first + n + _AHEAD, count - 1)]
+                fetch(flat_quats, ahead * 4)
+                _fetch_all(flat_sh, ahead * per_colour, per_colour)
+                if model != PINHOLE:
+                    _flatten_one(means, quats, scales, i, view, eye, lens, blur, model, flat[:, n])
+                u, v = flat[U, n], flat[V, n]
+                sxx, sxy, syy = flat[SXX, n], flat[SXY, n], flat[SYY, n]
+                area = sxx * syy - sxy * sxy
+                if not area > 0.0:
                     continue
-            reach = 2.0 * math.log(255.0 * opacity)
-            extent = min(WIDEST, math.sqrt(reach))
-            rx, ry = math.ceil(extent * math.sqrt(sxx)), math.ceil(extent * math.sqrt(syy))
-            if rx <= least_radius and ry <= least_radius:
-                continue
-            if not (u + rx > 0 and u - rx < width and v + ry > 0 and v - ry < height):
-                continue
-            dx, dy, dz = mx - eye[0], my - eye[1], mz - eye[2]
-            one = 1.0 / max(math.sqrt(dx * dx + dy * dy + dz * dz), 1e-12)
-            _colour(sh, i, dx * one, dy * one, dz * one, degree, colour)
-            per = 1.0 / area
-            row[X], row[Y] = u, v
-            row[A], row[B], row[C] = syy * per, -sxy * per, sxx * per
-            row[OPACITY] = opacity
-            row[RED], row[GREEN], row[BLUE] = colour[0], colour[1], colour[2]
-            row[DEPTH], row[REACH] = z, reach
-            per = 1.0 / syy
-            row[PER_A], row[SKEW], row[UPRIGHT] = area * per, -sxy * per, per
-            if len(labels) > 0:
-                row[LABEL] = labels[i]
-            spans[at] = _span(u, v, rx, ry, width, height)
-            at += 1
+                opacity = np.float64(opacities[i])
+                if soft:
+                    opacity *= math.sqrt(max(0.0, flat[SHARP, n] / area))
+                    if opacity < LEAST_ALPHA or opacity < least_opacity:
+                        continue
+                reach = 2.0 * math.log(255.0 * opacity)
+                extent = min(WIDEST, math.sqrt(reach))
+                rx, ry = math.ceil(extent * flat[WIDE, n]), math.ceil(extent * flat[HIGH, n])
+                if max(rx, ry) <= least_radius or not _meets(u, v, rx, ry, width, height):
+                    continue
+                _colour(sh, i, flat[DX, n], flat[DY, n], flat[DZ, n], degree, colour)
+                per = 1.0 / area
+                row[X], row[Y] = u, v
+                row[A], row[B], row[C] = syy * per, -sxy * per, sxx * per
+                row[OPACITY] = opacity
+                row[RED], row[GREEN], row[BLUE] = colour[0], colour[1], colour[2]
+                row[DEPTH], row[REACH] = flat[Z, n], reach
+                per = 1.0 / syy
+                row[PER_A], row[SKEW], row[UPRIGHT] = area * per, -sxy * per, per
+                row[LABEL] = labels[i] if len(labels) > 0 else 0
+                spans[at] = _span(u, v, rx, ry, width, height)
+                at += 1
     return at - span[0]

@@ -21,8 +21,8 @@ Lists versions, optional extras with the pip line of the missing ones, processor
 roots, and plug-ins that are broken."""
 
 CORE = (
-    "numpy", "scipy", "numba", "shapely", "hydra-core", "gymnasium", "msgspec", "pyarrow", "rich", "safetensors",
-    "jinja2", "matplotlib", "pillow", "imageio-ffmpeg", "jaxtyping",
+    "numpy", "scipy", "numba", "shapely", "hydra-core", "gymnasium", "msgspec", "pyarrow", "rich",
+    "safetensors", "jinja2", "matplotlib", "pillow", "imageio-ffmpeg", "jaxtyping",
 )  # fmt: skip
 # Extra -> the module that shows whether it is there.
 EXTRAS = {
