@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import drivelab.scenarios
 from drivelab.cli import main
 from drivelab.reports.splat_panels import PALETTE, depth_colours
 from drivelab.sim.radlab import clip_scene
@@ -18,6 +19,7 @@ from drivelab.sim.splats.street import build_street
 
 CLIP = "clip=test-0003-lane_drop"
 SMALL = "scale=0.25"
+LIBRARY = Path(drivelab.scenarios.__file__).parent / "library"
 
 
 def picture(file: Path) -> np.ndarray:
@@ -80,6 +82,25 @@ def test_a_scenario_is_driven_by_an_agent(tmp_path: Path, capsys) -> None:
     assert main(["splat", "render", *words, "time=1", f"out={tmp_path / 'a.jpg'}"]) == 0
     assert "driven by constant_velocity" in capsys.readouterr().out
     assert picture(tmp_path / "a.jpg").std() > 10
+
+
+def test_typed_weather_goes_before_the_scenarios_own(tmp_path: Path) -> None:
+    told = (LIBRARY / "precrash" / "red_light_runner.yaml").read_text()
+    night = tmp_path / "night.yaml"
+    night.write_text(told + "\ntime_of_day: night\n")
+    bright = {}
+    for name, words in {
+        "clear": ["scenario=red_light_runner"],
+        "typed": ["scenario=red_light_runner", "weather.time=night"],
+        "said": [f"scenario={night}"],
+        "turned": [f"scenario={night}", "weather.time=day"],
+    }.items():
+        out = tmp_path / f"{name}.png"
+        words += ["agent=constant_velocity", SMALL, "camera=CAM_FRONT", f"out={out}"]
+        assert main(["splat", "render", *words]) == 0
+        bright[name] = picture(out).mean()
+    assert bright["typed"] == bright["said"] < 0.7 * bright["clear"]
+    assert bright["turned"] == bright["clear"]
 
 
 def test_a_file_is_looked_at_from_a_pose(tmp_path: Path) -> None:

@@ -20,17 +20,17 @@ DAY, TWILIGHT = (8.0, 18.0), (6.0, 20.0)  # hours: within the first day, else wi
 
 
 def weather_of(info: Mapping[str, Any]) -> Weather | None:
-    """What is rendered of `weather` and `time_of_day`; None where an episode says neither.
+    """What is rendered of `weather` and `time_of_day`; None where that is no more than a clear day.
 
-    Dawn looks as dusk does. Of a weather's parts clouds, rain and fog are rendered; snow, wetness
-    and wind are not.
+    A scenario that says neither has a clear day written down for it, so this cannot be told from
+    one that asks for it. Dawn looks as dusk does. Of a weather's parts clouds, rain and fog are
+    rendered; snow, wetness and wind are not.
     """
-    if "weather" not in info and "time_of_day" not in info:
-        return None
     said = info.get("weather", "clear")
     parts = WORDS.get(said, {}) if isinstance(said, str) else said
     known = {name: float(parts[name]) for name in ("rain", "fog", "clouds") if name in parts}
-    return Weather(time=_time(info.get("time_of_day", "day")), **known)
+    found = Weather(time=_time(info.get("time_of_day", "day")), **known)
+    return None if found == Weather() else found
 
 
 def _time(said: str | float) -> str:
