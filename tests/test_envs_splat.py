@@ -148,12 +148,21 @@ def test_guards_leave_borders_near_the_path_alone() -> None:
         ({"cameras": ()}, "at least one"),
         ({"weather": "snow"}, "snow"),
         ({"split": "tset"}, "tset"),
+        ({"traffic": "reply"}, "did you mean 'replay'"),
+        ({"cameras": "CAM_FORNT"}, "did you mean 'CAM_FRONT'"),
+        ({"scale": float("nan")}, "expected finite and more than 0"),
+        ({"scale": 1e5}, "are available"),
         ({"rig": "bench2drive", "cameras": ("CAM_FRONT", "CAM_BACK", "BEV")}, "BEV"),
     ],
 )
 def test_options_that_mean_nothing_are_refused(options: dict, told: str) -> None:
     with pytest.raises(DrivelabError, match=told):
         SplatEnv(**options)
+
+
+def test_one_camera_may_be_named_alone() -> None:
+    seen = SplatEnv(**SMALL, cameras="CAM_BACK").observation_space["images"]
+    assert seen.shape == (1, 64, 112, 3)
 
 
 def test_weathers_take_turns_by_clip() -> None:

@@ -144,6 +144,7 @@ def test_colours_of_depths_tell_near_from_far_from_none() -> None:
         ([CLIP, "out=a.tiff"], "out=a.tiff: expected a folder or a file that ends in .png"),
         ([CLIP, "fps=0", "out=a.gif"], "fps=0: expected 1 to 60"),
         ([CLIP, "scale=400"], "are available"),
+        ([CLIP, "width=1000000000", "out=a.png"], "expected 16 to 16384 px"),
         (["clip=test-0003-merge"], "expected an id like test-0003-lane_drop"),
         ([CLIP, "sed=1"], "no option 'sed'; did you mean 'seed'?"),
     ],

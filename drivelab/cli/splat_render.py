@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 OPTIONS = (*KEYS, "camera", "time", "show", "fps", "width", "out")
 STILLS = (".png", ".jpg", ".jpeg")
 FRONT = ("CAM_FRONT_LEFT", "CAM_FRONT", "CAM_FRONT_RIGHT")
+LEAST, LARGEST = 16, 16384  # width that pictures can be brought to [px]
 MOST = 3000  # pictures of one film or folder
 
 
@@ -40,6 +41,8 @@ def run(words: Sequence[str]) -> int:
     if not 1 <= fps <= 60:
         raise ConfigError(f"fps={fps}: expected 1 to 60")
     width = whole(found, "width", 0)
+    if width and not LEAST <= width <= LARGEST:
+        raise ConfigError(f"width={width}: expected {LEAST} to {LARGEST} px, or 0 for as drawn")
     play = read_source(found)
     cameras = chosen_cameras(found.get("camera"), play)
     require_room(play, cameras)

@@ -59,5 +59,6 @@ def _told(
 
 
 def _even(frame: Image.Image) -> Image.Image:
-    """Without the last column or row that the encoder would refuse."""
-    return frame.crop((0, 0, frame.width - frame.width % 2, frame.height - frame.height % 2))
+    """Without the last column or row that the encoder would refuse; of one alone, two."""
+    width, height = (max(2, length - length % 2) for length in frame.size)
+    return frame.crop((0, 0, width, height))

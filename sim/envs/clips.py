@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from drivelab.sim.radlab import RULES, SECONDS, clip_ids, clip_scene
 from drivelab.sim.world.episode import Episode
-from drivelab.sim.world.log_traffic import episode_from_scene
+from drivelab.sim.world.log_traffic import check_traffic, episode_from_scene
 
 GUARD = 0.2  # of RAD's released code [m]
 
@@ -28,6 +28,7 @@ class ClipEpisodes:
 
     def __post_init__(self) -> None:
         clip_ids(self.split)
+        check_traffic(self.traffic)
 
     def __call__(self, seed: int) -> Episode:
         """The clip of a seed."""

@@ -18,11 +18,13 @@ from drivelab.sim.sensors.rendered import stage_of_episode
 from drivelab.sim.sensors.rendering import Rendering
 from drivelab.sim.sensors.stage import Shot, Stage, stage_rig
 from drivelab.sim.splats.collision import StaticWatch
+from drivelab.sim.splats.memory import require_memory
 from drivelab.sim.splats.scene import Moment
 from drivelab.sim.world.native import NativeWorld
 from drivelab.sim.world.present import lanes_lit, present
 
 FRONT = ("CAM_FRONT_LEFT", "CAM_FRONT", "CAM_FRONT_RIGHT")  # of the rig `rad`
+KEPT, DRAWN = 2 * 3, 48  # bytes for a pixel: two copies of its colour, and while it is drawn
 TOLD = {"ego": "ego", "progress": "progress", "route": "way"}  # ours -> part of EGO_LAYOUT
 
 
@@ -48,7 +50,8 @@ class SplatView:
     """
 
     def __init__(self, rendering: Sequence[Rendering], cameras: Sequence[str] = FRONT) -> None:
-        self.renderings, self.cameras = tuple(rendering), tuple(cameras)
+        self.renderings = tuple(rendering)
+        self.cameras = (cameras,) if isinstance(cameras, str) else tuple(cameras)
         if not self.renderings or not self.cameras:
             raise ConfigError("a view of splats needs at least one rendering and one camera")
         sizes = {
@@ -66,7 +69,17 @@ class SplatView:
         self._seats: dict[int, _Seat] = {}
 
     def allocate(self, shape: tuple[int, int]) -> dict[str, np.ndarray]:
-        """Pictures and a row of floats."""
+        """Pictures and a row of floats.
+
+        Raises:
+            DataError: they, or what drawing them takes, are more than the memory.
+        """
+        pixels = float(np.prod(self.shape[:-1]))
+        require_memory(
+            (KEPT * shape[0] * shape[1] + DRAWN) * pixels,
+            file="drivelab/Splat-v0",
+            what=f"pictures of {' x '.join(map(str, self.shape))} for {shape[0]} environments",
+        )
         return {
             "images": np.zeros((*shape, *self.shape), np.uint8),
             "vector": np.zeros((*shape, EGO_FLOATS), np.float32),

@@ -91,13 +91,13 @@ class CameraSpec:
         Args:
             scale: a factor above 0, or width and height [px].
         """
-        width, height = (
-            scale
-            if isinstance(scale, tuple)
-            else (max(1, round(self.width * scale)), max(1, round(self.height * scale)))
-        )
-        if width < 1 or height < 1 or (not isinstance(scale, tuple) and not scale > 0):
-            raise ConfigError(f"camera {self.name}: scale {scale}; expected more than 0")
+        wanted = scale if isinstance(scale, tuple) else (self.width * scale, self.height * scale)
+        if not all(0 < length < np.inf for length in wanted):
+            raise ConfigError(
+                f"camera {self.name}: scale {scale}; expected finite and more than 0, or width "
+                "and height [px]"
+            )
+        width, height = (max(1, round(length)) for length in wanted)
         stretch = np.diag([width / self.width, height / self.height, 1.0])
         return replace(self, width=width, height=height, intrinsic=stretch @ self.intrinsic)
 

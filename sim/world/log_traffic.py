@@ -60,7 +60,7 @@ def episode_from_scene(
         ConfigError: another kind of traffic than "replay" and "reactive".
         DataError: the recording does not hold that stretch of time.
     """
-    _check_traffic(traffic)
+    check_traffic(traffic)
     _check_stretch(scene, start, duration)
     frames = round(duration / DT) + 1
     expert = resample_ego(scene, start, frames)
@@ -98,7 +98,8 @@ def _yaw_rate(expert: EgoTrajectory) -> float:
     return float(wrap_angle(yaw[-1] - yaw[0])) / (DT * max(len(yaw) - 1, 1))
 
 
-def _check_traffic(traffic: str) -> None:
+def check_traffic(traffic: str) -> None:
+    """Refuse a kind of traffic that is not there."""
     if traffic not in TRAFFIC:
         raise ConfigError(
             f"traffic={traffic}: expected one of {', '.join(TRAFFIC)}"
