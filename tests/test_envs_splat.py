@@ -165,6 +165,30 @@ def test_one_camera_may_be_named_alone() -> None:
     assert seen.shape == (1, 64, 112, 3)
 
 
+def test_faults_of_a_scenarios_cameras_are_seen() -> None:
+    faults = (
+        {"fault": "black", "camera": "CAM_FRONT", "start": 0.2, "stop": 0.4},
+        {"fault": "frozen", "camera": "CAM_FRONT_LEFT", "start": 0.1},
+    )
+    episode = replace(clip(0), info={**clip(0).info, "sensor_faults": faults})
+    env, clean = SplatEnv(**SMALL), SplatEnv(**SMALL)
+    for _ in range(2):  # a new episode begins with no memory of the last one
+        seen, info = env.reset(options={"episode": episode})
+        first, _ = clean.reset(options={"episode": clip(0)})
+        left, front, right = [], [], []
+        for _ in range(5):
+            action = steady(env, info)
+            left.append(np.array_equal(seen["images"][0], first["images"][0]))
+            front.append(bool(seen["images"][1].any()))
+            seen, _, _, _, info = env.step(action)
+            sound = clean.step(action)[0]["images"]
+            right.append(np.array_equal(seen["images"][2], sound[2]))
+        assert front == [True, True, False, False, True]
+        assert all(left)
+        assert not np.array_equal(seen["images"][0], sound[0])
+        assert all(right)
+
+
 def test_weathers_take_turns_by_clip() -> None:
     env = SplatEnv(**SMALL, weather=("day", "night"))
     bright = []

@@ -103,6 +103,19 @@ def test_typed_weather_goes_before_the_scenarios_own(tmp_path: Path) -> None:
     assert bright["turned"] == bright["clear"]
 
 
+def test_faults_of_a_scenarios_cameras_are_drawn(tmp_path: Path) -> None:
+    told = (LIBRARY / "precrash" / "red_light_runner.yaml").read_text()
+    fault = "{fault: black, camera: CAM_FRONT, start: 0.5, stop: 1.5}"
+    file = tmp_path / "broken.yaml"
+    file.write_text(f"{told}\nsensors: {{faults: [{fault}]}}\n")
+    words = [f"scenario={file}", "agent=constant_velocity", SMALL, "camera=CAM_FRONT,CAM_BACK"]
+    out = tmp_path / "pictures"
+    assert main(["splat", "render", *words, "time=0,1,2", f"out={out}"]) == 0
+    black = [not picture(each).any() for each in sorted(out.glob("*CAM_FRONT-images.png"))]
+    assert black == [False, True, False]
+    assert all(picture(each).any() for each in out.glob("*CAM_BACK-images.png"))
+
+
 def test_a_file_is_looked_at_from_a_pose(tmp_path: Path) -> None:
     scene = clip_scene(CLIP.removeprefix("clip="))
     street = build_street(scene.map, route=scene.ego.poses)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from math import isfinite, radians
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -129,13 +130,20 @@ def _scenario(found: Mapping[str, str], how: Rendering) -> Play:
 
 def _played(scene: Scene, stage: Stage, title: str) -> Play:
     from drivelab.reports.splat_panels import Play, Sight
-    from drivelab.sim.sensors.rendered import RenderedSensors
+    from drivelab.sim.sensors.rendered import RenderedSensors, rendered
 
     sensors = RenderedSensors(stage, scene)
+    broken = rendered(scene, stage)  # as its faults leave it
+
+    def delivered(n: int, camera: str) -> np.ndarray:
+        return broken.camera(camera, n).image
 
     def sight(n: int) -> Sight:
         shot = sensors.shot(n)
-        return Sight(shot.scene, shot.moment, stage.rig, shot.scene_from_ego, scene.id, frame=n)
+        return Sight(
+            shot.scene, shot.moment, stage.rig, shot.scene_from_ego, scene.id, frame=n,
+            faulty=partial(delivered, n) if stage.rendering.faults else None,
+        )  # fmt: skip
 
     times = (scene.ego.times - scene.time) / 1e6
     return Play(scene.id, title, times, stage.rig, sight)

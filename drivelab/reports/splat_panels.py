@@ -43,6 +43,7 @@ class Sight:
         scene_from_ego: where the vehicle with the rig stands.
         name: with `frame`, seeds noise and rain.
         frame: number of the moment.
+        faulty: camera -> its picture with the faults of its sensors; None without any.
     """
 
     scene: SplatScene
@@ -51,6 +52,7 @@ class Sight:
     scene_from_ego: Float[np.ndarray, "4 4"]
     name: str
     frame: int = 0
+    faulty: Callable[[str], UInt8[np.ndarray, "h w 3"]] | None = None
 
     @cached_property
     def splats(self) -> Splats:
@@ -130,6 +132,8 @@ def depth_colours(depths: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"
 
 def _image(seen: Views, n: int, sight: Sight, camera: str) -> np.ndarray:
     assert seen.images is not None
+    if sight.faulty is not None:
+        return sight.faulty(camera)
     spec = sight.rig.camera(camera)
     return form(seen.images[n], spec, scene=sight.name, frame=sight.frame)
 

@@ -78,7 +78,8 @@ class SplatEnv(NativeEnv):
 
     ## Starting state
     Clips of radlab (`split="train"`), or episodes of any other kind by `episodes=`: a street is
-    built along the route of each.
+    built along the route of each. Weather (but for a clear day) and faults of cameras that a
+    scenario says go before the options here.
 
     ## Episode end
     Terminated by RAD's four events: a road user is hit, something that stands or a border is

@@ -12,6 +12,7 @@ import numpy as np
 from drivelab.errors import ConfigError
 from drivelab.kernels.world import arrays as a
 from drivelab.kernels.world.observe_ego import EGO_FLOATS, observe_ego
+from drivelab.sim.envs.splat_album import Album
 from drivelab.sim.envs.vector_view import HIGH, LOW, PARTS
 from drivelab.sim.envs.views import Arrays
 from drivelab.sim.sensors.rendered import stage_of_episode
@@ -30,11 +31,12 @@ TOLD = {"ego": "ego", "progress": "progress", "route": "way"}  # ours -> part of
 
 @dataclass(slots=True)
 class _Seat:
-    """One environment's stage, and what feels contacts with it."""
+    """One environment's stage, what feels contacts with it, and what its cameras took."""
 
     episode: str
     stage: Stage
     statics: StaticWatch
+    album: Album
 
 
 class SplatView:
@@ -135,20 +137,23 @@ class SplatView:
         if seat is None or seat.episode != episode.id:
             how = self.renderings[_number(episode.id) % len(self.renderings)]
             stage = stage_of_episode(episode, how)
-            seat = self._seats[e] = _Seat(episode.id, stage, stage.static_watch(episode.vehicle))
+            album = Album(stage.rendering.faults, tuple(stage.rig.cameras), episode.id)
+            statics = stage.static_watch(episode.vehicle)
+            seat = self._seats[e] = _Seat(episode.id, stage, statics, album)
         return seat
 
     def _draw(self, world: NativeWorld, e: int, arrays: Arrays) -> None:
-        start, stage = world.starts[e], self._seat(world, e).stage
+        start, seat, step = world.starts[e], self._seat(world, e), int(world.state.step[e])
+        stage = seat.stage
         others = present(world, e)
         kinds = [actor.kind for actor in start.episode.actors]
         actors, poses = stage.cast(start.ids[1:], kinds, others.sizes, others.poses, others.there)
         lit = stage.signals(lanes_lit(world, e, a.RED), lanes_lit(world, e, a.YELLOW))
         shot = Shot(
             stage, actors, Moment(poses, lit), world.ego_pose(e), name=start.episode.id,
-            frame=int(world.state.step[e]),
+            frame=step,
         )  # fmt: skip
-        frames = shot.cameras(self.cameras)
+        frames = seat.album.delivered(step, shot.cameras(self.cameras))
         for n, name in enumerate(self.cameras):
             arrays["images"][e, 0, n] = frames[name].image
 
