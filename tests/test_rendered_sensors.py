@@ -1,7 +1,7 @@
 """Scenes without sensors of their own get rendered ones: benches, closed loops, reports, faults."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import numpy as np
@@ -162,13 +162,21 @@ def test_recorded_sensors_win():
     scene = source.source.load(source.scene_ids()[0])
     own = rendered(scene, stage_of_scene(scene, Rendering()))
 
+    class LidarAlone:
+        cameras, has_lidar = (), True
+
+    @dataclass
     class Recorded:
+        sensors: object
         label, data, licence = "own", "real", ""
 
         def load(self, scene_id):
-            return replace(scene, sensors=own)
+            return replace(scene, sensors=self.sensors)
 
-    assert replace(source, source=Recorded()).load("any").sensors is own
+    assert replace(source, source=Recorded(own)).load("any").sensors is own
+    filled = replace(source, source=Recorded(LidarAlone())).load("any").sensors
+    assert "CAM_F0" in filled.cameras
+    assert filled.has_lidar
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,11 @@ class RenderedOptions:
 
 @dataclass(frozen=True, slots=True)
 class RenderedSource:
-    """Scenes or episodes with rendered sensors; recorded ones win where a scene has some."""
+    """Scenes or episodes with rendered sensors; recorded ones win where a scene has cameras.
+
+    Lidar alone does not win: an agent with cameras would fail in those scenes, and a log may hold
+    no more than a few of its sweeps.
+    """
 
     source: Any  # SceneSource or EpisodeSource
     rendering: Rendering
@@ -78,7 +82,7 @@ class RenderedSource:
         loaded = self.source.load(scene_id)
         if not isinstance(loaded, Scene):
             return replace(loaded, rendering=self.rendering)
-        if loaded.sensors is not None:
+        if loaded.sensors is not None and loaded.sensors.cameras:
             return loaded
         from drivelab.sim.sensors.rendered import rendered, stage_of_scene
 
