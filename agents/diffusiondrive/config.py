@@ -1,0 +1,35 @@
+"""What DiffusionDrive can vary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from drivelab.agents.transfuser.config import SceneConfig
+
+DIFFUSIONS = ("truncated", "vanilla")
+
+
+@dataclass(frozen=True, slots=True)
+class DiffusionDriveConfig(SceneConfig):
+    """The published network by default (arXiv 2411.15139, NAVSIM), 60.7 M parameters."""
+
+    modes: int = 20  # anchors, and trajectories planned at once
+    head_layers: int = 2  # of the diffusion decoder
+    head_dropout: float = 0.1
+    diffusion: str = "truncated"  # or "vanilla": from pure noise, for comparison
+    denoise_steps: int = 2  # of truncated diffusion
+    vanilla_steps: int = 20
+    noise_seed: int | None = 0  # of the noise at inference; null: another plan each time
+    bev_semantic_weight: float = 14.0
+    trajectory_weight: float = 12.0
+    mode_class_weight: float = 10.0  # inside the trajectory loss
+    mode_box_weight: float = 8.0
+
+    def __post_init__(self) -> None:
+        # the zero-argument form of super() does not survive slots=True
+        super(DiffusionDriveConfig, self).__post_init__()
+        for name in ("modes", "head_layers", "denoise_steps", "vanilla_steps"):
+            self._whole(name)
+        self._require("diffusion", self.diffusion in DIFFUSIONS, f"one of {DIFFUSIONS}")
+        self._require("denoise_steps", self.denoise_steps <= 20, "at most 20")
+        self._require("vanilla_steps", self.vanilla_steps <= 1000, "at most 1000")

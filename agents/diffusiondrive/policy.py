@@ -1,0 +1,107 @@
+"""DiffusionDrive (arXiv 2411.15139), the network published for NAVSIM.
+
+Features and targets: those of `drivelab.agents.transfuser.policy`, whose sight it shares.
+Outputs: `trajectory` (b, 8, 3): x, y [m], heading [rad] at 0.5 s ... 4 s in the ego frame; all
+`modes` (b, 20, 8, 3) and their `mode_scores` (b, 20), logits; and TransFuser's `agent_states`,
+`agent_labels`, `bev_semantic_map`.
+Departs from the paper where the released code does: noise of level 8 is announced as level 10,
+and the decoder layers share their first features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from drivelab.agents.diffusiondrive.config import DiffusionDriveConfig
+from drivelab.agents.diffusiondrive.head import Scene, TrajectoryHead
+from drivelab.agents.transfuser.perception import Perception
+from drivelab.agents.transfuser.policy import perception_losses
+from drivelab.errors import DataError
+
+
+class DiffusionDriveNetwork(Perception):
+    """The published network: 763 tensors with their published names, 60,715,727 parameters."""
+
+    config: DiffusionDriveConfig
+
+    def __init__(self, config: DiffusionDriveConfig | None = None) -> None:
+        config = config or DiffusionDriveConfig()
+        super().__init__(config)
+        width = config.width
+        self._trajectory_head = TrajectoryHead(config)
+        self.bev_proj = nn.Sequential(
+            nn.Linear(width + config.bev_channels, width),
+            nn.ReLU(inplace=True),
+            nn.LayerNorm(width),
+        )
+
+    def forward(
+        self, features: Mapping[str, Tensor], *, noise: Float[Tensor, "b m t 2"] | None = None
+    ) -> dict[str, Tensor]:
+        """Plan, road users and BEV semantics of a batch; `noise` only to choose it oneself."""
+        scene, fine = self._scene(features)
+        if noise is None:
+            noise = self.noise(len(fine))
+        plan = self._trajectory_head(scene, noise)
+        return {**plan, **self.describe(fine, scene[2])}
+
+    def loss(
+        self,
+        features: Mapping[str, Tensor],
+        targets: Mapping[str, Tensor],
+        *,
+        noise: Float[Tensor, "b m t 2"] | None = None,
+        timesteps: Int[Tensor, " b"] | None = None,
+    ) -> dict[str, Tensor]:
+        """The sum under `loss`, and its weighted parts; `trajectory_loss_0`, ... unweighted.
+
+        Noise and noise levels are drawn unless given. `trajectory` (b, t, 3) is the plan of this
+        one pass.
+        """
+        self._check_horizon(targets["trajectory"])
+        scene, fine = self._scene(features)
+        drawn = self._trajectory_head.draw(len(fine))
+        noise = drawn[0] if noise is None else noise
+        timesteps = drawn[1] if timesteps is None else timesteps
+        plan = self._trajectory_head.loss(
+            scene, targets["trajectory"], noise=noise, timesteps=timesteps
+        )
+        parts = {
+            "trajectory_loss": self.config.trajectory_weight * plan.pop("trajectory_loss"),
+            **perception_losses(self.config, self.describe(fine, scene[2]), targets),
+        }
+        return {"loss": torch.stack(list(parts.values())).sum(), **parts, **plan}
+
+    def noise(self, rows: int) -> Float[Tensor, "b m t 2"]:
+        """Noise for inference: with a seed, the same for every scene and call."""
+        anchors = self._trajectory_head.plan_anchor
+        seed = self.config.noise_seed
+        if seed is None:
+            return torch.randn(rows, *anchors.shape, device=anchors.device, dtype=anchors.dtype)
+        generator = torch.Generator().manual_seed(seed)
+        drawn = torch.randn(1, *anchors.shape, generator=generator)
+        return drawn.to(anchors).expand(rows, -1, -1, -1)
+
+    def cross_bev(
+        self, keys: Float[Tensor, "b n c"], fine: Float[Tensor, "b d v u"]
+    ) -> Float[Tensor, "b c v u"]:
+        """Coarse tokens and fine map together, cell by cell."""
+        cells = torch.cat([self.coarse_map(keys), fine], 1)
+        return self.bev_proj(cells.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+    def _scene(self, features: Mapping[str, Tensor]) -> tuple[Scene, Tensor]:
+        keys, fine = self.see(features)
+        ego, agents = self.ask(keys)
+        return (self.cross_bev(keys, fine), ego, agents), fine
+
+    def _check_horizon(self, target: Tensor) -> None:
+        if tuple(target.shape[1:]) != (self.config.poses, 3):
+            raise DataError(
+                f"shape {tuple(target.shape)}, expected (batch, {self.config.poses}, 3): the "
+                f"network plans {self.config.poses} poses",
+                where="targets['trajectory']",
+            )
