@@ -12,6 +12,7 @@ from drivelab.data.observation import build_observation
 from drivelab.errors import ConfigError
 from drivelab.evaluation.benches.navsim import NavsimBench
 from drivelab.evaluation.benches.rad import RadBench
+from drivelab.evaluation.benches.scenarios import ScenariosBench
 from drivelab.evaluation.closed_loop import drive
 from drivelab.sim.scenario.surroundings import WeatherName
 from drivelab.sim.sensors.episode_weather import weather_of
@@ -235,3 +236,26 @@ def test_sensors_turn_on_by_themselves_where_an_agent_asks(tmp_path, capsys):
     assert "sensors: 'on'" in (run / "config.yaml").read_text()
     rows = [json.loads(line) for line in (run / "rows.jsonl").read_text().splitlines()]
     assert [row["status"] for row in rows] == ["ok", "ok"]
+
+
+def test_of_a_long_street_only_what_is_near_is_drawn(episode, monkeypatch):
+    import drivelab.sim.sensors.stage as module
+
+    stage = stage_of_episode(episode, episode.rendering)
+    whole = stage.around(np.zeros(2))
+    assert whole is stage.scene
+    monkeypatch.setattr(module, "SHORT", 1000)
+    monkeypatch.setattr(module, "SIGHT", 30.0)
+    part = stage.around(np.zeros(2))
+    assert 0 < len(part.static) < len(whole.static)
+    assert np.hypot(*part.static.gaussians.means[:, :2].T).max() <= 50.001
+    assert stage.around(np.array([0.0, 19.0])) is part
+    moved = stage.around(np.array([0.0, 21.0]))
+    assert moved is not part
+    assert np.hypot(*(moved.static.gaussians.means[:, :2] - [0, 21]).T).max() <= 50.001
+
+
+def test_scenarios_are_seen_too():
+    source = ScenariosBench(sensors="on", family="daily", seeds=1).source()
+    assert "sensors rendered (rad, day)" in source.label
+    assert source.load(source.scene_ids()[0]).rendering.rig == "rad"

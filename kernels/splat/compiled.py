@@ -61,7 +61,9 @@ def render(
     size = (len(cameras), cameras.height, cameras.width)
     rgb, depth, cover = (np.empty((*size, *last), np.float32) for last in ((3,), (), ()))
     shown = np.empty(size if modes.labels is not None else (len(cameras), 0, 0), np.uint8)
-    back = np.array(settings.background or (0.0, 0.0, 0.0), np.float32)
+    back = np.array(
+        (0.0, 0.0, 0.0) if settings.background is None else settings.background, np.float32
+    )
     across, down = -(-cameras.width // TILE), -(-cameras.height // TILE)
     crew = Crew(thread_count())
     _check(crew, scene, gaussians)

@@ -48,8 +48,11 @@ class Settings:
             raise ValueError(f"alpha_max={self.alpha_max}; expected between 0 and 1")
         if self.sh_degree not in (None, 0, 1, 2, 3):
             raise ValueError(f"sh_degree={self.sh_degree}; expected 0 to 3, or None")
-        if not (self.blur >= 0.0 and self.min_radius_px >= 0.0):
-            raise ValueError("blur and min_radius_px must not be below 0")
+        for name in ("blur", "min_radius_px", "prune_opacity"):
+            if not getattr(self, name) >= 0.0:
+                raise ValueError(f"{name}={getattr(self, name)}; expected 0 or more")
+        if self.background is not None and len(self.background) != 3:
+            raise ValueError(f"background={self.background}; expected red, green, blue")
 
 
 def clamps(settings: Settings, width: float, focal: float, centre: float) -> tuple[float, float]:

@@ -20,11 +20,14 @@ from drivelab.sim.sensors.rig import Rig, load_rig, rig_cameras
 from drivelab.sim.splats.assets import ROLES, asset
 from drivelab.sim.splats.collision import StaticCollision, StaticWatch, collision_points
 from drivelab.sim.splats.compose import compose
+from drivelab.sim.splats.edit import crop_scene
 from drivelab.sim.splats.look import Views, look
 from drivelab.sim.splats.scene import Actor, Moment, Splats, SplatScene
 from drivelab.sim.splats.street import build_street
 from drivelab.types import CameraFrame, LaneMap, VehicleParameters
 
+SHORT = 300_000  # Gaussians of streets that are drawn whole
+SIGHT, STRIDE = 120.0, 20.0  # of a longer one, what is drawn about the ego, and for how far [m]
 KEPT = 96  # pictures and sweeps that a stage remembers
 STREETS = 4  # streets that a process remembers
 # HUGSIM's 100 Gaussians are those of trained scenes. Ours are larger and lie on surfaces: a pole
@@ -58,12 +61,24 @@ class Stage:
         self._roles, self._licence = roles or {}, licence
         self._actors: dict[tuple[str, tuple[float, ...]], Actor] = {}
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._part: tuple[np.ndarray, SplatScene] | None = None
 
     @cached_property
     def scene(self) -> SplatScene:
         """The street, without anybody."""
         how = self.rendering
         return _street(self._map, self._line, how, self._licence)
+
+    def around(self, place: Float[np.ndarray, "2"]) -> SplatScene:
+        """The street, or of a long one what lies within `SIGHT` of a place of its frame.
+
+        The same part serves until the place is `STRIDE` away.
+        """
+        if len(self.scene.static) <= SHORT:
+            return self.scene
+        if self._part is None or float(np.hypot(*(self._part[0] - place))) > STRIDE:
+            self._part = place.copy(), crop_scene(self.scene, place[None], SIGHT + STRIDE)
+        return self._part[1]
 
     @cached_property
     def lidar_world(self) -> LidarWorld:
@@ -160,8 +175,9 @@ class Shot:
         frame: int,
     ) -> None:
         self.stage, self.moment = stage, moment
-        self.scene: SplatScene = replace(stage.scene, actors=actors)
         self.scene_from_ego = stage.from_map(np.asarray(ego_pose, float))
+        street = stage.around(self.scene_from_ego[:2, 3])
+        self.scene: SplatScene = replace(street, actors=actors)
         self._name, self._frame = name, frame
 
     @cached_property

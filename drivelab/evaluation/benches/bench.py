@@ -10,7 +10,7 @@ WHO_HAS_SENSORS = (
     "Benches with sensors: navsim and navsim_v2 on OpenScene data with its sensor blobs "
     "(OPENSCENE_DATA_ROOT and NUPLAN_MAPS_ROOT set, data=real: eight cameras and lidar), "
     "reallogs on logs that were stored with lidar; with rendered ones (sensors=on, rig=NAME): "
-    "navsim and navsim_v2 on labmini, reallogs, rad"
+    "navsim and navsim_v2 on labmini, reallogs, rad, scenarios"
 )
 WHO_HAS_RECORDS = (
     "Closed loops with a recorded ego: rad, nuplan_closed_loop, and scenarios cut from a log"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from drivelab.errors import ConfigError, DataError, DrivelabError, nearest_name
 from drivelab.evaluation.benches.episodes import EpisodeSource
+from drivelab.evaluation.benches.rendered import RenderedOptions
 from drivelab.sim.scenario.files import ENDINGS, ScenarioFile, families, library, load_scenario
 from drivelab.sim.world.episode import Episode
 
@@ -63,7 +64,7 @@ class ScenarioSource:
 
 
 @dataclass(frozen=True, slots=True)
-class ScenariosBench:
+class ScenariosBench(RenderedOptions):
     """Options of `scenarios`."""
 
     metric: str = "scenario_pass_v1"
@@ -73,12 +74,13 @@ class ScenariosBench:
     controller: str = "lqr"  # lqr | perfect | dynamic
 
     def __post_init__(self) -> None:
+        RenderedOptions.__post_init__(self)
         if type(self.seeds) is not int or self.seeds < 1:  # a yes is no number
             raise ConfigError(f"seeds={self.seeds}: expected a whole number, 1 or more")
 
     def source(self) -> EpisodeSource:
         """The library, one of its families, or the user's files."""
-        return ScenarioSource(self._files(), self.seeds, own=self.files is not None)
+        return self.seen(ScenarioSource(self._files(), self.seeds, own=self.files is not None))
 
     def split_name(self, source: EpisodeSource) -> str:
         """The family, or where the files are."""
