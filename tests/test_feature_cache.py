@@ -18,7 +18,7 @@ from drivelab.sim.sensors.rendered import rendered, stage_of_scene
 from drivelab.sim.sensors.rendering import WEATHERS, Rendering
 from drivelab.training import feature_cache, feature_store
 from drivelab.training.feature_cache import FeatureCache, Recipe
-from drivelab.training.feature_store import FeatureStore, digest_of
+from drivelab.training.feature_store import FeatureStore, digest_of, feature_folder
 from drivelab.training.rendered_scenes import with_rendered_sensors
 from drivelab.types import Scene
 
@@ -177,6 +177,16 @@ def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match=r"cannot be written to .*name another folder"):
         blind(tmp_path / "file").load(IDS[0])
+
+
+def test_features_lie_among_the_caches_of_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    cache = FeatureCache(Recipe(Few(), BLIND))
+    assert cache.store.folder == tmp_path / "drivelab" / "features"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert feature_folder() == Path.home() / ".cache" / "drivelab" / "features"
 
 
 def test_a_damaged_file_is_made_again(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ by piece, a rectangle whose corners lie between pixels, with a disc at both ends
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 
 Mask = Bool[np.ndarray, "h w"]
 Ends = Int[np.ndarray, "n 2"]
@@ -99,10 +99,12 @@ def _fill(mask: Mask, whole: tuple[Ends, Ends], cut: tuple[Ends, Ends]) -> None:
     Args:
         mask: painted on.
         whole: starts and ends of the edges.
-        cut: the same of what of them is on the canvas; edges level there keep their own course.
+        cut: the same of what of them is on the canvas; what is level there runs from cut column
+            to cut column over its own rows.
     """
-    level = (cut[0][:, 1] == cut[1][:, 1])[:, None]
-    starts, ends = np.where(level, whole[0], cut[0]), np.where(level, whole[1], cut[1])
+    level = cut[0][:, 1] == cut[1][:, 1]
+    starts, ends = cut[0].copy(), cut[1].copy()
+    starts[level, 1], ends[level, 1] = whole[0][level, 1], whole[1][level, 1]
     low, high = (choose(whole[0][:, 1], whole[1][:, 1]) for choose in (np.minimum, np.maximum))
     here = np.arange(mask.shape[0])[:, None]
     row, edge = np.nonzero((low <= here) & (here < high))
@@ -113,23 +115,24 @@ def _fill(mask: Mask, whole: tuple[Ends, Ends], cut: tuple[Ends, Ends]) -> None:
     _spans(mask, row[::2], np.ceil(at[::2]), np.floor(at[1::2]))
 
 
-def _rectangle(mask: Mask, fixed: Int[np.ndarray, "4 2"]) -> None:
+def _rectangle(mask: Mask, corners: Int[np.ndarray, "4 2"]) -> None:
     """A convex shape, its corners in parts of a pixel; they snap to rows, borders run between."""
-    _between_pixels(mask, fixed, np.roll(fixed, -1, axis=0))
-    corners = fixed / FIXED
-    ends = np.roll(corners, -1, axis=0)
-    first, last = _rounded(corners[:, 1]), _rounded(ends[:, 1])
-    rows = np.arange(max(0, first.min()), min(mask.shape[0] - 1, first.max()) + 1)
+    after = np.roll(corners, -1, axis=0)
+    _between_pixels(mask, corners, after)
+    down = (corners[:, 1] <= after[:, 1])[:, None]
+    starts, ends = np.where(down, corners, after), np.where(down, after, corners)
+    first, last = _nearest(starts[:, 1]), _nearest(ends[:, 1])
+    rows = np.arange(max(0, first.min()), min(mask.shape[0] - 1, last.max()) + 1)
     if not len(rows):
         return
-    steps = np.maximum(np.abs(last - first), 1)
-    share = np.sign(last - first) * (rows[:, None] - first) / steps
-    at = corners[:, 0] + share * (ends[:, 0] - corners[:, 0])
-    met = (share >= 0) & (share <= 1) & (first != last)
-    left = np.where(met, at, np.inf).min(axis=1)
-    right = np.where(met, at, -np.inf).max(axis=1)
+    count = np.maximum(last - first, 1)
+    slope = _quotient(2 * (ends[:, 0] - starts[:, 0]) + count, 2 * count)
+    at = starts[:, 0] + (rows[:, None] - first) * slope
+    met = (rows[:, None] >= first) & (rows[:, None] <= last) & (first != last)
+    far = 1 << 40
+    left, right = np.where(met, at, far).min(axis=1), np.where(met, at, -far).max(axis=1)
     some = met.any(axis=1)
-    _spans(mask, rows[some], _rounded(left[some]), _rounded(right[some]))
+    _spans(mask, rows[some], _nearest(left[some]), _nearest(right[some]))
 
 
 def _spans(mask: Mask, rows: np.ndarray, first: np.ndarray, last: np.ndarray) -> None:
@@ -165,18 +168,17 @@ def _between_pixels(mask: Mask, starts: Ends, ends: Ends) -> None:
     """
     height, width = mask.shape
     starts, ends, seen = clip_lines(starts, ends, (height * FIXED, width * FIXED))
-    starts, ends = starts[seen] / FIXED, ends[seen] / FIXED
+    starts, ends = starts[seen], ends[seen]
     step = ends - starts
     each = np.arange(len(starts))
     axis = (np.abs(step[:, 0]) <= np.abs(step[:, 1])).astype(int)  # the longer one
     swapped = (step[each, axis] < 0)[:, None]
     starts, ends = np.where(swapped, ends, starts), np.where(swapped, starts, ends)
-    step = np.abs(step[each, axis])
-    line, k = _counted(np.floor(step).astype(int))
-    slope = (ends - starts) / np.maximum(step, 1 / FIXED)[:, None]
-    starts[each, axis] = _rounded(starts[each, axis])
-    slope[each, axis] = 1.0
-    _set(mask, np.concatenate([_rounded(starts[line] + k[:, None] * slope[line]), _rounded(ends)]))
+    step = ends - starts
+    line, k = _counted(step[each, axis] // FIXED)
+    slope = _quotient(step * FIXED, (step[each, axis] | 1)[:, None])
+    slope[each, axis] = FIXED
+    _set(mask, _nearest(np.concatenate([starts[line] + k[:, None] * slope[line], ends])))
 
 
 def _counted(longest: Int[np.ndarray, " n"]) -> tuple[np.ndarray, np.ndarray]:
@@ -202,8 +204,16 @@ def _set(mask: Mask, pixels: Int[np.ndarray, "n 2"]) -> None:
     mask[row[inside], column[inside]] = True
 
 
-def _rounded(values: Float[np.ndarray, "*shape"]) -> Int[np.ndarray, "*shape"]:
-    return np.floor(values + 0.5).astype(int)
+def _nearest(parts: Int[np.ndarray, "*shape"]) -> Int[np.ndarray, "*shape"]:
+    """Pixels nearest to places given in parts of a pixel."""
+    return (parts + FIXED // 2) // FIXED
+
+
+def _quotient(
+    above: Int[np.ndarray, "*shape"], below: Int[np.ndarray, "*shape2"]
+) -> Int[np.ndarray, "*shape"]:
+    """Whole quotients cut towards zero; what is below is above 0."""
+    return np.sign(above) * (np.abs(above) // below)
 
 
 def _meets(mask: Mask, points: Int[np.ndarray, "n 2"], margin: int = 0) -> bool:

@@ -124,10 +124,10 @@ class FeatureCache:
 
     Args:
         recipe: what they are made from.
-        folder: where they are kept; may hold those of other recipes.
+        folder: where they are kept, with those of other recipes; `feature_folder()` by default.
     """
 
-    def __init__(self, recipe: Recipe, folder: str | Path) -> None:
+    def __init__(self, recipe: Recipe, folder: str | Path | None = None) -> None:
         self.recipe = recipe
         self.store = FeatureStore(folder)
         self._identity = digest_of(recipe.identity())

@@ -28,11 +28,11 @@ class FeatureStore:
     """A folder of npz files named by digests; readers see a whole file or none.
 
     Attributes:
-        folder: made when the first file is written.
+        folder: made when the first file is written; `feature_folder()` by default.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self.folder = Path(folder) if folder is not None else feature_folder()
 
     def file(self, digest: str) -> Path:
         """Where the arrays of a digest lie, or are to lie."""
@@ -89,6 +89,13 @@ class FeatureStore:
             f"the feature cache {self.folder} cannot be written to ({error.strerror}); name "
             "another folder (cache=DIR)"
         )
+
+
+def feature_folder() -> Path:
+    """Where features are kept: `$XDG_CACHE_HOME/drivelab/features`, else below `~/.cache`."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    root = Path(base) if base else Path.home() / ".cache"
+    return root / "drivelab" / "features"
 
 
 def digest_of(content: Any) -> str:
