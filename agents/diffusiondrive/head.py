@@ -135,6 +135,14 @@ class TrajectoryHead(nn.Module):
             torch.randint(highest, (rows,), generator=generator, device=device),
         )
 
+    def noise(self, rows: int) -> Float[Tensor, "b m t 2"]:
+        """Noise for inference: with a seed, the same for every scene and call."""
+        like, seed = self.plan_anchor, self.config.noise_seed
+        if seed is None:
+            return torch.randn(rows, *like.shape, device=like.device, dtype=like.dtype)
+        drawn = torch.randn(1, *like.shape, generator=torch.Generator().manual_seed(seed))
+        return drawn.to(like).expand(rows, -1, -1, -1)
+
     def _decode(
         self, sample: Float[Tensor, "b m t 2"], levels: Int[Tensor, " b"], scene: Scene
     ) -> list[tuple[Tensor, Tensor]]:

@@ -45,7 +45,7 @@ class DiffusionDriveNetwork(Perception):
         """Plan, road users and BEV semantics of a batch; `noise` only to choose it oneself."""
         scene, fine = self._scene(features)
         if noise is None:
-            noise = self.noise(len(fine))
+            noise = self._trajectory_head.noise(len(fine))
         plan = self._trajectory_head(scene, noise)
         return {**plan, **self.describe(fine, scene[2])}
 
@@ -75,16 +75,6 @@ class DiffusionDriveNetwork(Perception):
             **perception_losses(self.config, self.describe(fine, scene[2]), targets),
         }
         return {"loss": torch.stack(list(parts.values())).sum(), **parts, **plan}
-
-    def noise(self, rows: int) -> Float[Tensor, "b m t 2"]:
-        """Noise for inference: with a seed, the same for every scene and call."""
-        anchors = self._trajectory_head.plan_anchor
-        seed = self.config.noise_seed
-        if seed is None:
-            return torch.randn(rows, *anchors.shape, device=anchors.device, dtype=anchors.dtype)
-        generator = torch.Generator().manual_seed(seed)
-        drawn = torch.randn(1, *anchors.shape, generator=generator)
-        return drawn.to(anchors).expand(rows, -1, -1, -1)
 
     def cross_bev(
         self, keys: Float[Tensor, "b n c"], fine: Float[Tensor, "b d v u"]

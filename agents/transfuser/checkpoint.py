@@ -1,0 +1,153 @@
+"""Weights of the driving networks: published Lightning checkpoints, and our safetensors.
+
+A safetensors file written here holds its network's name and configuration as metadata, so that
+`open_network` needs nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from drivelab.agents.encoders.checkpoints import _problems as problems_between
+from drivelab.agents.encoders.checkpoints import _weights as weights_in
+from drivelab.agents.encoders.checkpoints import read_weights
+from drivelab.agents.transfuser.inert_pickle import read_inert
+from drivelab.errors import DataError
+from drivelab.registry import load_object
+
+PREFIXES = ("agent._transfuser_model.", "_transfuser_model.", "agent.")  # of Lightning checkpoints
+ANCHORS = "_trajectory_head.plan_anchor"
+SIGNS = {  # a tensor that only this network has
+    "diffusiondrive": ANCHORS,
+    "transfuser": "_trajectory_head._mlp.0.weight",
+    "ego_mlp": "_mlp.0.weight",
+}
+PLACES = {
+    "diffusiondrive": ("drivelab.agents.diffusiondrive", "DiffusionDrive"),
+    "transfuser": ("drivelab.agents.transfuser", "Transfuser"),
+    "ego_mlp": ("drivelab.agents.ego_mlp", "EgoMlp"),
+}
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
+    """Weights by the names of the published networks, without a checkpoint's prefix.
+
+    Foreign objects beside the weights are neither imported nor run.
+
+    Raises:
+        DataError: no such file, a damaged one, or one without weights.
+    """
+    try:
+        found = read_weights(path)
+    except DataError as error:
+        if not isinstance(error.__cause__, pickle.UnpicklingError):
+            raise
+        found = weights_in(read_inert(path), Path(path))
+    for prefix in PREFIXES:
+        if any(name.startswith(prefix) for name in found):
+            return {name.removeprefix(prefix): tensor for name, tensor in found.items()}
+    return found
+
+
+def load_network(network: nn.Module, path: str | Path) -> None:
+    """Fill a network with all the weights of a file, or raise and leave it as it is.
+
+    Raises:
+        DataError: a file that cannot be read, or that holds another model, anchors of another
+            horizon, other names or shapes (all are listed), or values that are not finite.
+    """
+    given, wanted = read_checkpoint(path), network.state_dict()
+    kind, own = kind_of(given), kind_of(wanted)
+    if kind and own and kind != own:
+        raise DataError(f"holds a {kind}, not a {own}; use it with agent={kind}", file=path)
+    if ANCHORS in given and ANCHORS in wanted:
+        _check_anchors(given[ANCHORS], wanted[ANCHORS], path)
+    problems = problems_between(wanted, given)
+    if problems:
+        raise DataError(
+            f"the weights do not fit {type(network).__name__}: {'; '.join(problems)}; if only "
+            "shapes differ, choose the preset and options that the weights were trained with",
+            file=path,
+        )
+    for name, tensor in given.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise DataError(
+                "values that are not finite; take a checkpoint from before the training broke",
+                file=path,
+                where=name,
+            )
+    network.load_state_dict(given, strict=False)
+
+
+def save_network(
+    network: nn.Module, path: str | Path, *, notes: Mapping[str, str] | None = None
+) -> None:
+    """Write weights, name and configuration as safetensors; `notes` go into the metadata."""
+    weights = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
+    }
+    told = {
+        **(notes or {}),
+        "network": kind_of(weights),
+        "config": json.dumps(asdict(network.config), sort_keys=True),
+    }
+    save_file(weights, Path(path), metadata=told)
+
+
+def open_network(path: str | Path) -> nn.Module:
+    """The network of a file that `save_network` wrote, ready for inference.
+
+    Raises:
+        DataError: no such file, or not one of ours.
+    """
+    kind, config = read_metadata(path)
+    place, name = PLACES[kind]
+    made = load_object(f"{place}.policy:{name}Network")(
+        load_object(f"{place}.config:{name}Config")(**config)
+    )
+    load_network(made, path)
+    return made.eval()
+
+
+def read_metadata(path: str | Path) -> tuple[str, dict[str, Any]]:
+    """The network's name and the fields of its configuration."""
+    file = Path(path)
+    try:
+        with safe_open(file, framework="pt") as opened:
+            told = opened.metadata() or {}
+        config = json.loads(told["config"])
+        kind = told["network"]
+        PLACES[kind]
+    except Exception as error:  # no file, no safetensors, or one of somebody else
+        raise DataError(
+            "is no file of drivelab's weights (safetensors with `network` and `config`); to load "
+            "a published checkpoint name the agent and its preset beside it",
+            file=file,
+        ) from error
+    return kind, {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+
+
+def kind_of(weights: Mapping[str, Tensor]) -> str:
+    """Which network these are weights of, or nothing if unknown."""
+    return next((kind for kind, sign in SIGNS.items() if sign in weights), "")
+
+
+def _check_anchors(given: Tensor, wanted: Tensor, path: str | Path) -> None:
+    if given.ndim == 3 and wanted.ndim == 3 and given.shape[:2] != wanted.shape[:2]:
+        raise DataError(
+            f"anchors of {given.shape[0]} modes with {given.shape[1]} poses, the network has "
+            f"{wanted.shape[0]} modes with {wanted.shape[1]}; set modes={given.shape[0]} "
+            f"poses={given.shape[1]} or take other weights",
+            file=path,
+            where=ANCHORS,
+        )
