@@ -26,6 +26,7 @@ from drivelab.kernels.splat.tiles import TILE, count_pairs, fill, order, places
 _MODELS = {"pinhole": PINHOLE, "fisheye": FISHEYE, "ortho": ORTHO}
 _ROW_BYTES, _MEMBER_BYTES = 4 * ROW + 8 + 24, 4  # of a Gaussian that is seen, of a place in a list
 _PIXEL_BYTES = 21
+LEAST = 16384  # Gaussians that are worth a task of their own
 _SMALL = 1 << 26  # what takes less is not worth asking for [bytes]
 _LIMITS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")
 
@@ -144,7 +145,7 @@ class Crew:
 
     def spread(self, count: int) -> list[tuple[int, int]]:
         """So many things shared out: first and last of every task."""
-        ends = np.linspace(0, count, min(self.tasks, count // 1024 + 1) + 1).astype(int).tolist()
+        ends = np.linspace(0, count, min(self.tasks, count // LEAST + 1) + 1).astype(int).tolist()
         return list(pairwise(ends))
 
     def each(self, jobs: Sequence[Callable[[], Any]]) -> list[Any]:
