@@ -188,7 +188,7 @@ def test_cameras_that_cannot_be_are_refused(change, words):
         ({"alpha_max": 1.0}, "alpha_max=1.0"),
         ({"sh_degree": 4}, "sh_degree=4"),
         ({"convention": "other"}, "gsplat or inria"),
-        ({"blur": -1.0}, "must not be below 0"),
+        ({"blur": -1.0}, "expected 0 or more"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(change, words):
