@@ -51,6 +51,16 @@ def test_mini(diffusion, dtype):
     compare(plain, FastDiffusionDrive(plain), dtype)
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_weights_laid_out_once_or_not(packed):
+    plain = filled(DiffusionDriveNetwork(DiffusionDriveConfig.preset("mini")), torch.float32)
+    fast = FastDiffusionDrive(plain, packed=packed)
+    compare(plain, fast, torch.float32)
+    one = {name: value[:1] for name, value in inputs(plain.config.camera, torch.float32).items()}
+    both = fast(inputs(plain.config.camera, torch.float32))["modes"]
+    torch.testing.assert_close(fast(one)["modes"], both[:1], rtol=1e-4, atol=1e-4)
+
+
 def test_mini_with_vig():
     config = DiffusionDriveConfig.preset("mini", image_encoder="vig_h")
     plain = DiffusionDriveNetwork(config).eval()

@@ -147,15 +147,18 @@ class FastHead(nn.Module):
 
 
 class FastDiffusionDrive(nn.Module):
-    """Plans of a `DiffusionDriveNetwork` with its weights as they are when this is made."""
+    """Plans of a `DiffusionDriveNetwork` with its weights as they are when this is made.
+
+    `packed=False` leaves out the CPU's own layout of weights, as an export must.
+    """
 
     coarse_part: Tensor
     fine_part: Tensor
 
-    def __init__(self, network: DiffusionDriveNetwork) -> None:
+    def __init__(self, network: DiffusionDriveNetwork, *, packed: bool | None = None) -> None:
         super().__init__()
         self.config = network.config
-        self.perception = FastPerception(network)
+        self.perception = FastPerception(network, packed=packed)
         self.head = FastHead(network._trajectory_head)
         projection, _, norm = network.bev_proj
         coarse, fine = projection.weight.detach().split(

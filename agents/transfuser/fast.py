@@ -13,39 +13,31 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils import fuse_conv_bn_eval
 
-from drivelab.agents.encoders.resnet import BasicBlock
 from drivelab.agents.transfuser.backbone import Backbone
+from drivelab.agents.transfuser.folded import FoldedTrunk, can_pack
 from drivelab.agents.transfuser.inputs import check_features
 from drivelab.agents.transfuser.perception import Perception
 from drivelab.agents.transfuser.policy import TransfuserNetwork
 from drivelab.agents.transfuser.trunk import ResNetTrunk, ViGHTrunk
 
 
-def folded(trunk: ResNetTrunk | ViGHTrunk) -> nn.Module:
-    """A copy for inference, without batch norms and with channels side by side."""
-    made = copy.deepcopy(trunk).eval()
-    if isinstance(made, ViGHTrunk):
-        return made
-    made.conv1, made.bn1 = fuse_conv_bn_eval(made.conv1, made.bn1), nn.Identity()
-    for block in made.modules():
-        if isinstance(block, BasicBlock):
-            block.conv1, block.bn1 = fuse_conv_bn_eval(block.conv1, block.bn1), nn.Identity()
-            block.conv2, block.bn2 = fuse_conv_bn_eval(block.conv2, block.bn2), nn.Identity()
-            if block.downsample is not None:
-                block.downsample = nn.Sequential(fuse_conv_bn_eval(*block.downsample))
-    return made.to(memory_format=torch.channels_last)
+def folded(trunk: ResNetTrunk | ViGHTrunk, *, packed: bool | None = None) -> nn.Module:
+    """A copy for inference; `packed` as for `FoldedConvolution`, by default where that can be."""
+    if isinstance(trunk, ViGHTrunk):
+        return copy.deepcopy(trunk).eval()
+    choice = can_pack(trunk.conv1.weight) if packed is None else packed
+    return FoldedTrunk(trunk, packed=choice)
 
 
 class FastBackbone(nn.Module):
     """The maps of `Backbone` from folded encoders."""
 
-    def __init__(self, backbone: Backbone) -> None:
+    def __init__(self, backbone: Backbone, *, packed: bool | None = None) -> None:
         super().__init__()
         self.plain = copy.deepcopy(backbone).eval()
-        self.plain.image_encoder = folded(backbone.image_encoder)
-        self.plain.lidar_encoder = folded(backbone.lidar_encoder)
+        self.plain.image_encoder = folded(backbone.image_encoder, packed=packed)
+        self.plain.lidar_encoder = folded(backbone.lidar_encoder, packed=packed)
         self.last = len(backbone.transformers) - 1
 
     def forward(
@@ -55,7 +47,7 @@ class FastBackbone(nn.Module):
         plain = self.plain
         if plain.config.latent:
             lidar = plain.lidar_latent.expand(len(camera), -1, -1, -1)
-        image_map = plain.image_encoder.stem(camera.contiguous(memory_format=torch.channels_last))
+        image_map = plain.image_encoder.stem(camera)
         lidar_map = plain.lidar_encoder.stem(lidar)
         for index in range(self.last):
             image_map = plain.image_encoder.stage(index, image_map)
@@ -101,10 +93,10 @@ class FastDecoder(nn.Module):
 class FastPerception(nn.Module):
     """Keys, fine map and queries of `Perception`, of the weights as they are when it is made."""
 
-    def __init__(self, network: Perception) -> None:
+    def __init__(self, network: Perception, *, packed: bool | None = None) -> None:
         super().__init__()
         self.needs = network.needs()
-        self.backbone = FastBackbone(network._backbone)
+        self.backbone = FastBackbone(network._backbone, packed=packed)
         self.decoder = FastDecoder(network)
         parts = ("_bev_downscale", "_status_encoding", "_keyval_embedding")
         self.parts = nn.ModuleDict({name: copy.deepcopy(getattr(network, name)) for name in parts})
@@ -122,12 +114,12 @@ class FastPerception(nn.Module):
 
 
 class FastTransfuser(nn.Module):
-    """The plan of a TransFuser, and nothing beside it."""
+    """The plan of a TransFuser, and nothing beside it; `packed=False` for export."""
 
-    def __init__(self, network: TransfuserNetwork) -> None:
+    def __init__(self, network: TransfuserNetwork, *, packed: bool | None = None) -> None:
         super().__init__()
         self.config = network.config
-        self.perception = FastPerception(network)
+        self.perception = FastPerception(network, packed=packed)
         self.head = copy.deepcopy(network._trajectory_head)
         self.requires_grad_(False).eval()
 
