@@ -37,7 +37,7 @@ def two_clips(seed: int) -> Episode:
 
 
 @pytest.mark.filterwarnings("ignore:.*render.*:UserWarning")
-@pytest.mark.parametrize(("action", "observation"), [("rad", "dict"), ("trajectory", "flat")])
+@pytest.mark.parametrize(("action", "observation"), [("rad", "dict")])
 def test_gymnasiums_checker_passes(action: str, observation: str) -> None:
     asked = {"action": action, "observation": observation, "episodes": two_clips, **SMALL}
     env = gym.make(ID, render_mode="rgb_array", **asked)

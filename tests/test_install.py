@@ -122,6 +122,7 @@ def stranger(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home / "env" / "bin" / "python"
 
 
+@pytest.mark.slow
 @pytest.mark.install
 @pytest.mark.parametrize("agent", ["my_agent:MyAgent", "lane_follow", "lane_follow_slow"])
 def test_examples_run_in_a_fresh_environment(stranger: Path, agent: str, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 from drivelab.cli import main  # noqa: E402
 from drivelab.errors import RunError  # noqa: E402
-from drivelab.speed import encoders, kernel_jobs, kernels, table  # noqa: E402
+from drivelab.speed import clock, encoders, kernel_jobs, kernels, table  # noqa: E402
 from drivelab.speed.clock import cpu_mb, cpu_ms  # noqa: E402
 from drivelab.speed.encoders import comparisons  # noqa: E402
 from drivelab.speed.row import Row  # noqa: E402
@@ -18,8 +18,15 @@ from drivelab.speed.row import Row  # noqa: E402
 pytestmark = pytest.mark.nn
 
 
-def test_kernels_beside_attention(tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(cpu_ms.__kwdefaults__, "seconds", 0.02)  # what is measured, not how well
+@pytest.fixture
+def hasty(monkeypatch):
+    """What is measured is asked for, not how well: few calls, and no collection before each."""
+    monkeypatch.setitem(cpu_ms.__kwdefaults__, "seconds", 0.0)
+    monkeypatch.setattr(clock.gc, "collect", lambda: 0)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_kernels_beside_attention(tmp_path, capsys):
     assert main(["bench", "kernels", "ops=gla", "lengths=8,16", f"out={tmp_path}"]) == 0
     told = capsys.readouterr().out
     kept = json.loads((tmp_path / "bench-kernels.json").read_text())
@@ -35,9 +42,9 @@ def test_kernels_beside_attention(tmp_path, capsys, monkeypatch):
     assert (tmp_path / "bench-kernels.png").read_bytes()[1:4] == b"PNG"
 
 
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("op", kernels.OPS)
 def test_each_op_runs_beside_its_peers(op, monkeypatch):
-    monkeypatch.setitem(cpu_ms.__kwdefaults__, "seconds", 0.0)
     monkeypatch.setattr(kernels, "EXACT", 8)  # of the longer one gradients meet plain torch's
     rows = list(kernels.measure([op], [8, 20], "cpu", torch.float32, heads=2, width=8))
     ours = {"drivelab numba", "drivelab torch"}
@@ -81,10 +88,10 @@ def test_what_was_asked_stands_only_beside_the_sizes_it_was_asked_for(monkeypatc
     assert asked("rmsnorm") == asked("gla", heads=2) == asked("gla", torch.float64) == {None}
 
 
+@pytest.mark.usefixtures("hasty")
 def test_sizes_are_kept_and_the_chart_is_of_the_first_op_alone(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(table, "draw_rows", lambda rows, jobs, *_: drawn.extend(jobs))
-    monkeypatch.setitem(cpu_ms.__kwdefaults__, "seconds", 0.0)
     words = ["ops=gla,gla_bidirectional", "lengths=8", "heads=2", "width=8", f"out={tmp_path}"]
     assert main(["bench", "kernels", *words]) == 0
     assert drawn == ["gla forward", "gla forward+backward"]
