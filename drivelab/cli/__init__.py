@@ -18,6 +18,7 @@ VERBS = {
     "train": "let an algorithm learn: train [algo=sb3_ppo] [env=native] minutes=15",
     "score": "score proposals from a file: proposals=FILE bench=navsim",
     "rescore": "score a run's stored plans again: rescore RUN [metric=NAME]",
+    "submit": "write NAVSIM's leaderboard file: submit agent=NAME team_name=... [run=RUN]",
     "report": "write report.html of a run again: report RUN",
     "list": "what there is: list [agents|benches|metrics|scenes]",
     "scenario": "YAML scenarios: scenario check|show|run|sample|from-log|import|list FILE|NAME",

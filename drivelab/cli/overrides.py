@@ -28,6 +28,7 @@ SHORT = {
 # Values that are texts of the user's own: quoted for Hydra, so that any character may stand in.
 TEXTS = {"run.dir", "run.root", "proposals", "out", "scene", "bench.root", "bench.split"}
 TEXTS |= {"bench.openscene_root", "bench.maps_root", "bench.rig"}
+TEXTS |= {"run", "team_name", "authors", "email", "institution", "country"}  # of `submit`
 SPECIAL = ("hydra", "+", "~")
 
 

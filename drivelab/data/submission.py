@@ -8,6 +8,7 @@ of the official environment needs.
 from __future__ import annotations
 
 import io
+import os
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from drivelab.data.proposals import PLAN_SHAPE, check_plans
-from drivelab.errors import ConfigError
+from drivelab.data.proposals import PLAN_DT, PLAN_SHAPE, check_plans, read_plans
+from drivelab.errors import ConfigError, DataError
 
 FILE_NAME = "submission.pkl"  # the leaderboard takes no other
 VERSIONS = ("v1.1", "v2.2")
@@ -87,6 +88,30 @@ class _Pickler(_PurePickler):  # type: ignore[misc]
         self.memoize(obj)
 
 
+def sampled_plan(poses: Float[np.ndarray, "t 3"], dt: float) -> Float[np.ndarray, "8 3"]:
+    """A plan at dt, 2 dt, ... -> the poses that the leaderboard takes, at 0.5 s ... 4 s.
+
+    Rows at these times are taken as they are; between rows x, y and the unwrapped heading are
+    interpolated, from the present pose (0, 0, 0) on.
+
+    Raises:
+        DataError: the plan ends before 4 s.
+    """
+    times = PLAN_DT * np.arange(1, PLAN_SHAPE[0] + 1)
+    if len(poses) * dt < times[-1] - 1e-9:
+        raise DataError(
+            f"{len(poses)} poses every {dt:g} s end at {len(poses) * dt:g} s, expected "
+            f"{times[-1]:g} s"
+        )
+    step = PLAN_DT / dt
+    if abs(step - round(step)) < 1e-9:
+        return np.array(poses[round(step) - 1 :: round(step)][: len(times)], float)
+    known = dt * np.arange(len(poses) + 1)
+    rows = np.vstack([np.zeros(3), poses])
+    rows[:, 2] = np.unwrap(rows[:, 2])
+    return np.stack([np.interp(times, known, rows[:, axis]) for axis in range(3)], axis=1)
+
+
 def write_submission(
     file: str | Path,
     plans: Mapping[str, Float[np.ndarray, "8 3"]],
@@ -95,7 +120,7 @@ def write_submission(
     version: str = "v1.1",
     second_stage: Mapping[str, Float[np.ndarray, "8 3"]] | None = None,
 ) -> Path:
-    """Write a leaderboard file.
+    """Write a leaderboard file, whole or not at all: it is read back before it stands there.
 
     Args:
         file: must be called submission.pkl.
@@ -125,8 +150,26 @@ def write_submission(
         raise ConfigError(f"version {version!r} is unknown, expected one of {', '.join(VERSIONS)}")
     buffer = io.BytesIO()
     _Pickler(buffer, _PROTOCOL).dump(content)
-    path.write_bytes(buffer.getvalue())
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        part.write_bytes(buffer.getvalue())
+        _check_written(part, {**plans, **(second_stage or {})})
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
     return path
+
+
+def _check_written(part: Path, plans: Mapping[str, np.ndarray]) -> None:
+    """Read the file as anybody would and compare every number."""
+    found = read_plans(part)
+    same = set(found) == set(plans) and all(
+        np.array_equal(found[token], np.asarray(poses, np.float32))
+        for token, poses in plans.items()
+    )
+    if not same:
+        raise DataError("does not hold what was written; look at the disk", file=part)
 
 
 def _records(plans: Mapping[str, np.ndarray]) -> dict[str, _Trajectory]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -44,7 +45,7 @@ class NavsimSource:
     ) -> None:
         self.root, self.maps_root = Path(openscene_root), Path(maps_root)
         self.licence = LICENCE
-        self._partial = partial
+        self._partial, self._scored = partial, True
         self.split: Split = find_split(self.root, split, folder=folder)
         self.filter = scene_filter or self.split.file.filter
         self.log_folder = _log_folder(self.root, self.split)
@@ -75,6 +76,12 @@ class NavsimSource:
     def mapping(self) -> tuple[StageEntry, ...]:
         """Which synthetic scenes follow which real ones (two-stage splits)."""
         return self.split.file.reactive_all_mapping
+
+    def unscored(self) -> NavsimSource:
+        """The same scenes, for plans only: logs without labels, as those of private tests, do."""
+        same = copy.copy(self)
+        same._scored = False
+        return same
 
     def scene_ids(self) -> tuple[str, ...]:
         """Tokens sorted by log and time; second-stage scenes follow."""
@@ -125,7 +132,7 @@ class NavsimSource:
 
     def _check_scored(self, log: NavsimLog, start: int, route: tuple[str, ...]) -> None:
         """Scenes with a future are scored: they need a route and labels in every frame."""
-        if not self.filter.num_future_frames:
+        if not self._scored or not self.filter.num_future_frames:
             return
         now = start + self.filter.num_history_frames - 1
         if not route:
