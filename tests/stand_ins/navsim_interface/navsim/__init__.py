@@ -1,0 +1,1 @@
+"""Stands for an installed navsim: the documented interface of agents, and nothing behind it."""
