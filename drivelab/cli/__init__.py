@@ -15,10 +15,11 @@ from collections.abc import Sequence
 # Verb -> one line for the help; the code is drivelab.cli.verbs.VERB.
 VERBS = {
     "eval": "run an agent on a bench: rows, summary, table, report",
-    "train": "let an algorithm learn: train [algo=sb3_ppo] [env=native] minutes=15",
+    "train": "let an algorithm or a network learn: train env=native | train agent=diffusiondrive",
     "score": "score proposals from a file: proposals=FILE bench=navsim",
     "rescore": "score a run's stored plans again: rescore RUN [metric=NAME]",
     "submit": "write NAVSIM's leaderboard file: submit agent=NAME team_name=... [run=RUN]",
+    "export": "a learned agent as a file: export agent=NAME format=onnx|pt2 out=FILE",
     "report": "write report.html of a run again: report RUN",
     "list": "what there is: list [agents|benches|metrics|scenes]",
     "scenario": "YAML scenarios: scenario check|show|run|sample|from-log|import|list FILE|NAME",

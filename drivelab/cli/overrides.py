@@ -7,7 +7,7 @@ nearest name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,11 @@ SHORT = {
     "rig": "bench.rig",
     "weather": "bench.weather",
 }
+SHORT_BY_VERB = {"imitate": {"preset": "agent.preset"}}  # where there is no bench
 # Values that are texts of the user's own: quoted for Hydra, so that any character may stand in.
 TEXTS = {"run.dir", "run.root", "proposals", "out", "scene", "bench.root", "bench.split"}
-TEXTS |= {"bench.openscene_root", "bench.maps_root", "bench.rig"}
+TEXTS |= {"bench.openscene_root", "bench.maps_root", "bench.rig", "agent.checkpoint", "anchors"}
+TEXTS |= {"cache", "data.root", "data.openscene_root", "data.maps_root", "data.split"}
 TEXTS |= {"run", "team_name", "authors", "email", "institution", "country"}  # of `submit`
 SPECIAL = ("hydra", "+", "~")
 
@@ -43,9 +45,10 @@ class Request:
 
 def read_request(verb: str, words: Sequence[str]) -> Request:
     """Check and translate the words after the verb."""
-    flags, pairs = _split(words)
-    sweep = any(flag in ("-m", "--multirun") for flag in flags)
     config, groups = _base_config(verb)
+    short = SHORT if "bench" in groups else SHORT_BY_VERB.get(verb, {})
+    flags, pairs = _split(words, short)
+    sweep = any(flag in ("-m", "--multirun") for flag in flags)
     chosen = dict(groups)
     overrides: list[str] = []
     open_groups: set[str] = set()
@@ -68,7 +71,9 @@ def read_request(verb: str, words: Sequence[str]) -> Request:
     return Request(tuple(overrides), tuple(flags), own_class)
 
 
-def _split(words: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
+def _split(
+    words: Sequence[str], short: Mapping[str, str]
+) -> tuple[list[str], list[tuple[str, str]]]:
     flags: list[str] = []
     pairs: list[tuple[str, str]] = []
     for word in words:
@@ -84,7 +89,7 @@ def _split(words: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
             key, equals, value = word.partition("=")
             if not equals:
                 raise ConfigError(f"{word!r}: expected key=value, e.g. agent=pdm_closed limit=8")
-            pairs.append((SHORT.get(key, key), value))
+            pairs.append((short.get(key, key), value))
     return flags, pairs
 
 

@@ -1,21 +1,36 @@
-"""`drivelab train`: let an algorithm learn in an environment."""
+"""`drivelab train`: let an algorithm learn in an environment, or a network imitate drivers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 USAGE = """usage: drivelab train [algo=NAME] [env=NAME] [key=value ...]
+       drivelab train agent=NAME [data=NAME] [key=value ...]
+       drivelab train anchors [data=NAME] [modes=20] out=FILE.npy
 
+By reinforcement, in an environment:
   algo=sb3_ppo         PPO of Stable-Baselines3 (pip install 'drivelab[rl]')
   algo.KEY=VALUE       an option of the algorithm    env.KEY=VALUE    one of the environment
   env.episodes=[a,b]   training families, or a scenario file
   minutes=15           of learning by the clock      steps=N          or by environment steps
   every=60             seconds between two looks     trials=100       unseen episodes at the end
-  seed=N  threads=N  device=cpu|cuda  quiet=true
-  run.dir=DIR          this folder: new, or resumed  run.root=DIR     where new ones are made
-
 The run folder holds progress.jsonl, curve.png, policy/ (the best weights), checkpoint/ (to go on
 from), summary.json with the policy beside a random one and `idm` on unseen seeds, and a video.
+
+By imitation, of recorded drivers (pip install 'drivelab[nn]'):
+  agent=diffusiondrive|transfuser|ego_mlp            preset=mini|full
+  data=labmini         generated scenes, sensors drawn; data=navsim data.root=DIR: real logs
+  epochs=20 batch=16 learning_rate=6e-4 precision=fp32|bf16 patience=N
+  minutes=N            pause after N minutes         limit=N          only the first N scenes
+  cache=DIR            of features                   builders=2       processes that build them
+  launcher=ray workers=2                             share each batch through Ray Train
+The run folder holds progress.jsonl, curve.png, anchors.npy, best.safetensors (the weights that
+drive: agent.checkpoint=), checkpoint/ (to go on from) and summary.json.
+`train anchors` clusters the recorded trajectories for networks that plan from anchors (anchors=).
+
+Both: seed=N threads=N device=cpu|cuda quiet=true
+  run.dir=DIR          this folder: new, or resumed  run.root=DIR     where new ones are made
 The same command with the run's run.dir resumes it. Exit codes: 0 done, 2 usage or data error,
 130 interrupted."""
 
@@ -25,10 +40,25 @@ def run(words: Sequence[str]) -> int:
     from drivelab.cli.compose import compose, sweep
     from drivelab.cli.overrides import read_request
     from drivelab.cli.run import one_thread
-    from drivelab.cli.train_run import train_config
 
     one_thread()
-    request = read_request("train", words)
+    config, job, rest = _kind(words)
+    request = read_request(config, rest)
     if request.flags:
-        return sweep("train", request, train_config)
-    return train_config(compose("train", request))
+        return sweep(config, request, job)
+    return job(compose(config, request))
+
+
+def _kind(words: Sequence[str]) -> tuple[str, Callable[[Mapping[str, Any]], int], Sequence[str]]:
+    """Name of the config, what runs it, and the words that are its options."""
+    if words and words[0] == "anchors":
+        from drivelab.cli.anchors_run import anchors_config
+
+        return "anchors", anchors_config, words[1:]
+    if any(word.startswith("agent=") for word in words):
+        from drivelab.cli.imitation_run import imitate_config
+
+        return "imitate", imitate_config, words
+    from drivelab.cli.train_run import train_config
+
+    return "train", train_config, words

@@ -1,0 +1,80 @@
+"""DiffusionDrive as an agent: three cameras and lidar in, twenty plans out, the best one driven."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from drivelab.agents.diffusiondrive.fast import FastDiffusionDrive
+from drivelab.agents.learned.driver import Driver, check_device
+from drivelab.agents.learned.sight import sight_of
+from drivelab.agents.learned.trainee import Trainee
+from drivelab.agents.learned.weights import BUNDLED, Family, load_weights
+from drivelab.types import Observation, Plan
+
+FAMILY = Family(
+    "diffusiondrive",
+    "drivelab.agents.diffusiondrive.config:DiffusionDriveConfig",
+    "drivelab.agents.diffusiondrive.policy:DiffusionDriveNetwork",
+)
+
+
+class DiffusionDrive:
+    """Drives by a DiffusionDrive.
+
+    Args:
+        preset: "mini" or "full"; None takes what the weights are of.
+        checkpoint: a published Lightning checkpoint or safetensors of ours; None: those that ship.
+        image_encoder: "resnet" or "vig_h"; None takes the preset's.
+        diffusion: "truncated" or "vanilla"; None takes what the weights are of.
+        denoise_steps: of truncated diffusion; None takes 2.
+        noise_seed: of the noise at inference; None draws other noise each time.
+        device: "cpu", "cuda", "cuda:N".
+        precision: "fp32", or "bf16" for products.
+    """
+
+    def __init__(
+        self,
+        preset: str | None = None,
+        checkpoint: str | None = None,
+        image_encoder: str | None = None,
+        diffusion: str | None = None,
+        denoise_steps: int | None = None,
+        noise_seed: int | None = 0,
+        device: str = "cpu",
+        precision: str = "fp32",
+    ) -> None:
+        wanted = _given(
+            image_encoder=image_encoder, diffusion=diffusion, denoise_steps=denoise_steps
+        )
+        changes = {**wanted, "noise_seed": noise_seed}
+        loaded = load_weights(FAMILY, preset=preset, checkpoint=checkpoint, changes=changes)
+        network = FastDiffusionDrive(loaded.network).to(check_device(device))
+        self.weights, self.weights_sha256 = loaded.told, loaded.sha256
+        self._driver = Driver(
+            network, sight_of(loaded.network.config), device=device, precision=precision
+        )
+        self.rig, self.rendered_rig = self._driver.rig, self._driver.sight.rig
+
+    def act(self, observations: Sequence[Observation]) -> list[Plan]:
+        """One plan each, with all modes and their shares of probability."""
+        return self._driver.act(observations)
+
+    @classmethod
+    def trainee(
+        cls,
+        preset: str | None = None,
+        image_encoder: str | None = None,
+        diffusion: str | None = None,
+        **options: Any,
+    ) -> Trainee:
+        """A network with random weights, to be taught once it has anchors."""
+        preset = preset or BUNDLED
+        changes = _given(image_encoder=image_encoder, diffusion=diffusion)
+        network = FAMILY.make(FAMILY.preset(preset, changes))
+        set_anchors = network._trajectory_head.set_anchors
+        return Trainee(FAMILY.name, preset, network, sight_of(network.config), dict, set_anchors)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}

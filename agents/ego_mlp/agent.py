@@ -1,0 +1,53 @@
+"""The ego-status MLP as an agent: what a planner can know without looking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from drivelab.agents.ego_mlp.policy import KEY, ego_status_from
+from drivelab.agents.learned.driver import Driver, check_device
+from drivelab.agents.learned.sight import blind
+from drivelab.agents.learned.trainee import Trainee
+from drivelab.agents.learned.weights import BUNDLED, Family, load_weights
+from drivelab.types import Observation, Plan
+
+FAMILY = Family(
+    "ego_mlp",
+    "drivelab.agents.ego_mlp.config:EgoMlpConfig",
+    "drivelab.agents.ego_mlp.policy:EgoMlpNetwork",
+    presets=False,
+)
+
+
+class EgoMlp:
+    """Drives by an ego-status MLP.
+
+    Args:
+        checkpoint: a published Lightning checkpoint or safetensors of ours; None: those that ship.
+        device: "cpu", "cuda", "cuda:N".
+    """
+
+    def __init__(self, checkpoint: str | None = None, device: str = "cpu") -> None:
+        loaded = load_weights(FAMILY, preset=None, checkpoint=checkpoint, changes={})
+        network, config = loaded.network.to(check_device(device)), loaded.network.config
+        self.weights, self.weights_sha256 = loaded.told, loaded.sha256
+        network.requires_grad_(False)
+        self._driver = Driver(network, blind(config.poses, config.dt), inputs_of, device)
+        self.rig = self._driver.rig
+
+    def act(self, observations: Sequence[Observation]) -> list[Plan]:
+        """One plan each."""
+        return self._driver.act(observations)
+
+    @classmethod
+    def trainee(cls, preset: str | None = None, **options: Any) -> Trainee:
+        """A network with random weights, to be taught."""
+        network = FAMILY.make(FAMILY.preset("", {}))
+        config = network.config
+        return Trainee(FAMILY.name, BUNDLED, network, blind(config.poses, config.dt), inputs_of)
+
+
+def inputs_of(features: Mapping[str, Any]) -> dict[str, Any]:
+    """The published order of the ego status, of the common features."""
+    return {KEY: ego_status_from(features["status_feature"])}

@@ -1,0 +1,1 @@
+"""What agents whose plans are a network's have in common: sight, weights, acting, being taught."""

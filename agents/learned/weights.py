@@ -1,0 +1,125 @@
+"""Where an agent's weights come from: a file of the user's, or the ones that ship."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from drivelab.agents.transfuser.checkpoint import load_network, read_metadata
+from drivelab.errors import ConfigError, DataError
+from drivelab.registry import load_object
+
+BUNDLED = "mini"  # the preset whose weights ship
+PUBLISHED = "full"  # the preset that published checkpoints are of
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One kind of network.
+
+    Attributes:
+        name: of its agent.
+        config: its configuration's class, `module:Class`.
+        network: its class, `module:Class`.
+        presets: it has some.
+    """
+
+    name: str
+    config: str
+    network: str
+    presets: bool = True
+
+    def make(self, config: Any) -> Any:
+        """A network of a configuration, with random weights."""
+        return load_object(self.network)(config)
+
+    def preset(self, name: str, changes: Mapping[str, Any]) -> Any:
+        """The configuration of a preset, some fields changed."""
+        kind = load_object(self.config)
+        return kind.preset(name, **changes) if self.presets else kind(**changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A network with its weights.
+
+    Attributes:
+        network: ready for inference.
+        told: where the weights are from, in a line.
+        sha256: of their file.
+    """
+
+    network: Any
+    told: str
+    sha256: str
+
+
+def load_weights(
+    family: Family, *, preset: str | None, checkpoint: str | None, changes: Mapping[str, Any]
+) -> Loaded:
+    """The network of a file, or of the weights that ship.
+
+    Args:
+        family: what it has to be.
+        preset: None takes what the file says; a published checkpoint says nothing and is `full`.
+        checkpoint: a published Lightning checkpoint, or safetensors of ours; None: those that ship.
+        changes: of the configuration.
+
+    Raises:
+        ConfigError: no weights ship for this preset, or the file is of another one.
+        DataError: the file cannot be read or does not fit.
+    """
+    file = Path(checkpoint) if checkpoint else bundled_file(family, preset or BUNDLED)
+    if not file.is_file():
+        raise DataError("no such file of weights (agent.checkpoint)", file=file)
+    network = family.make(_config(family, file, preset, changes))
+    load_network(network, file)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    origin = str(file) if checkpoint else f"{family.name}-{file.stem}, the weights that ship"
+    return Loaded(network.eval(), f"weights: {origin} (SHA-256 {digest[:12]})", digest)
+
+
+def bundled_file(family: Family, preset: str) -> Path:
+    """Weights that ship with the package.
+
+    Raises:
+        ConfigError: there are none for the preset.
+    """
+    file = Path(str(files("drivelab.agents") / family.name / "weights" / f"{preset}.safetensors"))
+    if not file.is_file():
+        raise ConfigError(
+            f"no weights ship for agent={family.name} preset={preset}: name a checkpoint with "
+            f"agent.checkpoint=FILE, leave out agent.preset, or train some with "
+            f"'drivelab train agent={family.name} preset={preset}'"
+        )
+    return file
+
+
+def _config(family: Family, file: Path, preset: str | None, changes: Mapping[str, Any]) -> Any:
+    try:
+        kind, told = read_metadata(file)
+    except DataError:  # not written by us: it says nothing about sizes
+        return family.preset(preset or PUBLISHED, changes)
+    if kind != family.name:
+        raise DataError(f"holds a {kind}, not a {family.name}; use agent={kind}", file=file)
+    found = load_object(family.config)(**told)
+    if preset is not None and family.presets:
+        asked = family.preset(preset, {})
+        wrong = [f.name for f in fields(asked) if f.name in kind_of_sizes(family, preset)]
+        other = [name for name in wrong if getattr(asked, name) != getattr(found, name)]
+        if other:
+            raise ConfigError(
+                f"{file} is not of preset={preset}: {', '.join(other)} differ; leave out "
+                "agent.preset, the file says its own sizes"
+            )
+    return replace(found, **changes)
+
+
+def kind_of_sizes(family: Family, preset: str) -> tuple[str, ...]:
+    """The fields that tell one preset from another."""
+    presets = load_object(family.config).presets()
+    return tuple({name for chosen in presets.values() for name in chosen} | set(presets[preset]))

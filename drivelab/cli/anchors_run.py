@@ -1,0 +1,40 @@
+"""`drivelab train anchors`: recorded trajectories -> the centres that a network plans from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from drivelab.agents.learned.sight import blind
+from drivelab.cli.imitation_run import _aloud, _quiet, filled, lesson_of
+from drivelab.errors import ConfigError
+from drivelab.training.imitation.anchors import cluster, save_anchors, trajectories_of
+
+
+def anchors_config(config: Mapping[str, Any]) -> int:
+    """Run one composed config."""
+    numbers = {}
+    for name, least in (("modes", 1), ("poses", 1), ("seed", 0)):
+        numbers[name] = value = config[name]
+        if type(value) is not int or value < least:
+            raise ConfigError(f"{name}={value!r}: expected a whole number, {least} or more")
+    dt, out = config["dt"], Path(str(config["out"]))
+    if isinstance(dt, bool) or not isinstance(dt, int | float) or dt <= 0:
+        raise ConfigError(f"dt={dt!r}: expected seconds above 0")
+    if out.suffix != ".npy":
+        raise ConfigError(f"out={out}: expected a file that ends in .npy")
+    say = _quiet if config["quiet"] else _aloud
+    lesson = lesson_of(config, blind(numbers["poses"], dt), tried=1)
+    lesson = filled(lesson, config["builders"], say)
+    found = trajectories_of(lesson.train, lesson.train_ids)
+    anchors = cluster(found, numbers["modes"], seed=numbers["seed"])
+    save_anchors(anchors, out)
+    away = np.linalg.norm(found[:, None] - anchors[None], axis=-1).mean(-1).min(-1)
+    print(
+        f"{len(anchors)} anchors of {len(found):,} trajectories: on average {away.mean():.2f} m "
+        f"from the nearest, at most {away.max():.2f} m; {out}"
+    )
+    return 0

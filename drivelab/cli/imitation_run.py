@@ -1,0 +1,229 @@
+"""One run of imitation from the command line: features, learning, curve, summary."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from drivelab.agents.learned.trainee import Trainee
+from drivelab.cli.compose import NAMES
+from drivelab.errors import ConfigError
+from drivelab.registry import TARGET, build, load_object
+from drivelab.training.imitation import ImitationSettings, Lesson, imitate
+from drivelab.training.imitation.anchors import (
+    cluster,
+    load_anchors,
+    save_anchors,
+    trajectories_of,
+)
+from drivelab.training.imitation.loop import BEST
+from drivelab.training.imitation.settings import Say
+from drivelab.training.run_folder import (
+    SUMMARY,
+    new_folder,
+    open_folder,
+    read_progress,
+    write_json,
+)
+
+ANCHORS = "anchors.npy"  # in the run's folder: what the network was taught with
+_PASSING = ("quiet", "builders", "loaders", "minutes")  # change nothing of what is learnt
+
+
+def imitate_config(config: Mapping[str, Any]) -> int:
+    """Run one composed config."""
+    from drivelab.evaluation.environment import describe_environment
+
+    names = config[NAMES]
+    folder = Path(config["run"]["dir"] or new_folder(
+        Path(config["run"]["root"]), names["agent"], names["data"]
+    ))  # fmt: skip
+    settings = settings_of(config, folder)
+    say: Say = _quiet if config["quiet"] else _aloud
+    trainee = trainee_of(config["agent"], names["agent"], settings.seed)
+    lesson = lesson_of(config, trainee.sight, settings.validation)
+    lesson.updates(settings.batch * settings.accumulate)  # enough scenes, told before they are made
+    open_folder(folder, {key: value for key, value in config.items() if key not in _PASSING})
+    if (folder / SUMMARY).is_file():
+        say(f"this run is finished: {folder}")
+        print_imitation(json.loads((folder / SUMMARY).read_text()), folder)
+        return 0
+    write_json(folder / "env.json", describe_environment(settings.seed))
+    say(f"run: {folder}")
+    lesson = filled(lesson, int(config["builders"]), say)
+    if trainee.set_anchors is not None:
+        trainee.set_anchors(_anchors(config, trainee, lesson, folder))
+    progress = _learn(trainee, lesson, settings, config, say)
+    over = progress.epoch >= settings.epochs or progress.since >= (settings.patience or 10**9)
+    if not over:
+        say(f"paused after {progress.seconds / 60:.0f} min: the same command with "
+            f"run.dir={folder} goes on")  # fmt: skip
+        return 0
+    summary = _summary(names, trainee, lesson, settings)
+    _draw(folder)
+    write_json(folder / SUMMARY, summary)  # last: a run with a summary is finished
+    print_imitation(summary, folder)
+    return 0
+
+
+def settings_of(config: Mapping[str, Any], folder: Path) -> ImitationSettings:
+    """The settings of a composed config, numbers checked.
+
+    Raises:
+        ConfigError: an option is of another type, or out of its range.
+    """
+    found: dict[str, Any] = {}
+    for option in fields(ImitationSettings):
+        if option.name == "folder":
+            continue
+        found[option.name] = value = config[option.name]
+        kind = str(option.type).partition(" ")[0]
+        fits = (value is None and "None" in str(option.type)) or (
+            isinstance(value, str) if kind == "str" else _is_number(value, whole=kind == "int")
+        )
+        if not fits:
+            told = {"int": "a whole number", "float": "a number", "str": "a text"}[kind]
+            raise ConfigError(f"{option.name}={value!r}: expected {told}")
+    return ImitationSettings(folder=folder, **found)
+
+
+def trainee_of(agent: Mapping[str, Any], name: str, seed: int) -> Trainee:
+    """The network behind an agent's config, with weights drawn by the seed.
+
+    Raises:
+        ConfigError: the agent has none to teach.
+    """
+    import torch
+
+    kind = load_object(str(agent[TARGET]))
+    if not callable(getattr(kind, "trainee", None)):
+        raise ConfigError(
+            f"agent={name}: nothing to teach, {kind.__name__} has no `trainee` (see the cards of "
+            "diffusiondrive, transfuser and ego_mlp)"
+        )
+    torch.manual_seed(seed)
+    trainee: Trainee = kind.trainee(**{k: v for k, v in agent.items() if k != TARGET})
+    return trainee
+
+
+def lesson_of(config: Mapping[str, Any], sight: Any, tried: int) -> Lesson:
+    """The scenes of a composed config as a network of this sight looks at them."""
+    limit, cache = config["limit"], config["cache"]
+    if limit is not None and not (_is_number(limit, whole=True) and limit > 0):
+        raise ConfigError(f"limit={limit!r}: expected a whole number above 0, or null")
+    builders = config["builders"]
+    if not (_is_number(builders, whole=True) and builders >= 0):
+        raise ConfigError(f"builders={builders!r}: expected a whole number, 0 or more")
+    lesson: Lesson = build(config["data"]).lesson(
+        sight, cache=Path(cache) if cache else None, limit=limit, tried=tried
+    )
+    return lesson
+
+
+def filled(lesson: Lesson, builders: int, say: Say) -> Lesson:
+    """The lesson with all its features built; scenes that cannot be built are left out."""
+    say(f"features: {lesson.train.store.folder}")
+    lost = lesson.train.fill(lesson.train_ids, workers=builders, say=say).failed
+    missed = lesson.validation.fill(lesson.validation_ids, workers=builders, say=say).failed
+    return replace(
+        lesson,
+        train_ids=tuple(scene for scene in lesson.train_ids if scene not in lost),
+        validation_ids=tuple(scene for scene in lesson.validation_ids if scene not in missed),
+    )
+
+
+def _anchors(config: Mapping[str, Any], trainee: Trainee, lesson: Lesson, folder: Path) -> Any:
+    import torch
+
+    file = folder / ANCHORS
+    if not file.is_file():
+        if config["anchors"]:
+            found = load_anchors(Path(config["anchors"]))
+        else:
+            modes = trainee.network.config.modes
+            found = cluster(trajectories_of(lesson.train, lesson.train_ids), modes)
+        save_anchors(found, file)
+    return torch.from_numpy(load_anchors(file)).float()
+
+
+def _learn(
+    trainee: Trainee, lesson: Lesson, settings: ImitationSettings, config: Mapping[str, Any],
+    say: Say,
+) -> Any:  # fmt: skip
+    if config[NAMES]["launcher"] == "local":
+        if settings.workers > 1:
+            raise ConfigError(
+                f"workers={settings.workers} share a batch through Ray: add launcher=ray"
+            )
+        return imitate(trainee, lesson, settings, say)
+    from drivelab.training.imitation.ray_workers import imitate_on_ray
+
+    return imitate_on_ray(trainee, lesson, settings, config["launcher"], say)
+
+
+def _summary(
+    names: Mapping[str, str], trainee: Trainee, lesson: Lesson, settings: ImitationSettings
+) -> dict[str, Any]:
+    from drivelab.evaluation.fingerprint import versions
+
+    rows = read_progress(settings.folder)
+    best = max(rows, key=lambda row: row["validation"]["pdms"])
+    weights = settings.folder / BEST
+    return {
+        "schema": 1,
+        "verb": "train",
+        "agent": names["agent"],
+        "preset": trainee.preset,
+        "data": names["data"],
+        "train": lesson.train.recipe.source.label,
+        "train_scenes": len(lesson.train_ids),
+        "validation": lesson.validation.recipe.source.label,
+        "validation_scenes": len(lesson.validation_ids),
+        "parameters": sum(p.numel() for p in trainee.network.parameters()),
+        "seed": settings.seed,
+        "epochs": rows[-1]["epoch"],
+        "updates": rows[-1]["updates"],
+        "minutes": round(rows[-1]["seconds"] / 60.0, 2),
+        "best": {"epoch": best["epoch"], **best["validation"]},
+        "weights": BEST,
+        "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "versions": versions(),
+    }
+
+
+def print_imitation(summary: Mapping[str, Any], folder: Path) -> None:
+    """What a finished run came to."""
+    best = summary["best"]
+    print(f"{summary['agent']} ({summary['preset']}, {summary['parameters']:,} parameters) learnt "
+          f"{summary['train_scenes']:,} scenes of {summary['train']} in "
+          f"{summary['minutes']:.1f} min")  # fmt: skip
+    print(f"best:   epoch {best['epoch']} of {summary['epochs']}, PDMS {best['pdms']:.4f} on "
+          f"{summary['validation_scenes']} scenes of {summary['validation']}")  # fmt: skip
+    print(f"drive:  drivelab eval agent={summary['agent']} "
+          f"agent.checkpoint={folder / summary['weights']}")  # fmt: skip
+    print(f"run:    {folder}")
+
+
+def _draw(folder: Path) -> None:
+    from drivelab.reports.imitation_curve import draw_imitation_curve
+
+    draw_imitation_curve(read_progress(folder), folder / "curve.png")
+
+
+def _is_number(value: Any, *, whole: bool) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return not whole or isinstance(value, int)
+
+
+def _aloud(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _quiet(text: str) -> None:
+    pass

@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from drivelab.agents.ego_mlp.agent import EgoMlp  # noqa: E402
+from drivelab.agents.features import FeatureOptions  # noqa: E402
+from drivelab.data.labmini import LabminiSource  # noqa: E402
+from drivelab.errors import ConfigError, DataError, RunError  # noqa: E402
+from drivelab.training.checkpoint import load_facts  # noqa: E402
+from drivelab.training.feature_cache import FeatureCache, Recipe  # noqa: E402
+from drivelab.training.imitation import ImitationSettings, Lesson, imitate  # noqa: E402
+from drivelab.training.imitation.anchors import (  # noqa: E402
+    cluster,
+    load_anchors,
+    save_anchors,
+)
+from drivelab.training.imitation.learner import Learner, groups_of  # noqa: E402
+from drivelab.training.imitation.lesson import Share, batches, order_of  # noqa: E402
+from drivelab.training.imitation.loop import BEST  # noqa: E402
+from drivelab.training.imitation.scenes import LabminiScenes, NavsimScenes, spread  # noqa: E402
+from drivelab.training.imitation.schedule import rate_at  # noqa: E402
+from drivelab.training.imitation.trial import Judge  # noqa: E402
+
+SCENES = LabminiSource().scene_ids()
+
+
+@pytest.fixture(scope="module")
+def lesson(tmp_path_factory: pytest.TempPathFactory) -> Lesson:
+    cache = FeatureCache(
+        Recipe(LabminiSource(), FeatureOptions(camera=None, lidar=None)),
+        tmp_path_factory.mktemp("features"),
+    )
+    found = Lesson(cache, SCENES[:24], cache, SCENES[24:28])
+    cache.fill(found.train_ids + found.validation_ids, workers=0)
+    return found
+
+
+def trainee():
+    torch.manual_seed(3)
+    return EgoMlp.trainee()
+
+
+def settings(folder: Path, **changes: object) -> ImitationSettings:
+    whole = ImitationSettings(folder, epochs=3, batch=8, threads=1, learning_rate=1e-3)
+    return replace(whole, **changes)
+
+
+def weights(folder: Path) -> dict[str, np.ndarray]:
+    from safetensors.numpy import load_file
+
+    return load_file(folder / "checkpoint" / "model.safetensors")
+
+
+def silent(line: str) -> None:
+    pass
+
+
+class TestLoop:
+    def test_learns_keeps_the_best_and_logs_every_look(self, lesson: Lesson, tmp_path: Path):
+        progress = imitate(trainee(), lesson, settings(tmp_path, epochs=12), silent)
+        rows = [json.loads(line) for line in (tmp_path / "progress.jsonl").read_text().splitlines()]
+        assert [row["epoch"] for row in rows] == list(range(1, 13))
+        assert [row["updates"] for row in rows] == list(range(3, 39, 3))
+        assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
+        best = max(row["validation"]["pdms"] for row in rows)
+        assert progress.best == best
+        agent = EgoMlp(checkpoint=str(tmp_path / BEST))
+        assert agent.weights_sha256[:12] in agent.weights
+
+    @pytest.mark.parametrize("broken_at", [2, 3, 5])
+    def test_an_interrupted_run_ends_with_the_same_bits(
+        self, lesson: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken_at: int
+    ):
+        whole, torn = tmp_path / "whole", tmp_path / "torn"
+        imitate(trainee(), lesson, settings(whole), silent)
+        update = Learner.update
+
+        def interrupted(self: Learner, parts: object) -> dict[str, float]:
+            if self.updates == broken_at:
+                raise KeyboardInterrupt
+            return update(self, parts)
+
+        kept = settings(torn, save_every=1e-9)  # a checkpoint after every update
+        monkeypatch.setattr(Learner, "update", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            imitate(trainee(), lesson, kept, silent)
+        assert load_facts(torn / "checkpoint")["updates"] == broken_at
+        monkeypatch.setattr(Learner, "update", update)
+        imitate(trainee(), lesson, kept, silent)
+        expected, found = weights(whole), weights(torn)
+        assert expected.keys() == found.keys()
+        for name, value in expected.items():
+            np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+    def test_pauses_when_its_minutes_are_over_and_goes_on(self, lesson: Lesson, tmp_path: Path):
+        paused = imitate(trainee(), lesson, settings(tmp_path, minutes=1e-9), silent)
+        assert (paused.epoch, paused.batch) == (0, 1)
+        assert imitate(trainee(), lesson, settings(tmp_path), silent).epoch == 3
+
+    def test_ends_early_when_nothing_gets_better(self, lesson: Lesson, tmp_path: Path):
+        still = settings(tmp_path, epochs=9, learning_rate=1e-12, ema=0.0, patience=2)
+        assert imitate(trainee(), lesson, still, silent).epoch == 3  # one better, two not
+
+    def test_updates_of_two_halves_equal_one_of_both(self, lesson: Lesson, tmp_path: Path):
+        whole, halves = tmp_path / "whole", tmp_path / "halves"
+        imitate(trainee(), lesson, settings(whole), silent)
+        imitate(trainee(), lesson, settings(halves, batch=4, accumulate=2), silent)
+        found = weights(halves)
+        for name, value in weights(whole).items():
+            np.testing.assert_allclose(found[name], value, rtol=0, atol=2e-5, err_msg=name)
+
+    def test_a_loss_that_is_not_finite_stops_it_and_harms_nothing(self, lesson: Lesson):
+        taught = trainee()
+        learner = Learner(taught, settings(Path("nowhere")), total=10)
+        before = {k: v.clone() for k, v in taught.network.state_dict().items()}
+        features, targets = next(batches(lesson, seed=0, epoch=0, batch=8))
+        targets["trajectory"][0, 0, 0] = torch.nan
+        with pytest.raises(RunError, match="update 0: loss.* not finite"):
+            learner.update([(features, targets)])
+        for name, value in taught.network.state_dict().items():
+            assert torch.equal(value, before[name])
+
+    def test_norms_and_biases_do_not_decay(self):
+        deep, flat = groups_of(trainee().network, 0.1)
+        assert [p.ndim for p in flat["params"]] == [1] * 4
+        assert [p.ndim for p in deep["params"]] == [2] * 4
+        assert (deep["weight_decay"], flat["weight_decay"]) == (0.1, 0.0)
+
+
+class TestBatches:
+    def test_an_epoch_sees_every_scene_once_in_an_order_of_its_own(self):
+        first, second = order_of(50, 7, 0), order_of(50, 7, 1)
+        assert sorted(first) == sorted(second) == list(range(50))
+        assert first.tolist() != second.tolist()
+        assert first.tolist() == order_of(50, 7, 0).tolist()
+
+    def test_workers_share_a_batch_without_overlap(self, lesson: Lesson):
+        whole = next(batches(lesson, seed=1, epoch=0, batch=8))[1]["trajectory"]
+        shares = [
+            next(batches(lesson, seed=1, epoch=0, batch=8, share=Share(rank, 2)))[1]["trajectory"]
+            for rank in range(2)
+        ]
+        assert torch.equal(torch.stack(shares, 1).flatten(0, 1), whole)
+
+    def test_loading_processes_give_the_same_batches(self, lesson: Lesson):
+        here = list(batches(lesson, seed=1, epoch=2, batch=8))
+        there = list(batches(lesson, seed=1, epoch=2, batch=8, loaders=1))
+        assert len(here) == len(there) == 3
+        for (a, _), (b, _) in zip(here, there, strict=True):
+            assert torch.equal(a["status_feature"], b["status_feature"])
+
+    def test_a_batch_larger_than_the_lesson_is_told(self, lesson: Lesson):
+        with pytest.raises(ConfigError, match="batch=32: more than the 24 training scenes"):
+            lesson.updates(32)
+
+    def test_a_validation_is_spread_over_the_logs(self):
+        assert spread("abcdefghi", 3) == ("a", "e", "i")
+        assert spread("ab", 3) == ("a", "b")
+
+
+@dataclass
+class Echo:
+    """A network that plans what it is told."""
+
+    plans: object
+
+    def eval(self) -> None:
+        pass
+
+    def __call__(self, features: object) -> dict[str, object]:
+        return {"trajectory": self.plans}
+
+
+def test_the_recorded_drive_is_zero_metres_away_and_scores_as_the_bench_scores_it(lesson: Lesson):
+    from drivelab.metrics.metric_names import find_metric
+
+    human = [lesson.validation.load(scene)["trajectory"] for scene in lesson.validation_ids]
+    judge = Judge(lesson, 0.5)
+    trial = judge.try_out(Echo(torch.from_numpy(np.stack(human))), dict, "cpu")
+    assert trial.distance == 0.0
+    metric = find_metric("pdms_v1.1")
+    scores = [
+        metric.score(metric.prepare(LabminiSource().load(scene)), plan[None].astype(float), 0.5)[0]
+        for scene, plan in zip(lesson.validation_ids, human, strict=True)
+    ]
+    assert trial.pdms == pytest.approx(np.mean([score.score for score in scores]), abs=1e-12)
+
+
+class TestSchedule:
+    def test_rises_to_one_and_falls_to_nothing(self):
+        rates = [rate_at(update, 100, 0.1) for update in range(100)]
+        assert rates[:10] == pytest.approx(np.arange(1, 11) / 10)
+        assert rates[10] == 1.0
+        assert rates[55] == pytest.approx(0.5)
+        assert 0 < rates[-1] < 1e-3
+        assert rates[10:] == sorted(rates[10:], reverse=True)
+
+    def test_without_a_warm_up_it_starts_at_the_top(self):
+        assert rate_at(0, 10, 0.0) == 1.0
+
+
+class TestAnchors:
+    def test_finds_the_centres_of_separate_bundles(self):
+        rng = np.random.default_rng(0)
+        centres = np.stack([np.stack([np.arange(1, 9) * v, np.arange(1, 9) * s], -1)
+                            for v, s in ((1, 0), (5, 0), (3, 2), (3, -2))])  # fmt: skip
+        data = np.repeat(centres, 30, axis=0) + 0.05 * rng.standard_normal((120, 8, 2))
+        found = cluster(data, 4)
+        for centre in centres:
+            assert np.abs(found - centre).max(axis=(1, 2)).min() < 0.06
+        assert np.abs(found[:2, -1, 1]).max() < 0.1  # straight ones first
+
+    def test_the_same_scenes_give_the_same_anchors(self):
+        data = np.random.default_rng(1).standard_normal((200, 8, 2)).cumsum(axis=1)
+        np.testing.assert_array_equal(cluster(data, 20), cluster(data, 20))
+
+    def test_too_few_trajectories_are_told(self):
+        with pytest.raises(ConfigError, match="20 modes of 3 different trajectories"):
+            cluster(np.arange(48.0).reshape(3, 8, 2).repeat(9, axis=0), 20)
+
+    def test_a_broken_trajectory_is_told(self):
+        data = np.zeros((30, 8, 2))
+        data[4, 2, 0] = np.nan
+        with pytest.raises(DataError, match="trajectory 4 is not finite"):
+            cluster(data, 2)
+
+    def test_files_come_back_and_foreign_ones_are_refused(self, tmp_path: Path):
+        anchors = np.arange(32.0).reshape(2, 8, 2)
+        save_anchors(anchors, tmp_path / "a.npy")
+        np.testing.assert_array_equal(load_anchors(tmp_path / "a.npy"), anchors)
+        (tmp_path / "b.npy").write_bytes(b"nothing of the kind")
+        np.save(tmp_path / "c.npy", np.zeros((2, 8, 3)))
+        with pytest.raises(DataError, match="no anchors"):
+            load_anchors(tmp_path / "b.npy")
+        with pytest.raises(DataError, match=r"shape \(2, 8, 3\), expected \(modes, poses, 2\)"):
+            load_anchors(tmp_path / "c.npy")
+
+
+class TestChoices:
+    @pytest.mark.parametrize(
+        ("change", "told"),
+        [
+            ({"epochs": 0}, "epochs=0: expected 1 or more"),
+            ({"ema": 1.0}, "ema=1.0: expected from 0 to below 1"),
+            ({"precision": "fp16"}, "precision=fp16: expected one of fp32, bf16"),
+            ({"workers": 3}, "batch=8: expected a multiple of workers"),
+            ({"curves": "paper"}, "curves=paper: expected one of tensorboard, wandb"),
+            ({"patience": 0}, "patience=0"),
+        ],
+    )
+    def test_numbers_out_of_range_are_told(self, change: dict, told: str):
+        with pytest.raises(ConfigError, match=told):
+            settings(Path("nowhere"), **change)
+
+    def test_the_test_split_is_not_to_be_learnt_from(self):
+        with pytest.raises(ConfigError, match="test is for measuring"):
+            LabminiScenes(train="test")
+        with pytest.raises(ConfigError, match="are both train"):
+            LabminiScenes(validation="train")
+
+    def test_real_logs_need_their_roots(self, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.delenv("OPENSCENE_DATA_ROOT", raising=False)
+        with pytest.raises(ConfigError, match="set OPENSCENE_DATA_ROOT and NUPLAN_MAPS_ROOT"):
+            NavsimScenes()._source()
