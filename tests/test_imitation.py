@@ -122,7 +122,7 @@ class TestLoop:
         before = {k: v.clone() for k, v in taught.network.state_dict().items()}
         features, targets = next(batches(lesson, seed=0, epoch=0, batch=8))
         targets["trajectory"][0, 0, 0] = torch.nan
-        with pytest.raises(RunError, match="update 0: loss.* not finite"):
+        with pytest.raises(RunError, match=r"update 0: loss.* not finite"):
             learner.update([(features, targets)])
         for name, value in taught.network.state_dict().items():
             assert torch.equal(value, before[name])
