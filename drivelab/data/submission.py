@@ -148,17 +148,22 @@ def write_submission(
         content["second_stage_predictions"] = [_records(later)]
     else:
         raise ConfigError(f"version {version!r} is unknown, expected one of {', '.join(VERSIONS)}")
+    _put(path, content, {**plans, **(second_stage or {})})
+    return path
+
+
+def _put(path: Path, content: Mapping[str, Any], plans: Mapping[str, np.ndarray]) -> None:
+    """Write beside, read back, then put in place."""
     buffer = io.BytesIO()
     _Pickler(buffer, _PROTOCOL).dump(content)
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         part.write_bytes(buffer.getvalue())
-        _check_written(part, {**plans, **(second_stage or {})})
+        _check_written(part, plans)
         os.replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    return path
 
 
 def _check_written(part: Path, plans: Mapping[str, np.ndarray]) -> None:
