@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 
 from drivelab.agents.features import MINI, FeatureOptions, expand, features_of, rig_of
+from drivelab.data import array_store
+from drivelab.data.array_store import ArrayStore, cache_folder, digest_of
 from drivelab.data.labmini import LabminiSource
 from drivelab.data.observation import build_observation
 from drivelab.errors import DataError, RunError
+from drivelab.sim.sensors.near import with_rendered_sensors
 from drivelab.sim.sensors.rendered import rendered, stage_of_scene
 from drivelab.sim.sensors.rendering import WEATHERS, Rendering
-from drivelab.training import feature_cache, feature_store
+from drivelab.training import feature_cache
 from drivelab.training.feature_cache import FeatureCache, Recipe
-from drivelab.training.feature_store import FeatureStore, digest_of, feature_folder
-from drivelab.training.rendered_scenes import with_rendered_sensors
 from drivelab.types import Scene
 
 BLIND = FeatureOptions(camera=None, lidar=None)  # nothing is rendered
@@ -146,14 +147,14 @@ def test_a_full_disk_is_told_and_nothing_half_is_left(
 ) -> None:
     cache = blind(tmp_path)
     cache.load(IDS[0])
-    write = feature_store._write_npz
+    write = array_store._write_npz
 
     def full(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
         write(file, arrays)
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(feature_store, "_write_npz", full)
-    said = r"disk of the feature cache .* is full. What was finished is kept: free some space"
+    monkeypatch.setattr(array_store, "_write_npz", full)
+    said = r"disk of the cache of features, .*, is full. What was finished is kept: free some space"
     for workers in (0, 1):
         with pytest.raises(RunError, match=said):
             cache.fill(IDS, workers=workers)
@@ -168,7 +169,7 @@ def test_too_little_space_is_told_before_it_is_used(
 ) -> None:
     cache = blind(tmp_path / "not" / "there")
     assert cache.store.free() > 0
-    monkeypatch.setattr(FeatureStore, "free", lambda store: 1000)
+    monkeypatch.setattr(ArrayStore, "free", lambda store: 1000)
     with pytest.raises(RunError, match=r"would need about .* for 16 scenes, but its disk has 0 MB"):
         cache.fill(IDS, workers=0)
 
@@ -186,7 +187,7 @@ def test_features_lie_among_the_caches_of_the_user(
     cache = FeatureCache(Recipe(Few(), BLIND))
     assert cache.store.folder == tmp_path / "drivelab" / "features"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert feature_folder() == Path.home() / ".cache" / "drivelab" / "features"
+    assert cache_folder("features") == Path.home() / ".cache" / "drivelab" / "features"
 
 
 def test_a_damaged_file_is_made_again(tmp_path: Path) -> None:

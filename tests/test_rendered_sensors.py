@@ -159,7 +159,7 @@ def test_open_loop_scenes_of_labmini_have_the_nominal_rig():
 
 
 def test_recorded_sensors_win():
-    source = NavsimBench(data="embedded", sensors="on", scale=0.1).source()
+    source = NavsimBench(data="embedded", sensors="on", scale=0.1, keep="off").source()
     scene = source.source.load(source.scene_ids()[0])
     own = rendered(scene, stage_of_scene(scene, Rendering()))
 
@@ -173,6 +173,9 @@ def test_recorded_sensors_win():
 
         def load(self, scene_id):
             return replace(scene, sensors=self.sensors)
+
+        def provenance(self):
+            return {}
 
     assert replace(source, source=Recorded(own)).load("any").sensors is own
     filled = replace(source, source=Recorded(LidarAlone())).load("any").sensors

@@ -75,6 +75,8 @@ def evaluate(settings: EvalSettings, monitor: Monitor) -> RunResult:
     start = perf_counter()
     job = _prepare(settings)
     folder, resumed = _open_folder(job)
+    if weights := getattr(job.worker.agent, "weights", ""):
+        monitor.say(weights)
     with run_lock(folder.path):
         if not resumed:
             config = yaml.safe_dump(dict(job.settings.config), sort_keys=False)
@@ -147,7 +149,7 @@ def _prepare(settings: EvalSettings) -> _Job:
 
 def _with_sensors(settings: EvalSettings, agent: Agent) -> EvalSettings:
     """The same with the bench's sensors on, where those are `auto` and the agent asks for some."""
-    bench = turned_on(settings.bench, agent.rig)
+    bench = turned_on(settings.bench, agent)
     if bench is None:
         return settings
     return replace(settings, bench=bench, config={**settings.config, "bench": bench})
@@ -170,8 +172,9 @@ def _joined(metric: AnyMetric, source: SceneSource) -> AnyMetric:
 
 def _open_folder(job: _Job) -> tuple[RunFolder, bool]:
     settings = job.settings
+    learnt = getattr(job.worker.agent, "weights_sha256", None)  # other weights are another agent
     identity = fingerprint.identity(
-        agent=settings.agent,
+        agent={**settings.agent, "weights_sha256": learnt} if learnt else settings.agent,
         bench=settings.bench,
         metric=job.metric.name,
         scenes=job.scenes,
@@ -193,6 +196,7 @@ def _environment(job: _Job) -> dict[str, Any]:
         **describe_environment(settings.seed),
         "command": settings.command or shlex.join(["drivelab", settings.verb]),
         "agent": settings.agent_name,
+        "weights": getattr(job.worker.agent, "weights", ""),
         "privilege": privilege_of(job.worker.agent),
         "bench": settings.bench_name,
         "scenes": list(job.scenes),

@@ -67,7 +67,7 @@ def submit(settings: SubmitSettings, monitor: Monitor) -> Submission:
     _check_place(settings.out)
     bench: NavsimBench = _navsim_bench(settings.bench)
     agent = check_agent(build(settings.agent, device=settings.device, seed=settings.seed))
-    seeing = turned_on(settings.bench, agent.rig)
+    seeing = turned_on(settings.bench, agent)
     source = _source(build(seeing) if seeing else bench)
     scenes = source.scene_ids()
     _check_split(source, bench, scenes)

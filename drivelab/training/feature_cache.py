@@ -28,13 +28,13 @@ from drivelab.agents.features import (
     rig_of,
     targets_of,
 )
+from drivelab.data.array_store import ArrayStore, digest_of
 from drivelab.data.observation import build_observation
 from drivelab.data.source import SceneSource
 from drivelab.errors import DrivelabError, RunError
+from drivelab.sim.sensors.near import with_rendered_sensors
 from drivelab.sim.sensors.rendering import Rendering
 from drivelab.sim.sensors.stage import stage_rig
-from drivelab.training.feature_store import FeatureStore, digest_of
-from drivelab.training.rendered_scenes import with_rendered_sensors
 
 PROBES = 3  # scenes built to estimate time and size
 EVERY = 5.0  # seconds between two lines of progress
@@ -124,12 +124,12 @@ class FeatureCache:
 
     Args:
         recipe: what they are made from.
-        folder: where they are kept, with those of other recipes; `feature_folder()` by default.
+        folder: where they are kept, with those of other recipes; `cache_folder()` if None.
     """
 
     def __init__(self, recipe: Recipe, folder: str | Path | None = None) -> None:
         self.recipe = recipe
-        self.store = FeatureStore(folder)
+        self.store = ArrayStore(folder)
         self._identity = digest_of(recipe.identity())
 
     def key(self, scene_id: str) -> str:

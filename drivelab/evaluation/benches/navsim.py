@@ -11,10 +11,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from drivelab.data.source import SceneSource
 from drivelab.errors import ConfigError, nearest_name
-from drivelab.evaluation.benches.rendered import RenderedOptions
+from drivelab.evaluation.benches.rendered import KeptOptions
 
 OPENSCENE_VARIABLE = "OPENSCENE_DATA_ROOT"
 MAPS_VARIABLE = "NUPLAN_MAPS_ROOT"
@@ -30,33 +31,38 @@ SPLITS = (
     "private_test_hard_two_stage",
 )
 EMBEDDED_SPLIT = "labmini"
+GENERATED = ("train", "val", "test")  # splits of labmini beside the scenes that ship
 
 
 @dataclass(frozen=True, slots=True)
-class NavsimBench(RenderedOptions):
+class NavsimBench(KeptOptions):
     """Options of `navsim` and `navsim_v2`."""
 
-    rig: str = "navsim_nominal"  # of rendered sensors, on embedded data
     metric: str = "pdms_v1.1"
-    split: str = "navtest"  # navtest | navmini | navtrain | a SceneFilter YAML file
+    split: str = "navtest"  # navtest | navmini | navtrain | a SceneFilter YAML file; embedded: test
     data: str = "auto"  # auto | real | embedded
     root: str | None = None  # a folder that holds both: ROOT/navsim_logs and ROOT/maps
     openscene_root: str | None = None  # instead of OPENSCENE_DATA_ROOT
     maps_root: str | None = None  # instead of NUPLAN_MAPS_ROOT
 
+    usual_rig: ClassVar[str] = "navsim_nominal"
+
     def __post_init__(self) -> None:
-        RenderedOptions.__post_init__(self)
+        KeptOptions.__post_init__(self)
         if self.data not in DATA_CHOICES:
             raise ConfigError(
                 f"data={self.data}: expected one of {', '.join(DATA_CHOICES)}"
                 f"{nearest_name(self.data, DATA_CHOICES)}"
             )
-        if self.split not in SPLITS and not _looks_like_file(self.split):
+        known = (*SPLITS, *GENERATED) if self.data == "embedded" else SPLITS
+        if self.split not in known and not _looks_like_file(self.split):
             hint = ""
+            if self.split in GENERATED:
+                hint = f": {self.split} is generated, add data=embedded"
             if self.split == EMBEDDED_SPLIT:
                 hint = ": labmini is the embedded split, chosen by data=embedded"
             raise ConfigError(
-                f"split={self.split}: expected {', '.join(SPLITS)} or a YAML file"
+                f"split={self.split}: expected {', '.join(known)} or a YAML file"
                 f"{hint or nearest_name(self.split, SPLITS)}"
             )
 
@@ -71,24 +77,28 @@ class NavsimBench(RenderedOptions):
         """Real logs or the embedded split, by the rule of `data`."""
         openscene, maps = self.roots(os.environ)
         if self.data == "embedded" or (self.data == "auto" and not openscene and not maps):
-            return self.seen(_embedded())
+            return self.seen(self._embedded())
         if not openscene or not maps:
             raise ConfigError(_missing_root(self.data, openscene, maps))
         from drivelab.data.navsim.source import NavsimSource
 
         return NavsimSource(openscene, maps, self.split)
 
+    def _embedded(self) -> SceneSource:
+        if self.split in GENERATED:
+            from drivelab.sim.labmini_splits import labmini_source
+
+            return labmini_source(self.split)
+        from drivelab.data.labmini import LabminiSource
+
+        return LabminiSource()
+
     def split_name(self, source: SceneSource) -> str:
-        """`labmini` on embedded data, else the split's name or its file's."""
+        """`labmini` (or `labmini-test`) on embedded data, else the split's name or its file's."""
         if source.data == "embedded":
-            return EMBEDDED_SPLIT
+            chosen = self.split in GENERATED
+            return f"{EMBEDDED_SPLIT}-{self.split}" if chosen else EMBEDDED_SPLIT
         return self.split if self.split in SPLITS else Path(self.split).stem
-
-
-def _embedded() -> SceneSource:
-    from drivelab.data.labmini import LabminiSource
-
-    return LabminiSource()
 
 
 def _looks_like_file(split: str) -> bool:

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import ClassVar
 
 from drivelab.data.source import SceneSource
 from drivelab.errors import ConfigError
-from drivelab.evaluation.benches.rendered import RenderedOptions
+from drivelab.evaluation.benches.rendered import KeptOptions
 
 ROOT_VARIABLE = "DRIVELAB_REALLOGS_ROOT"
 
 
 @dataclass(frozen=True, slots=True)
-class ReallogsBench(RenderedOptions):
+class ReallogsBench(KeptOptions):
     """Options of `reallogs`."""
 
-    rig: str = "nuscenes"  # of rendered sensors, for logs that were stored without
     metric: str = "pdms_v1.1"
     root: str | None = None  # folder that holds av2/ and nuscenes_mini/
+
+    usual_rig: ClassVar[str] = "nuscenes"  # of rendered sensors, for logs that were stored without
 
     def source(self) -> SceneSource:
         """Windows of all logs under the root."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from drivelab.errors import ConfigError, nearest_name
 from drivelab.sim.sensors.rendering import WEATHERS, Rendering
+from drivelab.sim.sensors.specs import Rig
 from drivelab.types import Scene
 
 SENSORS = ("auto", "on", "off")
+AUTO = "auto"
+SMALL = 2_000_000  # bytes of a moment's pictures up to which `keep=auto` keeps them
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +21,11 @@ class RenderedOptions:
     """Options of benches that can render sensors."""
 
     sensors: str = "auto"  # on | off | auto: on where the agent asks for cameras or lidar
-    rig: str = "rad"  # nuscenes | navsim_nominal | bench2drive | rad | a YAML file
+    rig: str = AUTO  # nuscenes | navsim_nominal | bench2drive | rad | labmini_mini | a YAML file
     scale: float = 1.0  # of the rig's pictures
     weather: str = "day"  # day | dusk | night | rain | fog | night_rain
+
+    usual_rig: ClassVar[str] = "rad"  # of agents that ask for none
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -41,9 +46,35 @@ class RenderedOptions:
             return source
         from drivelab.sim.sensors.stage import stage_rig
 
-        rendering = Rendering(self.rig, self.scale, WEATHERS[self.weather])
-        stage_rig(rendering)  # a rig that is not there is told before the first scene
-        return RenderedSource(source, rendering, self.weather)
+        rig = self.usual_rig if self.rig == AUTO else self.rig
+        rendering = Rendering(rig, self.scale, WEATHERS[self.weather])
+        drawn = stage_rig(rendering)  # a rig that is not there is told before the first scene
+        return RenderedSource(source, rendering, self.weather, self.keeps(drawn))
+
+    def keeps(self, rig: Rig) -> bool:
+        """Whether pictures of this rig stay for the next run; those of a closed loop do not."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class KeptOptions(RenderedOptions):
+    """Options of benches whose scenes are looked at once, so that pictures serve again."""
+
+    keep: str = AUTO  # on | off | auto: pictures are kept for the next run, where they are small
+
+    def __post_init__(self) -> None:
+        RenderedOptions.__post_init__(self)
+        if self.keep not in SENSORS:
+            raise ConfigError(
+                f"keep={self.keep}: expected one of {', '.join(SENSORS)}"
+                f"{nearest_name(str(self.keep), SENSORS)}"
+            )
+
+    def keeps(self, rig: Rig) -> bool:
+        """See `RenderedOptions.keeps`."""
+        from drivelab.sim.sensors.kept import bytes_of_moment
+
+        return self.keep == "on" or (self.keep == AUTO and bytes_of_moment(rig) <= SMALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +88,7 @@ class RenderedSource:
     source: Any  # SceneSource or EpisodeSource
     rendering: Rendering
     weather: str
+    keep: bool = False  # pictures of scenes in the user's cache; episodes keep none
 
     @property
     def label(self) -> str:
@@ -84,20 +116,32 @@ class RenderedSource:
             return replace(loaded, rendering=self.rendering)
         if loaded.sensors is not None and loaded.sensors.cameras:
             return loaded
+        bare = replace(loaded, sensors=None)
+        if self.keep:
+            from drivelab.data.array_store import ArrayStore
+            from drivelab.sim.sensors.kept import KIND, kept_sensors
+
+            store, origin = ArrayStore(kind=KIND), self.source.provenance()
+            return replace(loaded, sensors=kept_sensors(bare, self.rendering, origin, store))
         from drivelab.sim.sensors.rendered import rendered, stage_of_scene
 
-        return replace(loaded, sensors=rendered(loaded, stage_of_scene(loaded, self.rendering)))
+        return replace(loaded, sensors=rendered(bare, stage_of_scene(loaded, self.rendering)))
 
     def provenance(self) -> Mapping[str, str]:
         """The source's; how it is rendered stands among the bench's options."""
         return dict(self.source.provenance())
 
 
-def turned_on(bench: Mapping[str, Any], rig: Any) -> dict[str, Any] | None:
-    """The options of a bench with its sensors on, where they are `auto` and an agent asks for some.
+def turned_on(bench: Mapping[str, Any], agent: Any) -> dict[str, Any] | None:
+    """The options of a bench as they are for an agent, where some of them are `auto`.
 
-    None where nothing changes.
+    Sensors are on where the agent asks for some; they are drawn with the rig that its weights were
+    trained with (`agent.rendered_rig`), where it says one. None where nothing changes.
     """
-    if bench.get("sensors") == "auto" and (rig.cameras or rig.lidar):
-        return {**bench, "sensors": "on"}
-    return None
+    changed: dict[str, Any] = {}
+    if bench.get("sensors") == AUTO and (agent.rig.cameras or agent.rig.lidar):
+        changed["sensors"] = "on"
+    own = getattr(agent, "rendered_rig", None)
+    if bench.get("rig") == AUTO and own and {**bench, **changed}.get("sensors") == "on":
+        changed["rig"] = own
+    return {**bench, **changed} if changed else None

@@ -24,15 +24,17 @@ LEVEL = 1  # of deflate: rendered pictures shrink to about a half, in little tim
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # equal arrays give equal files
 
 
-class FeatureStore:
+class ArrayStore:
     """A folder of npz files named by digests; readers see a whole file or none.
 
-    Attributes:
-        folder: made when the first file is written; `feature_folder()` by default.
+    Args:
+        folder: made when the first file is written; `cache_folder(kind)` by default.
+        kind: what is kept, for messages and the default folder.
     """
 
-    def __init__(self, folder: str | Path | None = None) -> None:
-        self.folder = Path(folder) if folder is not None else feature_folder()
+    def __init__(self, folder: str | Path | None = None, *, kind: str = "features") -> None:
+        self.kind = kind
+        self.folder = Path(folder) if folder is not None else cache_folder(kind)
 
     def file(self, digest: str) -> Path:
         """Where the arrays of a digest lie, or are to lie."""
@@ -47,7 +49,7 @@ class FeatureStore:
         if not file.is_file():
             return None
         try:
-            return read_npz(file, "cached features")
+            return read_npz(file, f"cached {self.kind}")
         except DataError:
             return None  # cut short by a crash of the machine: it is made again
 
@@ -81,21 +83,21 @@ class FeatureStore:
     def _told(self, error: OSError) -> str:
         if error.errno in FULL_DISK:
             return (
-                f"the disk of the feature cache {self.folder} is full. What was finished is kept: "
-                "free some space, or name a folder on another disk (cache=DIR) and copy the cache "
-                "there, then give the same command again"
+                f"the disk of the cache of {self.kind}, {self.folder}, is full. What was finished "
+                "is kept: free some space, or name a folder on another disk (cache=DIR) and "
+                "copy the cache there, then give the same command again"
             )
         return (
-            f"the feature cache {self.folder} cannot be written to ({error.strerror}); name "
-            "another folder (cache=DIR)"
+            f"the cache of {self.kind}, {self.folder}, cannot be written to ({error.strerror}); "
+            "name another folder (cache=DIR)"
         )
 
 
-def feature_folder() -> Path:
-    """Where features are kept: `$XDG_CACHE_HOME/drivelab/features`, else below `~/.cache`."""
+def cache_folder(kind: str) -> Path:
+    """Where something is kept: `$XDG_CACHE_HOME/drivelab/KIND`, else below `~/.cache`."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     root = Path(base) if base else Path.home() / ".cache"
-    return root / "drivelab" / "features"
+    return root / "drivelab" / kind
 
 
 def digest_of(content: Any) -> str:
