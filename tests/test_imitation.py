@@ -269,3 +269,50 @@ class TestChoices:
         monkeypatch.delenv("OPENSCENE_DATA_ROOT", raising=False)
         with pytest.raises(ConfigError, match="set OPENSCENE_DATA_ROOT and NUPLAN_MAPS_ROOT"):
             NavsimScenes()._source()
+
+
+def test_memory_is_kept_where_the_c_library_can():
+    import platform
+
+    from drivelab.training.imitation.allocation import keep_memory
+
+    assert keep_memory() == (platform.libc_ver()[0] == "glibc")
+
+
+def test_a_network_that_sees_goes_on_with_the_same_bits(tmp_path: Path):
+    """Convolutions, batch norms, dropout and the noise of diffusion, from a checkpoint."""
+    from drivelab.agents.diffusiondrive.agent import DiffusionDrive
+
+    torch.manual_seed(0)
+    part = (
+        {
+            "camera_feature": torch.rand(2, 3, 128, 512),
+            "lidar_feature": torch.rand(2, 1, 256, 256),
+            "status_feature": torch.rand(2, 8),
+        },
+        {
+            "trajectory": torch.rand(2, 8, 3),
+            "agent_states": torch.rand(2, 30, 5),
+            "agent_labels": torch.rand(2, 30) > 0.5,
+            "bev_semantic_map": torch.randint(0, 7, (2, 128, 256), dtype=torch.uint8),
+        },
+    )
+
+    def learner() -> Learner:
+        torch.manual_seed(1)
+        taught = DiffusionDrive.trainee()
+        taught.set_anchors(torch.rand(20, 8, 2))
+        return Learner(taught, settings(tmp_path), total=10)
+
+    whole, torn = learner(), learner()
+    whole.update([part])
+    whole.update([part])
+    torn.update([part])
+    torn.save(tmp_path / "c", {})
+    again = learner()
+    again.load(tmp_path / "c", load_facts(tmp_path / "c"))
+    again.update([part])
+    for mine, other in ((again.network, whole.network), (again.mean, whole.mean)):
+        expected = other.state_dict()
+        for name, value in mine.state_dict().items():
+            assert torch.equal(value, expected[name]), name

@@ -29,10 +29,10 @@ def save_checkpoint(
     """Write weights, the optimiser's moments and facts; a broken write leaves the old one."""
     folder.mkdir(parents=True, exist_ok=True)
     # Networks may share parts; each name is written by itself, so that any reader understands.
-    tensors = {name: value.detach().clone() for name, value in module.state_dict().items()}
+    tensors = {name: _copied(value) for name, value in module.state_dict().items()}
     if optimizer is not None:
         for number, moments in optimizer.state_dict()["state"].items():
-            tensors |= {f"{_OPTIMIZER}{number}.{k}": torch.as_tensor(v) for k, v in moments.items()}
+            tensors |= {f"{_OPTIMIZER}{number}.{k}": _copied(v) for k, v in moments.items()}
     part = folder / f".{WEIGHTS}.part"
     save_file(tensors, part)
     os.replace(part, folder / WEIGHTS)
@@ -81,3 +81,8 @@ def load_weights(
         state.setdefault(int(number), {})[moment] = tensors[name]
     whole = optimizer.state_dict()
     optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
+
+
+def _copied(value: torch.Tensor | float) -> torch.Tensor:
+    """By itself, and row by row whatever its layout in memory."""
+    return torch.as_tensor(value).detach().clone(memory_format=torch.contiguous_format)

@@ -12,6 +12,7 @@ import torch
 from drivelab.agents.learned.trainee import Trainee
 from drivelab.agents.transfuser.checkpoint import save_network
 from drivelab.training.checkpoint import load_facts
+from drivelab.training.imitation.allocation import keep_memory
 from drivelab.training.imitation.curves import EVERY, Curves, open_curves
 from drivelab.training.imitation.learner import Learner
 from drivelab.training.imitation.lesson import Lesson, Share, batches
@@ -88,6 +89,7 @@ def imitate(
     """
     settings.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(settings.threads)
+    keep_memory()
     per_epoch = lesson.updates(settings.batch * settings.accumulate)
     share = share or Share()
     learner = Learner(trainee, settings, settings.epochs * per_epoch, rank=share.rank)

@@ -54,7 +54,7 @@ class ImitationSettings:
     learning_rate: float = 6e-4
     weight_decay: float = 1e-2
     warmup: float = 0.05
-    clip: float = 10.0
+    clip: float = 100.0
     ema: float = 0.998
     precision: str = "fp32"
     validation: int = 100
