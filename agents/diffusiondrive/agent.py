@@ -9,7 +9,7 @@ from drivelab.agents.diffusiondrive.fast import FastDiffusionDrive
 from drivelab.agents.learned.driver import Driver, check_device
 from drivelab.agents.learned.sight import sight_of
 from drivelab.agents.learned.trainee import Trainee
-from drivelab.agents.learned.weights import BUNDLED, Family, load_weights
+from drivelab.agents.learned.weights import BUNDLED, Family, load_weights, new_network
 from drivelab.types import Observation, Plan
 
 FAMILY = Family(
@@ -49,7 +49,8 @@ class DiffusionDrive:
         )
         changes = {**wanted, "noise_seed": noise_seed}
         loaded = load_weights(FAMILY, preset=preset, checkpoint=checkpoint, changes=changes)
-        network = FastDiffusionDrive(loaded.network).to(check_device(device))
+        packed = None if precision == "fp32" else False  # packed weights are of one type only
+        network = FastDiffusionDrive(loaded.network, packed=packed).to(check_device(device))
         self.weights, self.weights_sha256 = loaded.told, loaded.sha256
         self._driver = Driver(
             network, sight_of(loaded.network.config), device=device, precision=precision
@@ -64,16 +65,17 @@ class DiffusionDrive:
     def trainee(
         cls,
         preset: str | None = None,
+        checkpoint: str | None = None,
         image_encoder: str | None = None,
         diffusion: str | None = None,
         **options: Any,
     ) -> Trainee:
-        """A network with random weights, to be taught once it has anchors."""
-        preset = preset or BUNDLED
+        """A network to be taught, with random weights or those of a file; these keep anchors."""
         changes = _given(image_encoder=image_encoder, diffusion=diffusion)
-        network = FAMILY.make(FAMILY.preset(preset, changes))
-        set_anchors = network._trajectory_head.set_anchors
-        return Trainee(FAMILY.name, preset, network, sight_of(network.config), dict, set_anchors)
+        network = new_network(FAMILY, preset=preset, checkpoint=checkpoint, changes=changes)
+        set_anchors = network._trajectory_head.set_anchors if checkpoint is None else None
+        name = preset or BUNDLED
+        return Trainee(FAMILY.name, name, network, sight_of(network.config), dict, set_anchors)
 
 
 def _given(**options: Any) -> dict[str, Any]:

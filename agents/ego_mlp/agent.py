@@ -9,7 +9,7 @@ from drivelab.agents.ego_mlp.policy import KEY, ego_status_from
 from drivelab.agents.learned.driver import Driver, check_device
 from drivelab.agents.learned.sight import blind
 from drivelab.agents.learned.trainee import Trainee
-from drivelab.agents.learned.weights import BUNDLED, Family, load_weights
+from drivelab.agents.learned.weights import BUNDLED, Family, load_weights, new_network
 from drivelab.types import Observation, Plan
 
 FAMILY = Family(
@@ -41,9 +41,9 @@ class EgoMlp:
         return self._driver.act(observations)
 
     @classmethod
-    def trainee(cls, preset: str | None = None, **options: Any) -> Trainee:
-        """A network with random weights, to be taught."""
-        network = FAMILY.make(FAMILY.preset("", {}))
+    def trainee(cls, checkpoint: str | None = None, **options: Any) -> Trainee:
+        """A network to be taught, with random weights or those of a file."""
+        network = new_network(FAMILY, preset=None, checkpoint=checkpoint, changes={})
         config = network.config
         return Trainee(FAMILY.name, BUNDLED, network, blind(config.poses, config.dt), inputs_of)
 

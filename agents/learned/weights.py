@@ -83,6 +83,16 @@ def load_weights(
     return Loaded(network.eval(), f"weights: {origin} (SHA-256 {digest[:12]})", digest)
 
 
+def new_network(
+    family: Family, *, preset: str | None, checkpoint: str | None, changes: Mapping[str, Any]
+) -> Any:
+    """A network to be taught: of random weights, or of those of a file."""
+    if checkpoint is None:
+        return family.make(family.preset(preset or BUNDLED, changes))
+    found = load_weights(family, preset=preset, checkpoint=checkpoint, changes=changes)
+    return found.network.train()
+
+
 def bundled_file(family: Family, preset: str) -> Path:
     """Weights that ship with the package.
 

@@ -8,7 +8,7 @@ from typing import Any
 from drivelab.agents.learned.driver import Driver, check_device
 from drivelab.agents.learned.sight import sight_of
 from drivelab.agents.learned.trainee import Trainee
-from drivelab.agents.learned.weights import BUNDLED, Family, load_weights
+from drivelab.agents.learned.weights import BUNDLED, Family, load_weights, new_network
 from drivelab.agents.transfuser.fast import FastTransfuser
 from drivelab.types import Observation, Plan
 
@@ -40,7 +40,8 @@ class Transfuser:
     ) -> None:
         changes = {} if image_encoder is None else {"image_encoder": image_encoder}
         loaded = load_weights(FAMILY, preset=preset, checkpoint=checkpoint, changes=changes)
-        network = FastTransfuser(loaded.network).to(check_device(device))
+        packed = None if precision == "fp32" else False  # packed weights are of one type only
+        network = FastTransfuser(loaded.network, packed=packed).to(check_device(device))
         self.weights, self.weights_sha256 = loaded.told, loaded.sha256
         self._driver = Driver(
             network, sight_of(loaded.network.config), device=device, precision=precision
@@ -53,10 +54,13 @@ class Transfuser:
 
     @classmethod
     def trainee(
-        cls, preset: str | None = None, image_encoder: str | None = None, **options: Any
+        cls,
+        preset: str | None = None,
+        checkpoint: str | None = None,
+        image_encoder: str | None = None,
+        **options: Any,
     ) -> Trainee:
-        """A network with random weights, to be taught."""
-        preset = preset or BUNDLED
+        """A network to be taught, with random weights or those of a file."""
         changes = {} if image_encoder is None else {"image_encoder": image_encoder}
-        network = FAMILY.make(FAMILY.preset(preset, changes))
-        return Trainee(FAMILY.name, preset, network, sight_of(network.config), dict)
+        network = new_network(FAMILY, preset=preset, checkpoint=checkpoint, changes=changes)
+        return Trainee(FAMILY.name, preset or BUNDLED, network, sight_of(network.config), dict)
