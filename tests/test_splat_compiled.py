@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivelab.kernels.splat import Cameras, Gaussians, compiled, render
-from drivelab.kernels.splat.compiled import Crew, _counted, _filled, thread_count
-from drivelab.kernels.splat.tiles import ROW_DEPTH, TILE, order
+from drivelab.kernels.splat.compiled import thread_count
+from drivelab.kernels.splat.tiles import BINS, TILE, arrange, fill, places
 
 
 @pytest.mark.parametrize("name", golden.NAMES)
@@ -44,12 +44,9 @@ def test_golden_tiles():
     edge = [width - 1, height - 1]
     first, last = (np.clip(x, 0, edge).astype(np.int64) // TILE for x in (low, high))
     spans = (last[:, 1] << 48) | (first[:, 1] << 32) | (last[:, 0] << 16) | first[:, 0]
-    rows = np.zeros((len(u), 16), np.float32)
-    rows[:, ROW_DEPTH] = case["depths"]
-    ranks = order(rows, np.array([[0, len(rows)]]))
-    crew, seen_ranks = Crew(2), ranks[seen[ranks]]
-    ordered, counts, begins = _counted(crew, spans, seen_ranks, across, across * down)
-    members = _filled(crew, ordered, seen_ranks, across, counts, int(begins[-1]))
+    names = np.flatnonzero(seen)
+    begins, members = lists_of(spans[seen], case["depths"][seen], across, across * down)
+    members = names[members]
     theirs = case["isect_offsets"].ravel()
     for tile, begin in enumerate(theirs):
         end = theirs[tile + 1] if tile + 1 < len(theirs) else len(case["flatten_ids"])
@@ -59,16 +56,77 @@ def test_golden_tiles():
         assert [n for n in ours if n in set(wanted)] == list(wanted)
 
 
-@given(depths=st.lists(st.floats(0.015625, 1e10, width=32), max_size=60))
+def lists_of(spans, depths, across, tiles):
+    """Where lists of tiles begin, and the places of their members by depth."""
+    counts, begins = np.zeros((1, 1, tiles), np.int64), np.empty(tiles + 1, np.int64)
+    for span in spans:
+        left, right, top, bottom = (int(span) >> shift & 0xFFFF for shift in (0, 16, 32, 48))
+        held = [y * across + x for y in range(top, bottom + 1) for x in range(left, right + 1)]
+        counts[0, 0, held] += 1
+    entries = np.empty(places(counts[0], begins), np.int64)
+    first, last = np.array([[0]]), np.array([[len(spans)]])
+    keys = np.ascontiguousarray(depths, np.float32)
+    fill(np.zeros(1, np.int64), first, last, spans, keys, across, counts, entries)
+    for tile in range(tiles):
+        ordered(entries[begins[tile] : begins[tile + 1]])
+    return begins, entries & 0xFFFFFFFF
+
+
+def ordered(entries):
+    arrange(entries, np.empty(len(entries), np.int64), np.empty(BINS, np.int32))
+
+
+@given(
+    depths=st.lists(st.floats(0.015625, 1e10, width=32), min_size=1, max_size=60),
+    copies=st.sampled_from([1, 5, 200]),
+)
 @settings(max_examples=50, deadline=None)
-def test_order_is_the_stable_one(depths):
-    rows = np.zeros((len(depths) + 5, 16), np.float32)
-    half = len(depths) // 2
-    places = np.r_[0:half, half + 5 : len(rows)]  # two parts with a gap between them
-    rows[places, ROW_DEPTH] = depths
-    parts = np.array([[0, half], [half + 5, len(depths) - half]])
-    wanted = places[np.argsort(rows[places, ROW_DEPTH], kind="stable")]
-    np.testing.assert_array_equal(order(rows, parts), wanted)
+def test_order_is_the_stable_one(depths, copies):
+    keys = np.tile(np.array(depths, np.float32), copies)
+    entries = keys.view(np.uint32).astype(np.int64) << 32 | np.arange(len(keys))
+    ordered(entries)
+    np.testing.assert_array_equal(entries & 0xFFFFFFFF, np.argsort(keys, kind="stable"))
+
+
+@pytest.mark.parametrize("away", [0.0, 3e5])
+def test_what_is_left_out_early_is_on_no_picture(monkeypatch, away):
+    rng = np.random.default_rng(3)
+    count = 20_011
+    fields = (
+        rng.normal((away, 0, 0), 4, (count, 3)), rng.normal(size=(count, 4)),
+        np.exp(rng.normal(-3, 1.5, (count, 3))), rng.random(count), rng.normal(size=(count, 4, 3)),
+    )  # fmt: skip
+    scene = Gaussians(*(np.ascontiguousarray(field, np.float32) for field in fields))
+    views = np.stack([np.eye(4), np.diag([-1.0, 1, -1, 1])])
+    views[:, :3, 3] = -views[:, :3, :3] @ [away, 0.1, 0.2]
+    lens = np.array([[[40.0, 0, 31], [0, 50, 20], [0, 0, 1]]] * 2)
+    cameras = Cameras(views, lens, 70, 37)
+    found = render(scene, cameras)
+    whole = compiled.outlook
+    monkeypatch.setattr(compiled, "outlook", lambda *given: whole(*given[:-1], True))
+    every = render(scene, cameras)
+    assert found.alpha.max() > 0.9
+    np.testing.assert_array_equal(found.rgb, every.rgb)
+    np.testing.assert_array_equal(found.depth_sum, every.depth_sum)
+
+
+def test_cameras_change_no_bit_of_each_other():
+    case = golden.load("street")
+    scene, cameras = golden.gaussians_of(case), golden.cameras_of(case)
+    one = render(scene, cameras).rgb
+    # More of them than may be drawn at once
+    views, lenses = (np.repeat(x, 5, axis=0) for x in (cameras.views, cameras.intrinsics))
+    many = render(scene, Cameras(views, lenses, cameras.width, cameras.height, cameras.model)).rgb
+    np.testing.assert_array_equal(many, np.repeat(one, 5, axis=0))
+
+
+@pytest.mark.parametrize(
+    ("counts", "groups"),
+    [([], []), ([9, 9, 9], [(0, 1), (1, 2), (2, 3)]), ([5, 5, 5], [(0, 2), (2, 3)]),
+     ([0, 0, 10, 0], [(0, 4)]), ([3, 9, 1], [(0, 1), (1, 3)])],
+)  # fmt: skip
+def test_cameras_that_are_drawn_at_once_need_no_more_rows_than_there_are(counts, groups):
+    assert compiled._together(np.array(counts, np.int64), 10) == groups
 
 
 def test_threads_change_no_bit(monkeypatch):

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
-from drivelab.kernels.registers import Registers
+from drivelab.kernels.splat.terms import Lanes, Term
 
 LANES = 8
 # Rows of a block: means, quaternions wxyz, scales
@@ -26,46 +24,6 @@ TAKEN = 10
 GIVEN = 12
 # Numbers of a lens: view (12, row by row), eye (3), fx, fy, cx, cy, bounds of x/z and y/z (4), blur
 LENS = 24
-_LONG = ir.IntType(64)
-
-
-class _Term:
-    """A vector that formulas can be written with."""
-
-    def __init__(self, regs: Registers, value: ir.Value) -> None:
-        self.regs, self.value = regs, value
-
-    def __add__(self, other: _Term) -> _Term:
-        return self._of(self.regs.builder.fadd(self.value, other.value, flags=("contract",)))
-
-    def __sub__(self, other: _Term) -> _Term:
-        return self._of(self.regs.builder.fsub(self.value, other.value, flags=("contract",)))
-
-    def __mul__(self, other: _Term) -> _Term:
-        return self._of(self.regs.builder.fmul(self.value, other.value, flags=("contract",)))
-
-    def __truediv__(self, other: _Term) -> _Term:
-        return self._of(self.regs.builder.fdiv(self.value, other.value))
-
-    def least(self, other: _Term) -> _Term:
-        """The smaller one."""
-        below = self.regs.builder.fcmp_ordered("<", self.value, other.value)
-        return self._of(self.regs.builder.select(below, self.value, other.value))
-
-    def most(self, other: _Term) -> _Term:
-        """The larger one."""
-        above = self.regs.builder.fcmp_ordered(">", self.value, other.value)
-        return self._of(self.regs.builder.select(above, self.value, other.value))
-
-    def root(self) -> _Term:
-        """Its square root."""
-        name = f"llvm.sqrt.v{self.regs.lanes}f64"
-        kind = ir.FunctionType(self.regs.vector, [self.regs.vector])
-        call = cgutils.get_or_insert_function(self.regs.builder.module, kind, name)
-        return self._of(self.regs.builder.call(call, [self.value]))
-
-    def _of(self, value: ir.Value) -> _Term:
-        return _Term(self.regs, value)
 
 
 @intrinsic
@@ -73,34 +31,26 @@ def flatten(typing: Any, block: Any, lens: Any, out: Any) -> Any:
     """Fill `out` (GIVEN, 8) from `block` (TAKEN, 8) and the numbers of a lens (LENS,)."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        regs = Registers(context, builder, types.float64, bits=64 * LANES)
+        regs = Lanes(context, builder, types.float64, LANES)
         taken, given, place = (
             regs.data(kind, value)
             for kind, value in zip((block, out, lens), (args[0], args[2], args[1]), strict=True)
         )
-
-        def row(address: ir.Value, n: int) -> ir.Value:
-            return regs.offset(address, ir.Constant(_LONG, LANES * n))
-
-        rows = [_Term(regs, regs.load(row(taken, n))) for n in range(TAKEN)]
-        numbers = [
-            _Term(regs, regs.broadcast(regs.offset(place, ir.Constant(_LONG, n))))
-            for n in range(LENS)
-        ]
-        for n, term in enumerate(_flat(regs, rows, numbers)):
-            regs.store(term.value, row(given, n))
+        rows = [regs.row(taken, n) for n in range(TAKEN)]
+        for n, term in enumerate(_flat(regs, rows, regs.numbers(place, LENS))):
+            regs.keep(term, given, n)
         return context.get_dummy_value()
 
     return types.none(block, lens, out), emit
 
 
-def _flat(regs: Registers, rows: list[_Term], numbers: list[_Term]) -> list[_Term]:
+def _flat(regs: Lanes, rows: list[Term], numbers: list[Term]) -> list[Term]:
     """The rows of `out`."""
     means, quats, scales = rows[:3], rows[3:7], rows[7:]
     view, eye = [numbers[4 * n : 4 * n + 4] for n in range(3)], numbers[12:15]
     fx, fy, cx, cy, left, right, top, bottom, blur = numbers[15:]
-    zero = _Term(regs, regs.zero)
-    one = _Term(regs, ir.Constant(regs.vector, [1.0] * LANES))
+    zero = regs.constant(0.0)
+    one = regs.constant(1.0)
     x, y, z = (
         line[0] * means[0] + line[1] * means[1] + line[2] * means[2] + line[3] for line in view
     )
@@ -121,14 +71,14 @@ def _flat(regs: Registers, rows: list[_Term], numbers: list[_Term]) -> list[_Ter
     sxx, syy = sxx + blur, syy + blur
     away = [mean - place for mean, place in zip(means, eye, strict=True)]
     length = (away[0] * away[0] + away[1] * away[1] + away[2] * away[2]).root()
-    length = one / length.most(_Term(regs, ir.Constant(regs.vector, [1e-12] * LANES)))
+    length = one / length.most(regs.constant(1e-12))
     return [
         fx * slope_u + cx, fy * slope_v + cy, z, sxx, sxy, syy, sharp, sxx.root(), syy.root(),
         *(part * length for part in away),
     ]  # fmt: skip
 
 
-def _axes(quats: list[_Term], one: _Term) -> list[list[_Term]]:
+def _axes(quats: list[Term], one: Term) -> list[list[Term]]:
     """The axes of rotations wxyz of any length, each as its x, y, z."""
     w, x, y, z = quats
     per = one / (w * w + x * x + y * y + z * z)

@@ -8,23 +8,8 @@ import numpy as np
 from numba import njit
 
 from drivelab.kernels.registers import fetch
-from drivelab.kernels.splat.cells import (
-    BLUE,
-    DEPTH,
-    GREEN,
-    LABEL,
-    OPACITY,
-    PER_A,
-    REACH,
-    RED,
-    SKEW,
-    UPRIGHT,
-    A,
-    B,
-    C,
-    X,
-    Y,
-)
+from drivelab.kernels.splat.cells import DEPTH, LABEL, ROW
+from drivelab.kernels.splat.cull import BLOCK, WORD
 from drivelab.kernels.splat.flatten import (
     DX,
     DY,
@@ -43,10 +28,17 @@ from drivelab.kernels.splat.flatten import (
     Z,
     flatten,
 )
-from drivelab.kernels.splat.settings import LEAST_ALPHA, WIDEST
-from drivelab.kernels.splat.tiles import TILE
+from drivelab.kernels.splat.pack import (
+    harmonics,
+    pack,
+    shade_0,
+    shade_1,
+    shade_4,
+    shade_9,
+    shade_16,
+)
+from drivelab.kernels.splat.turns import next_of
 
-_BLOCK = 512  # Gaussians that are looked at together
 _AHEAD = 16  # Gaussians before its turn that one is fetched
 PINHOLE, FISHEYE, ORTHO = 0, 1, 2
 
@@ -86,120 +78,11 @@ def _jacobian(x, y, z, lens, model):  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _colour(sh, i, x, y, z, degree, out):  # type: ignore[no-untyped-def]
-    """Red, green, blue seen along a unit direction; see `harmonics.basis`. Degree -1 is grey."""
-    if degree < 0:
-        out[:] = 0.5
-        return
-    for c in range(3):
-        out[c] = 0.5 + 0.28209479177387814 * sh[i, 0, c]
-    if degree > 0:
-        for c in range(3):
-            out[c] += 0.4886025119029199 * (-y * sh[i, 1, c] + z * sh[i, 2, c] - x * sh[i, 3, c])
-    if degree > 1:
-        b4, b5 = 1.0925484305920792 * x * y, -1.0925484305920792 * y * z
-        b6 = 0.31539156525252005 * (2.0 * z * z - x * x - y * y)
-        b7, b8 = -1.0925484305920792 * x * z, 0.5462742152960396 * (x * x - y * y)
-        for c in range(3):
-            out[c] += b4 * sh[i, 4, c] + b5 * sh[i, 5, c] + b6 * sh[i, 6, c]
-            out[c] += b7 * sh[i, 7, c] + b8 * sh[i, 8, c]
-    if degree > 2:
-        xx, yy, zz = x * x, y * y, z * z
-        b9, b10 = -0.5900435899266435 * y * (3 * xx - yy), 2.890611442640554 * x * y * z
-        b11 = -0.4570457994644658 * y * (4 * zz - xx - yy)
-        b12 = 0.3731763325901154 * z * (2 * zz - 3 * xx - 3 * yy)
-        b13 = -0.4570457994644658 * x * (4 * zz - xx - yy)
-        b14 = 1.445305721320277 * z * (xx - yy)
-        b15 = -0.5900435899266435 * x * (xx - 3 * yy)
-        for c in range(3):
-            out[c] += b9 * sh[i, 9, c] + b10 * sh[i, 10, c] + b11 * sh[i, 11, c]
-            out[c] += b12 * sh[i, 12, c] + b13 * sh[i, 13, c] + b14 * sh[i, 14, c]
-            out[c] += b15 * sh[i, 15, c]
-    for c in range(3):
-        out[c] = max(out[c], 0.0)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _candidates(  # type: ignore[no-untyped-def]
-    means, scales, opacities, first, last, view, lens, bounds, model, size, numbers, kept, found
-):
-    """Places of [first, last) that one camera may see, without a branch per Gaussian.
-
-    A pinhole surely does not see what lies outside of its picture by more than the extent that a
-    ball of the largest scale s would have there: its variance along u is at most
-    (fx s / z)^2 (1 + h^2) + blur, h the clamped x / z.
-    """
-    near, far, blur = numbers[0], numbers[1], numbers[2]
-    least = max(LEAST_ALPHA, numbers[5])
-    wide, fx, fy, cx, cy = WIDEST * WIDEST, lens[0], lens[1], lens[2], lens[3]
-    v00, v01, v02, v03 = view[0, 0], view[0, 1], view[0, 2], view[0, 3]
-    v10, v11, v12, v13 = view[1, 0], view[1, 1], view[1, 2], view[1, 3]
-    v20, v21, v22, v23 = view[2, 0], view[2, 1], view[2, 2], view[2, 3]
-    b0, b1, b2, b3 = bounds[0], bounds[1], bounds[2], bounds[3]
-    width, height = np.float64(size[0]), np.float64(size[1])
-    anywhere = model != PINHOLE
-    for n in range(last - first):
-        i = first + n
-        x0, y0, z0 = np.float64(means[i, 0]), np.float64(means[i, 1]), np.float64(means[i, 2])
-        x = v00 * x0 + v01 * y0 + v02 * z0 + v03
-        y = v10 * x0 + v11 * y0 + v12 * z0 + v13
-        z = v20 * x0 + v21 * y0 + v22 * z0 + v23
-        s, s1, s2 = scales[i, 0], scales[i, 1], scales[i, 2]
-        s = s if s > s1 else s1
-        s = s if s > s2 else s2
-        per = 1.0 / z
-        u, v, spread = x * per, y * per, np.float64(s) * per
-        hu = u if u > b0 else b0
-        hu = hu if hu < b1 else b1
-        hv = v if v > b2 else b2
-        hv = hv if hv < b3 else b3
-        spread *= spread
-        most_u = wide * (fx * fx * spread * (1.0 + hu * hu) + blur)
-        most_v = wide * (fy * fy * spread * (1.0 + hv * hv) + blur)
-        u, v = fx * u + cx, fy * v + cy
-        # One pixel more, as the extent is rounded up
-        out_u = (-u if -u > u - width else u - width) - 1.0
-        out_v = (-v if -v > v - height else v - height) - 1.0
-        missed = ((out_u > 0.0) & (out_u * out_u > most_u)) | (
-            (out_v > 0.0) & (out_v * out_v > most_v)
-        )
-        solid = np.float64(opacities[i]) >= least
-        kept[n] = solid & (z >= near) & (z <= far) & (anywhere | (not missed))
-    count = 0
-    for n in range(last - first):
-        found[count] = first + n
-        count += kept[n]
-    return count
-
-
 @njit(nogil=True, cache=True)
-def _meets(u, v, rx, ry, width, height):  # type: ignore[no-untyped-def]
-    """Whether a box reaches into the picture; touching its edge is outside."""
-    return u + rx > 0 and u - rx < width and v + ry > 0 and v - ry < height
-
-
-@njit(nogil=True, cache=True)
-def _span(u, v, rx, ry, width, height):  # type: ignore[no-untyped-def]
-    """Last row, first row, last column and first column of tiles, 16 bits each."""
-    left = np.int64(max(0.0, math.floor(u - rx))) // TILE
-    right = np.int64(min(width - 1.0, math.floor(u + rx))) // TILE
-    top = np.int64(max(0.0, math.floor(v - ry))) // TILE
-    bottom = np.int64(min(height - 1.0, math.floor(v + ry))) // TILE
-    return (bottom << 48) | (top << 32) | (right << 16) | left
-
-
-@njit(nogil=True, cache=True)
-def _fetch_all(flat, first, count):  # type: ignore[no-untyped-def]
-    for line in range(0, count, 16):
-        fetch(flat, first + line)
-
-
-@njit(nogil=True, cache=True)
-def _gather(means, quats, scales, found, first, count, block):  # type: ignore[no-untyped-def]
+def _gather(means, quats, scales, which, block):  # type: ignore[no-untyped-def]
     """Bring some Gaussians together, each in a lane; lanes that are left repeat the last one."""
     for lane in range(LANES):
-        i = found[first + min(lane, count - 1)]
+        i = which[min(lane, len(which) - 1)]
         for k in range(3):
             block[k, lane], block[7 + k, lane] = means[i, k], scales[i, k]
         for k in range(4):
@@ -207,13 +90,14 @@ def _gather(means, quats, scales, found, first, count, block):  # type: ignore[n
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _flatten_one(means, quats, scales, i, view, eye, lens, blur, model, out):  # type: ignore[no-untyped-def]
+def _flatten_one(means, quats, scales, i, lens, model, out):  # type: ignore[no-untyped-def]
     """As `flatten`, of one Gaussian and by a lens that is no pinhole."""
+    view, eye, blur = lens[:12].reshape(3, 4), lens[12:15], lens[23]
     mx, my, mz = np.float64(means[i, 0]), np.float64(means[i, 1]), np.float64(means[i, 2])
     z = view[2, 0] * mx + view[2, 1] * my + view[2, 2] * mz + view[2, 3]
     x = view[0, 0] * mx + view[0, 1] * my + view[0, 2] * mz + view[0, 3]
     y = view[1, 0] * mx + view[1, 1] * my + view[1, 2] * mz + view[1, 3]
-    u, v, j00, j01, j02, j10, j11, j12 = _jacobian(x, y, z, lens, model)
+    u, v, j00, j01, j02, j10, j11, j12 = _jacobian(x, y, z, lens[15:19], model)
     turn = _rotation(quats, i)
     sxx, sxy, syy = 0.0, 0.0, 0.0
     for axis in range(3):
@@ -234,69 +118,181 @@ def _flatten_one(means, quats, scales, i, view, eye, lens, blur, model, out):  #
     out[DX], out[DY], out[DZ] = dx * one, dy * one, dz * one
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def project(  # type: ignore[no-untyped-def]
-    means, quats, scales, opacities, sh, labels, span, view, eye, lens, bounds, model, size,
-    numbers, degree, rows, spans,
-):  # fmt: skip
-    """Pack what one camera sees of the Gaussians of `span` (first, last); returns how many.
+@njit(nogil=True, cache=True)
+def _found(masks, first, last, found):  # type: ignore[no-untyped-def]
+    """Numbers of the Gaussians [first, last) whose bits are set, until BLOCK are found.
 
-    `labels` may be empty. `numbers` are near, far, blur, whether antialiased, least radius, least
-    opacity. `rows` (n, ROW) and `spans` (n,), see `_span`, take the seen from the span's first
-    place on, in the order of the scene.
+    Returns how many, and the first that has not been looked at.
     """
-    blur, soft, least_radius, least_opacity = numbers[2], numbers[3] > 0, numbers[4], numbers[5]
-    width, height = size
-    at = span[0]
-    colour = np.empty(3)
-    flat_quats, flat_sh, per_colour = quats.reshape(-1), sh.reshape(-1), 3 * sh.shape[1]
+    count = np.int64(0)
+    while first < last and count < BLOCK:
+        bits = np.int64(masks[first // WORD])
+        if bits != 0:
+            for n in range(WORD):  # no branch for each of them
+                found[count] = first + n
+                count += (bits >> n) & 1
+        first += WORD
+    return count, first
+
+
+@njit(nogil=True, cache=True)
+def _fetch(fields, i):  # type: ignore[no-untyped-def]
+    """Have all numbers of a Gaussian brought near."""
+    means, quats, scales, opacities, sh, per_colour = fields
+    fetch(means, i * 3)
+    fetch(quats, i * 4)
+    fetch(scales, i * 3)
+    fetch(opacities, i)
+    for line in range(0, per_colour, 16):
+        fetch(sh, i * per_colour + line)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _soften(flat, opacity):  # type: ignore[no-untyped-def]
+    """Take from opacities what blurring added to the areas."""
+    for n in range(LANES):
+        area = flat[SXX, n] * flat[SYY, n] - flat[SXY, n] * flat[SXY, n]
+        if area > 0.0:
+            opacity[n] *= math.sqrt(max(0.0, flat[SHARP, n] / area))
+
+
+@njit(nogil=True, cache=True)
+def _flatten_some(  # type: ignore[no-untyped-def]
+    means, quats, scales, opacities, which, lens, model, soft, block, flat, opacity
+):
+    """Up to LANES Gaussians onto the picture: `flat` (GIVEN, LANES) and `opacity` (LANES,)."""
+    count = len(which)
+    if model == PINHOLE:
+        _gather(means, quats, scales, which, block)
+        flatten(block, lens, flat)
+    else:
+        for n in range(count):
+            _flatten_one(means, quats, scales, which[n], lens, model, flat[:, n])
+    for n in range(LANES):
+        opacity[n] = opacities[which[min(n, count - 1)]]
+    if soft:
+        _soften(flat, opacity)
+
+
+@njit(nogil=True, cache=True)
+def _shade(sh, first, values, packed, lane, degree, rows, at):  # type: ignore[no-untyped-def]
+    if degree == 3:
+        shade_16(sh, first, values, packed, lane, rows, at)
+    elif degree == 2:
+        shade_9(sh, first, values, packed, lane, rows, at)
+    elif degree == 1:
+        shade_4(sh, first, values, packed, lane, rows, at)
+    elif degree == 0:
+        shade_1(sh, first, values, packed, lane, rows, at)
+    else:
+        shade_0(sh, first, values, packed, lane, rows, at)
+
+
+@njit(nogil=True, cache=True)
+def _mark(span, stride, corners):  # type: ignore[no-untyped-def]
+    """Note the four corners of a span, which takes no branch; see `_count`."""
+    left, right = span & 0xFFFF, (span >> 16) & 0xFFFF
+    top, bottom = ((span >> 32) & 0xFFFF) * stride, ((span >> 48) + 1) * stride
+    corners[top + left] += 1
+    corners[top + right + 1] -= 1
+    corners[bottom + left] -= 1
+    corners[bottom + right + 1] += 1
+
+
+@njit(nogil=True, cache=True)
+def _count(corners, across, counts):  # type: ignore[no-untyped-def]
+    """Corners of spans (down + 1, across + 1) -> how many spans hold each tile (down * across,)."""
+    for t in range(len(counts)):
+        row, column = t // across, t % across
+        above = counts[t - across] if row > 0 else 0
+        before = counts[t - 1] if column > 0 else 0
+        both = counts[t - across - 1] if row > 0 and column > 0 else 0
+        counts[t] = corners[row * (across + 1) + column] + above + before - both
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _project(  # type: ignore[no-untyped-def]
+    means, quats, scales, opacities, sh, labels, masks, first, last, lens, limits, model, soft,
+    degree, across, at, rows, spans, keys, counts,
+):  # fmt: skip
+    """One part for one camera, into the rows from `at` on; returns where they end."""
+    flat_sh, per_colour = sh.reshape(-1), 3 * sh.shape[1]
+    fields = (
+        means.reshape(-1), quats.reshape(-1), scales.reshape(-1), opacities, flat_sh, per_colour
+    )  # fmt: skip
     block, flat = np.empty((TAKEN, LANES)), np.empty((GIVEN, LANES))
-    flat_lens = np.empty(24)
-    flat_lens[:12], flat_lens[12:15], flat_lens[15:19] = view[:3].reshape(-1), eye, lens
-    flat_lens[19:23], flat_lens[23] = bounds, blur
-    kept, found = np.empty(_BLOCK, np.uint8), np.empty(_BLOCK, np.int64)
-    for begin in range(span[0], span[1], _BLOCK):
-        count = _candidates(
-            means, scales, opacities, begin, min(begin + _BLOCK, span[1]), view, lens, bounds,
-            model, size, numbers, kept, found,
-        )  # fmt: skip
-        for first in range(0, count, LANES):
-            together = min(LANES, count - first)
-            if model == PINHOLE:
-                _gather(means, quats, scales, found, first, together, block)
-                flatten(block, flat_lens, flat)
+    opacity, found = np.empty(LANES), np.empty(BLOCK + WORD + 1, np.int64)
+    packed, boxes = np.empty((LANES, ROW), np.float32), np.empty(LANES, np.int64)
+    values = np.empty((16, LANES), np.float32)
+    corners = np.zeros((len(counts) // across + 1) * (across + 1), np.int64)
+    while first < last:
+        count, first = _found(masks, first, last, found)
+        for n in range(min(_AHEAD, count)):
+            _fetch(fields, found[n])
+        for some in range(0, count, LANES):
+            together = min(LANES, count - some)
+            for n in range(some + _AHEAD, min(some + _AHEAD + LANES, count)):
+                _fetch(fields, found[n])
+            _flatten_some(
+                means, quats, scales, opacities, found[some : some + together], lens, model, soft,
+                block, flat, opacity,
+            )  # fmt: skip
+            drawn = np.int64(pack(flat, opacity, limits, packed, boxes))
+            if degree > 0:
+                harmonics(flat, values)
+            elif degree == 0:
+                values[0] = 0.28209479177387814
             for n in range(together):
-                i, row = found[first + n], rows[at]
-                ahead = found[min(first + n + _AHEAD, count - 1)]
-                fetch(flat_quats, ahead * 4)
-                _fetch_all(flat_sh, ahead * per_colour, per_colour)
-                if model != PINHOLE:
-                    _flatten_one(means, quats, scales, i, view, eye, lens, blur, model, flat[:, n])
-                u, v = flat[U, n], flat[V, n]
-                sxx, sxy, syy = flat[SXX, n], flat[SXY, n], flat[SYY, n]
-                area = sxx * syy - sxy * sxy
-                if not area > 0.0:
+                if (drawn >> n) & 1 == 0:
                     continue
-                opacity = np.float64(opacities[i])
-                if soft:
-                    opacity *= math.sqrt(max(0.0, flat[SHARP, n] / area))
-                    if opacity < LEAST_ALPHA or opacity < least_opacity:
-                        continue
-                reach = 2.0 * math.log(255.0 * opacity)
-                extent = min(WIDEST, math.sqrt(reach))
-                rx, ry = math.ceil(extent * flat[WIDE, n]), math.ceil(extent * flat[HIGH, n])
-                if max(rx, ry) <= least_radius or not _meets(u, v, rx, ry, width, height):
-                    continue
-                _colour(sh, i, flat[DX, n], flat[DY, n], flat[DZ, n], degree, colour)
-                per = 1.0 / area
-                row[X], row[Y] = u, v
-                row[A], row[B], row[C] = syy * per, -sxy * per, sxx * per
-                row[OPACITY] = opacity
-                row[RED], row[GREEN], row[BLUE] = colour[0], colour[1], colour[2]
-                row[DEPTH], row[REACH] = flat[Z, n], reach
-                per = 1.0 / syy
-                row[PER_A], row[SKEW], row[UPRIGHT] = area * per, -sxy * per, per
-                row[LABEL] = labels[i] if len(labels) > 0 else 0
-                spans[at] = _span(u, v, rx, ry, width, height)
+                i = found[some + n]
+                _shade(flat_sh, i * per_colour, values, packed, n, degree, rows, at)
+                if len(labels) > 0:
+                    rows[at, LABEL] = labels[i]
+                spans[at], keys[at] = boxes[n], packed[n, DEPTH]
+                _mark(boxes[n], across + 1, corners)
                 at += 1
-    return at - span[0]
+    _count(corners, across, counts)
+    return at
+
+
+@njit(nogil=True, cache=True)
+def project(  # type: ignore[no-untyped-def]
+    means, quats, scales, opacities, sh, labels, masks, ends, counter, lenses, limits, model, soft,
+    degree, across, begins, rows, spans, keys, stops, counts,
+):  # fmt: skip
+    """Pack what some cameras see, part by part as the counter hands them out.
+
+    Args:
+        means: (n, 3) as all of `Gaussians`, float32.
+        quats: (n, 4).
+        scales: (n, 3).
+        opacities: (n,).
+        sh: (n, k, 3).
+        labels: (n,) uint8; may be empty.
+        masks: (c, words) of `cull`.
+        ends: (parts + 1,) as `cull` takes them.
+        counter: (1,) see `next_of`.
+        lenses: (c, LENS) see `flatten`.
+        limits: (LIMITS,) see `pack`.
+        model: PINHOLE, FISHEYE or ORTHO.
+        soft: whether antialiased.
+        degree: of the colours; -1 is grey.
+        across: tiles in a row of the picture.
+        begins: (c, parts) places in `rows` that are taken from there on, in the scene's order.
+        rows: (m, ROW) of the seen Gaussians.
+        spans: (m,) tiles of their boxes, see `pack`.
+        keys: (m,) float32 their depths.
+        stops: (c, parts) takes where the rows of a part end.
+        counts: (parts, c, tiles) takes how many of a part touch each tile.
+    """
+    while True:
+        part: int = next_of(counter)
+        if part >= len(ends) - 1:
+            return
+        for camera in range(len(lenses)):
+            stops[camera, part] = _project(
+                means, quats, scales, opacities, sh, labels, masks[camera], ends[part],
+                ends[part + 1], lenses[camera], limits, model, soft, degree, across,
+                begins[camera, part], rows, spans, keys, counts[part, camera],
+            )  # fmt: skip
