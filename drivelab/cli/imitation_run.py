@@ -12,6 +12,7 @@ from typing import Any
 
 from drivelab.agents.learned.trainee import Trainee
 from drivelab.cli.compose import NAMES
+from drivelab.cli.train_result import print_imitation
 from drivelab.errors import ConfigError
 from drivelab.registry import TARGET, build, load_object
 from drivelab.training.imitation import ImitationSettings, Lesson, imitate
@@ -194,19 +195,6 @@ def _summary(
         "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         "versions": versions(),
     }
-
-
-def print_imitation(summary: Mapping[str, Any], folder: Path) -> None:
-    """What a finished run came to."""
-    best = summary["best"]
-    print(f"{summary['agent']} ({summary['preset']}, {summary['parameters']:,} parameters) learnt "
-          f"{summary['train_scenes']:,} scenes of {summary['train']} in "
-          f"{summary['minutes']:.1f} min")  # fmt: skip
-    print(f"best:   epoch {best['epoch']} of {summary['epochs']}, PDMS {best['pdms']:.4f} on "
-          f"{summary['validation_scenes']} scenes of {summary['validation']}")  # fmt: skip
-    print(f"drive:  drivelab eval agent={summary['agent']} "
-          f"agent.checkpoint={folder / summary['weights']}")  # fmt: skip
-    print(f"run:    {folder}")
 
 
 def _draw(folder: Path) -> None:

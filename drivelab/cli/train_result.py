@@ -20,7 +20,9 @@ def is_training(folder: Path) -> bool:
         config = yaml.safe_load((folder / CONFIG).read_text())
     except (OSError, ValueError, yaml.YAMLError):
         return False
-    return isinstance(config, dict) and "algo" in config and "bench" not in config
+    if not isinstance(config, dict) or "bench" in config:
+        return False
+    return "algo" in config or ("agent" in config and "epochs" in config)
 
 
 def show_training(folder: Path) -> None:
@@ -36,13 +38,16 @@ def show_training(folder: Path) -> None:
             f"again with run.dir={folder} to go on, then report it"
         )
     try:
-        print_training(json.loads(file.read_text()), folder)
+        summary = json.loads(file.read_text())
+        (print_training if "algo" in summary else print_imitation)(summary, folder)
     except (ValueError, KeyError, TypeError, StopIteration) as error:
         raise RunError(
             f"{file} is no summary of a training run ({type(error).__name__}: {error}); remove it "
             "and type the `drivelab train` command again to write it anew"
         ) from error
-    for name in sorted(["curve.png", "policy", *(film.name for film in folder.glob("*.mp4"))]):
+    for name in sorted(
+        ["curve.png", "policy", "best.safetensors", *(film.name for film in folder.glob("*.mp4"))]
+    ):
         if (folder / name).exists():
             print(f"        {folder / name}")
 
@@ -62,4 +67,17 @@ def print_training(summary: Mapping[str, Any], folder: Path) -> None:
         table.add_row(driver, *(f"{100 * share:.0f} %" for share in shares))
     Console(highlight=False).print(table)
     print(f"learnt: {summary['minutes']:.1f} min, {summary['steps']:,} steps")
+    print(f"run:    {folder}")
+
+
+def print_imitation(summary: Mapping[str, Any], folder: Path) -> None:
+    """What a finished run came to."""
+    best = summary["best"]
+    print(f"{summary['agent']} ({summary['preset']}, {summary['parameters']:,} parameters) learnt "
+          f"{summary['train_scenes']:,} scenes of {summary['train']} in "
+          f"{summary['minutes']:.1f} min")  # fmt: skip
+    print(f"best:   epoch {best['epoch']} of {summary['epochs']}, PDMS {best['pdms']:.4f} on "
+          f"{summary['validation_scenes']} scenes of {summary['validation']}")  # fmt: skip
+    print(f"drive:  drivelab eval agent={summary['agent']} "
+          f"agent.checkpoint={folder / summary['weights']}")  # fmt: skip
     print(f"run:    {folder}")

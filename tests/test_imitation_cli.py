@@ -1,0 +1,100 @@
+
+"""`drivelab train agent=...` and `drivelab train anchors`, from the command line to their files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra nn")
+
+from drivelab.cli import main
+from drivelab.training.imitation.anchors import load_anchors
+from drivelab.training.run_folder import read_progress
+
+SHORT = ["agent=ego_mlp", "limit=8", "batch=4", "validation=2", "builders=0", "threads=1"]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("features")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    words = [*SHORT, "epochs=2", f"cache={cache}", f"run.dir={folder}", "quiet=true"]
+    assert main(["train", *words]) == 0
+    return folder
+
+
+def test_a_run_folder_tells_everything(run: Path):
+    summary = json.loads((run / "summary.json").read_text())
+    assert (summary["agent"], summary["data"], summary["train_scenes"]) == ("ego_mlp", "labmini", 8)
+    assert (summary["epochs"], summary["updates"], summary["parameters"]) == (2, 4, 542_232)
+    assert (run / "curve.png").read_bytes().startswith(b"\x89PNG")
+    rows = read_progress(run)
+    assert summary["best"]["pdms"] == max(row["validation"]["pdms"] for row in rows)
+
+
+def test_the_same_command_does_not_learn_again(run: Path, cache: Path, capsys):
+    before = read_progress(run)
+    words = [*SHORT, "epochs=2", f"cache={cache}", f"run.dir={run}", "minutes=3"]
+    assert main(["train", *words]) == 0
+    assert read_progress(run) == before
+    assert "learnt 8 scenes of labmini train (generated, not NAVSIM)" in capsys.readouterr().out
+
+
+def test_another_run_is_not_continued(run: Path, cache: Path, capsys):
+    words = [*SHORT, "epochs=3", f"cache={cache}", f"run.dir={run}", "quiet=true"]
+    assert main(["train", *words]) == 2
+    assert "holds a run with other settings" in capsys.readouterr().err
+
+
+def test_the_weights_drive_and_the_run_is_reported(run: Path, tmp_path: Path, capsys):
+    words = ["agent=ego_mlp", f"agent.checkpoint={run / 'best.safetensors'}", "bench=navsim"]
+    words += ["data=embedded", "limit=2", f"run.dir={tmp_path / 'eval'}", "report=none"]
+    assert main(["eval", *words]) == 0
+    told = capsys.readouterr()
+    assert f"weights: {run / 'best.safetensors'} (SHA-256 " in told.err
+    environment = json.loads((tmp_path / "eval" / "env.json").read_text())
+    assert "best.safetensors" in environment["weights"]
+    assert main(["report", str(run)]) == 0
+    assert "best:   epoch" in capsys.readouterr().out
+
+
+def test_anchors_are_clustered(cache: Path, tmp_path: Path, capsys):
+    out = tmp_path / "anchors.npy"
+    words = ["limit=8", "modes=3", f"cache={cache}", "builders=0", f"out={out}", "quiet=true"]
+    assert main(["train", "anchors", *words]) == 0
+    assert load_anchors(out).shape == (3, 8, 2)
+    assert np.isfinite(load_anchors(out)).all()
+    assert "3 anchors of 8 trajectories" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["agent=idm"], "agent=idm: nothing to teach, Idm has no `trainee`"),
+        (["agent=transfuser", "preset=minni"], "no preset 'minni'; did you mean 'mini'"),
+        (["agent=ego_mlp", "epochs=many"], "epochs='many': expected a whole number"),
+        (["agent=ego_mlp", "epoch=3"], "no option 'epoch'; did you mean 'epochs'?"),
+        (["agent=ego_mlp", "limit=8", "batch=16"], "batch=16: more than the 8 training scenes"),
+        (["agent=ego_mlp", "limit=0"], "limit=0: expected a whole number above 0"),
+        (["agent=ego_mlp", "data=labmani"], "data=labmani: no such data; did you mean 'labmini'?"),
+        (["agent=ego_mlp", "workers=2"], "workers=2 share a batch through Ray: add launcher=ray"),
+        (["anchors", "modes=0"], "modes=0: expected a whole number, 1 or more"),
+        (["anchors", "out=a.txt"], "expected a file that ends in .npy"),
+    ],
+)
+def test_what_cannot_be_is_told_at_once(words, told, cache: Path, tmp_path: Path, capsys):
+    more = ["quiet=true", f"cache={cache}", "builders=0"]
+    if words[0] != "anchors":
+        more += ["validation=2", f"run.dir={tmp_path / 'run'}"]
+    if words[-1] == "workers=2":
+        more += ["limit=8", "batch=4"]
+    assert main(["train", *words, *more]) == 2
+    assert told in capsys.readouterr().err
