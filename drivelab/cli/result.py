@@ -9,7 +9,6 @@ import sys
 from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
-from typing import Any
 
 from drivelab.cli.console import ConsoleMonitor
 from drivelab.errors import ConfigError
@@ -31,16 +30,14 @@ class ReportWish:
             raise ConfigError(f"report.videos={self.videos}: expected a whole number, 0 or more")
 
 
-def show_result(
-    result: RunResult, report: ReportWish, *, monitor: ConsoleMonitor, bench: Any
-) -> int:
+def show_result(result: RunResult, report: ReportWish, *, monitor: ConsoleMonitor) -> int:
     """Print the table, write the report, and return the exit code."""
     summary = result.summary
     print_table(result)
     if report.wanted and summary.n_done:
         from drivelab.cli.report_file import make_report
 
-        print(f"report: {make_report(result.folder, bench, videos=report.videos)}")
+        print(f"report: {make_report(result.folder, result.bench, videos=report.videos)}")
     print(f"run:    {result.folder}")
     if summary.n_failed:
         monitor.say(_first_failure(result.folder))

@@ -35,7 +35,7 @@ def run_config(verb: str, config: Mapping[str, Any]) -> int:
     monitor = ConsoleMonitor(quiet=config["quiet"])
     result = evaluate(settings, monitor)
     wish = ReportWish(bool(config["report"]["html"]), config["report"].get("videos", 0))
-    return show_result(result, wish, monitor=monitor, bench=config["bench"])
+    return show_result(result, wish, monitor=monitor)
 
 
 def one_thread() -> None:

@@ -24,7 +24,7 @@ from drivelab.evaluation.benches.rendered import turned_on
 from drivelab.evaluation.environment import describe_environment
 from drivelab.evaluation.launchers.launcher import Launcher
 from drivelab.evaluation.monitor import Monitor
-from drivelab.evaluation.proposals import privilege_of
+from drivelab.evaluation.proposals import cameras_of, privilege_of
 from drivelab.evaluation.row_table import write_rows
 from drivelab.evaluation.run_folder import RunFolder, choose_folder, load_rollout, run_lock
 from drivelab.evaluation.settings import EvalSettings
@@ -51,6 +51,7 @@ class RunResult:
     summary: Summary
     label: str  # of the data, as printed wherever a number is
     privilege: str  # what the agent saw besides its sensors
+    bench: Mapping[str, Any]  # its options as they were for this agent
     interrupted: bool = False
 
 
@@ -91,7 +92,8 @@ def evaluate(settings: EvalSettings, monitor: Monitor) -> RunResult:
             summary = _summarise(job, table, perf_counter() - start)
             write_rows(folder.rows, table, job.metric.subscores)
             write_summary(folder.summary, summary)
-    return RunResult(folder.path, summary, job.label, privilege_of(job.worker.agent), interrupted)
+    seen = privilege_of(job.worker.agent)
+    return RunResult(folder.path, summary, job.label, seen, job.settings.bench, interrupted)
 
 
 def choose_scenes(
@@ -198,6 +200,7 @@ def _environment(job: _Job) -> dict[str, Any]:
         "agent": settings.agent_name,
         "weights": getattr(job.worker.agent, "weights", ""),
         "privilege": privilege_of(job.worker.agent),
+        "cameras": list(cameras_of(job.worker.agent)),
         "bench": settings.bench_name,
         "scenes": list(job.scenes),
         "data": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,17 @@ def privilege_of(agent: Agent) -> str:
     if isinstance(agent, StoredPlans | StoredRollouts):
         return agent.privilege
     return str(agent.rig.privilege)
+
+
+def cameras_of(agent: Agent) -> tuple[str, ...]:
+    """The cameras that the agent looks at, or that the one looked at whose plans it hands over."""
+    if not isinstance(agent, StoredPlans):
+        return tuple(agent.rig.cameras)
+    try:
+        environment = json.loads((agent.run / "env.json").read_text("utf-8"))
+    except (OSError, ValueError):  # what was seen changes no score
+        return ()
+    return tuple(environment.get("cameras", ()))
 
 
 class ProposalAgent:
@@ -59,7 +71,12 @@ class StoredPlans:
 
     def _plan(self, scene: str) -> Plan:
         stored = load_rollout(self.run / "rollouts" / f"{file_name(scene)}.npz")
-        return Plan(stored["plan"], float(stored["plan_dt"]))
+        return Plan(
+            stored["plan"],
+            float(stored["plan_dt"]),
+            stored.get("modes"),
+            notes={"mode_scores": stored.get("mode_scores")},
+        )
 
 
 class StoredRollouts:

@@ -1,7 +1,8 @@
 """A run folder: where each file stands, how a run is opened, refused or resumed.
 
 config.yaml  env.json  rows.jsonl (journal)  rows.parquet  summary.json  report.html
-rollouts/SCENE.npz (states, plan, plan_dt; of a closed loop: a whole rollout)  tracebacks/SCENE.txt
+rollouts/SCENE.npz (states, plan, plan_dt, events, of some agents modes and mode_scores; of a closed
+loop: a whole rollout)  tracebacks/SCENE.txt
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from drivelab.evaluation.atomic import write_atomic, write_text
 from drivelab.evaluation.journal import append_rows, plain, read_rows
 from drivelab.evaluation.tasks import FAILED, OK, Outcome
 
+MODES = ("modes", "mode_scores")  # what a rollout of a single plan may hold beside it
 LONGEST_NAME = 120  # of a file for one scene, before its ending
 
 
@@ -134,18 +136,36 @@ def run_lock(path: Path) -> Iterator[None]:
 
 def save_rollout(path: Path, outcome: Outcome) -> None:
     """Write states and plan; a torn file is found by its checksum and evaluated again."""
-    content = {"states": outcome.states, "plan": outcome.plan, "plan_dt": outcome.plan_dt}
-    write_atomic(path, lambda file: np.savez(file, **content), sync=False)  # type: ignore[arg-type]
+    content: dict[str, Any] = {
+        "states": outcome.states,
+        "plan": outcome.plan,
+        "plan_dt": outcome.plan_dt,
+    }
+    for name in MODES:
+        found = getattr(outcome, name)
+        if found is not None:
+            content[name] = np.asarray(found, np.float32)
+    events = [
+        {"kind": str(event.kind), "step": int(event.step), "actor": str(event.actor),
+         "detail": str(event.detail), "margin": float(event.margin)}
+        for event in outcome.events
+    ]  # fmt: skip
+    content["events"] = json.dumps(events)
+    write_atomic(path, lambda file: np.savez(file, **content), sync=False)
 
 
 def load_rollout(path: Path) -> dict[str, Float[np.ndarray, "..."]]:
-    """States (t, 11), plan (p, 3) and plan_dt of one scene, of open and closed loops alike."""
+    """States (t, 11), plan (p, 3) and plan_dt of one scene, of open and closed loops alike.
+
+    With them modes (k, t, 3) and mode_scores (k,), where the agent told any.
+    """
     try:
         with np.load(path, allow_pickle=False) as stored:
             if "header" in stored:
                 dt = np.array(json.loads(str(stored["header"]))["plan_dt"])
                 return {"states": stored["ego"], "plan": stored["plan"], "plan_dt": dt}
-            return {name: stored[name] for name in ("states", "plan", "plan_dt")}
+            names = ["states", "plan", "plan_dt", *(name for name in MODES if name in stored)]
+            return {name: stored[name] for name in names}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise RunError(
             f"{path}: no stored rollout ({error}); run the same `drivelab eval` again to make it"

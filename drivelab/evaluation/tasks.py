@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from drivelab.data.source import SceneSource
+from drivelab.metrics.metric import Event
 from drivelab.types import Rollout
 
 OK, FAILED, SKIPPED = "ok", "failed", "skipped"
@@ -43,13 +44,20 @@ class Task:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """One finished scene: its row, and what the rollout file keeps."""
+    """One finished scene: its row, and what the rollout file keeps.
+
+    `modes` are the alternatives that the plan was chosen from, in the ego frame, and `mode_scores`
+    what the agent gave them; both only where it tells them.
+    """
 
     scene: str
     row: Mapping[str, Any]
     states: Float[np.ndarray, "t 11"] | None = None
     plan: Float[np.ndarray, "p 3"] | None = None
     plan_dt: float = 0.5
+    modes: Float[np.ndarray, "k t 3"] | None = None
+    mode_scores: Float[np.ndarray, " k"] | None = None
+    events: tuple[Event, ...] = ()  # all, of which the row has the first
     traceback: str = ""
     rollout: Rollout | None = None  # of a closed loop, instead of states and plan
 

@@ -18,6 +18,7 @@ import numpy as np
 from drivelab.data.observation import build_observation
 from drivelab.errors import ConfigError
 from drivelab.evaluation.plan_check import check_answer, check_plan
+from drivelab.evaluation.plan_modes import modes_of
 from drivelab.evaluation.tasks import OK, Outcome, Task, WorkerSpec, failed_outcome
 from drivelab.metrics.metric import Metric, SceneScore
 from drivelab.metrics.metric_names import find_metric
@@ -112,7 +113,8 @@ class Worker:
             else:
                 item.time_score = milliseconds(start)
                 row = {**_scene_columns(item), **score_columns(score)}
-                return Outcome(item.id, row, score.states, plan.poses, plan.dt)
+                kept = (score.states, plan.poses, plan.dt, *modes_of(plan))
+                return Outcome(item.id, row, *kept, events=tuple(score.events))
         item.time_score = milliseconds(start)
         return failed_outcome(item.id, item.error, item.trace, _scene_columns(item))
 

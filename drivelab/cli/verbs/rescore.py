@@ -68,7 +68,7 @@ def _rescore(folder: Path, found: dict[str, str]) -> int:
     )
     monitor = ConsoleMonitor(quiet=found.get("quiet") == "true")
     result = evaluate(settings, monitor)
-    return show_result(result, ReportWish(), monitor=monitor, bench=bench)
+    return show_result(result, ReportWish(), monitor=monitor)
 
 
 def _environment(folder: Path) -> dict[str, Any]:
