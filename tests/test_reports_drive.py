@@ -23,12 +23,12 @@ from drivelab.metrics.closed_loop.carla_rules import INFRACTIONS
 from drivelab.metrics.metric import Event
 from drivelab.metrics.registry import METRICS, ROLLOUT_METRICS
 from drivelab.registry import load_object
+from drivelab.reports.cards import facts_of
 from drivelab.reports.compare import paired_difference
 from drivelab.reports.drive_events import told_events
 from drivelab.reports.drive_picture import drive_picture, plan_at, step_of
 from drivelab.reports.drive_video import drive_frame
 from drivelab.reports.event_words import CALL_OUT, EVENT_WORDS, event_line
-from drivelab.reports.gallery import facts_of
 from drivelab.reports.meanings import meaning_of, scale_of
 from drivelab.reports.shapes import Dot, Label
 from drivelab.reports.timeline import curves_of, draw_timeline

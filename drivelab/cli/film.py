@@ -44,4 +44,12 @@ def _film_plan(scene: Any, file: Path, row: Mapping[str, Any], out: Path) -> Pat
 
     stored, event = load_rollout(file), first_event(row)
     events = [event] if event else []
-    return render_rollout(scene, stored["states"], out, plan=stored["plan"], events=events)
+    return render_rollout(
+        scene,
+        stored["states"],
+        out,
+        plan=stored["plan"],
+        modes=stored.get("modes"),
+        mode_scores=stored.get("mode_scores"),
+        events=events,
+    )

@@ -15,6 +15,7 @@ from drivelab.geometry.poses import relative
 from drivelab.metrics.metric import Event
 from drivelab.reports.actor_layers import actor_layers, ego_layers, ego_trail, trail_layers
 from drivelab.reports.map_layers import map_layers
+from drivelab.reports.mode_layers import mode_layers, score_labels
 from drivelab.reports.motion import STATE_DT, frame_seconds
 from drivelab.reports.overlays import (
     ColourBy,
@@ -41,6 +42,8 @@ class Overlay:
     reference: Float[np.ndarray, "r 3"] | None = None  # map frame
     events: Sequence[Event] = ()
     colour_by: ColourBy = "time"
+    modes: Float[np.ndarray, "k t 3"] | None = None  # ego frame: what the plan was chosen from
+    mode_scores: Float[np.ndarray, " k"] | None = None
     lettering: float = 1.0  # size of the words; pictures shown small want more
 
 
@@ -52,6 +55,8 @@ def draw_scene(
     states: Float[np.ndarray, "t 11"] | None = None,
     reference: Float[np.ndarray, "r 3"] | None = None,
     events: Sequence[Event] = (),
+    modes: Float[np.ndarray, "k t 3"] | None = None,
+    mode_scores: Float[np.ndarray, " k"] | None = None,
     title: str = "",
     size_px: int = 960,
     colour_by: ColourBy = "time",
@@ -59,11 +64,12 @@ def draw_scene(
 ) -> bytes:
     """Draw a scene ego-forward-up and return the file's bytes, writing them when `path` is given.
 
-    `plan` is in the ego frame, `states` and `reference` in the map frame; `states` are 10 Hz rows
-    from the current moment. A path ending in `.svg` gives the vector version without the legend,
-    everything else a PNG of `size_px` pixels width.
+    `plan`, and the `modes` that it was chosen from, with one score each, are in the ego frame,
+    `states` and `reference` in the map frame; `states` are 10 Hz rows from the current moment. A
+    path ending in `.svg` gives the vector version without the legend, everything else a PNG of
+    `size_px` pixels width.
     """
-    overlay = Overlay(plan, states, reference, events, colour_by)
+    overlay = Overlay(plan, states, reference, events, colour_by, modes, mode_scores)
     picture = scene_picture(scene, overlay, title=title)
     if path is not None and path.suffix.lower() == ".svg":
         from drivelab.reports.svg import standalone_svg
@@ -82,11 +88,13 @@ def scene_picture(scene: Scene, overlay: Overlay, *, title: str = "") -> Picture
     check_overlay(scene, overlay)
     view = scene_view(scene, overlay)
     shapes: list[Shape] = [*map_layers(scene, view), *trail_layers(scene, view)]
+    shapes += modes_of(view, overlay)
     shapes += actor_layers(scene, view, 0.0)
     shapes += path_layers(scene, view, overlay)
     shapes += ego_layers(view, scene, scene.ego.poses[scene.now])
     if overlay.plan is not None:
         shapes += plan_layers(view, overlay.plan)
+    shapes += labels_of(view, overlay)
     if overlay.events:
         first = min(overlay.events, key=lambda event: event.step)
         shapes += event_layers(view, scene, first, overlay.states, overlay.lettering)
@@ -99,6 +107,8 @@ def scene_view(scene: Scene, overlay: Overlay) -> View:
     """The window that shows the scene with its overlay."""
     pose = scene.ego.poses[scene.now]
     paths = [] if overlay.plan is None else [overlay.plan[:, :2]]
+    if overlay.modes is not None:
+        paths += [mode[:, :2] for mode in overlay.modes]
     if overlay.states is not None:
         paths.append(relative(pose, overlay.states[:, :3])[:, :2])
     return fit_view(scene, paths)
@@ -117,6 +127,18 @@ def path_layers(scene: Scene, view: View, overlay: Overlay) -> list[Shape]:
     return shapes
 
 
+def modes_of(view: View, overlay: Overlay) -> list[Shape]:
+    """The modes, where there are any."""
+    return [] if overlay.modes is None else mode_layers(view, overlay.modes, overlay.mode_scores)
+
+
+def labels_of(view: View, overlay: Overlay) -> list[Shape]:
+    """The best modes' scores, where there are any."""
+    if overlay.modes is None:
+        return []
+    return score_labels(view, overlay.modes, overlay.mode_scores, overlay.lettering)
+
+
 def check_overlay(scene: Scene, overlay: Overlay) -> None:
     """Refuse arrays of a wrong shape by name, before anything is drawn."""
     wanted = (
@@ -132,6 +154,13 @@ def check_overlay(scene: Scene, overlay: Overlay) -> None:
                 f"{name} has shape {array.shape}, expected (t, {columns}) with t >= 1",
                 where=f"scene {scene.id}",
             )
+    modes, scores = overlay.modes, overlay.mode_scores
+    if modes is not None and (modes.ndim != 3 or modes.shape[2] != 3 or not modes.size):
+        told = f"modes has shape {modes.shape}, expected (k, t, 3) with k, t >= 1"
+        raise DataError(told, where=f"scene {scene.id}")
+    if scores is not None and (modes is None or scores.shape != modes.shape[:1]):
+        told = f"mode_scores has shape {scores.shape}, expected one score a mode"
+        raise DataError(told, where=f"scene {scene.id}")
 
 
 def _png(

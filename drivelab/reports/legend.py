@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from drivelab.reports.overlays import ColourBy, ramp_bar
+from drivelab.reports.palette import BEST_MODE
 from drivelab.reports.shapes import SIDE, Dot, Label, Path, Picture, Shape
 
 _ROW = 24.0
@@ -17,6 +18,7 @@ _ENTRIES = (
     ("bicycle", "bicycle", "box"),
     ("static", "static object", "box"),
     ("plan", "plan", "dots"),
+    (BEST_MODE, "other modes", "line"),
     ("recorded", "recorded ego", "line"),
     ("reference", "reference plan", "line"),
     ("vehicle_future", "recorded future", "line"),

@@ -56,6 +56,7 @@ _ROLES: dict[str, _Row] = {
     "reference": ("", "", "#8a6d00", "#f0d060", 2.0, (2.0, 4.0)),
     "plan": ("", "", "#c4117a", "#ff6fbd", 2.4, _NO_DASH),
     "plan_dot": ("#c4117a", "#ff6fbd", "", "", 0.0, _NO_DASH),
+    "mode_text": ("#8c0b56", "#ff9dd2", "#f3f1ec", "#14171c", 3.0, _NO_DASH),
     "ego": ("#0b6e5f", "#2fc4a8", "#043a32", "#04231e", 1.6, _NO_DASH),
     "ghost": ("", "", "#0b6e5f", "#2fc4a8", 1.1, _NO_DASH),
     "event": ("", "", "#d3202f", "#ff5a63", 3.0, _NO_DASH),
@@ -86,11 +87,19 @@ _RAMP_DARK = (
     "#f2e43a",
 )
 RAMP_STEPS = len(_RAMP)
+# Modes of a plan by their score: opacity and width [picture units].
+_MODES = ((0.26, 0.9), (0.4, 1.0), (0.55, 1.2), (0.7, 1.4), (0.9, 1.7))
+BEST_MODE = f"mode{len(_MODES) - 1}"
 
 
 def ramp_role(fraction: float) -> str:
     """Role of a point at `fraction` (0..1) of the time or speed ramp."""
     return f"ramp{min(int(fraction * RAMP_STEPS), RAMP_STEPS - 1)}"
+
+
+def mode_role(share: float) -> str:
+    """Role of a mode whose score is `share` (0..1) of the best one's."""
+    return f"mode{min(int(share * len(_MODES)), len(_MODES) - 1)}"
 
 
 def _build(theme: Theme) -> dict[str, Style]:
@@ -101,6 +110,10 @@ def _build(theme: Theme) -> dict[str, Style]:
         styles[role] = Style(*colours, width, dash)
     for step, colour in enumerate(_RAMP_DARK if dark else _RAMP):
         styles[f"ramp{step}"] = Style("", colour, 4.2)
+    for step, (opacity, width) in enumerate(_MODES):
+        colour = f"{styles['plan'].stroke}{round(255 * opacity):02x}"
+        styles[f"mode{step}"] = Style("", colour, width)
+        styles[f"mode{step}_end"] = Style(colour)
     return styles
 
 

@@ -16,12 +16,13 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
+from drivelab.reports.cards import Card
 from drivelab.reports.charts import family_bars, histogram, spark_histogram
 from drivelab.reports.drive_events import event_lines
 from drivelab.reports.event_words import words_of
 from drivelab.reports.gallery import LoadScene, Shelf, build_gallery
 from drivelab.reports.meanings import meaning_of, scale_of
-from drivelab.reports.palette import Theme, style_sheet
+from drivelab.reports.palette import BEST_MODE, Theme, style_sheet
 from drivelab.reports.run_record import Row, RunRecord, is_number, read_run
 from drivelab.reports.scale import Meaning, Scale
 from drivelab.reports.scene_table import table_data
@@ -40,6 +41,7 @@ PLAN_LEGEND = {
     "vehicle_future": "recorded future",
     "red_light": "red light",
 }
+MODES_LEGEND = {BEST_MODE: "plans it was chosen from, stronger with their score"}
 DRIVE_LEGEND = {
     "plan": "plan of the moment",
     "ego_way": "route",
@@ -140,7 +142,8 @@ def report_context(record: RunRecord, gallery: Sequence[Shelf]) -> dict[str, Any
         "endings": Counter(str(row["ended"]) for row in record.done if row.get("ended")),
         "gallery": gallery,
         "closed_loop": record.closed_loop,
-        "legend": DRIVE_LEGEND if record.closed_loop else PLAN_LEGEND,
+        "legend": _legend(record, cards),
+        "strips": any(card.wide for card in cards),
         "event_lines": event_lines,
         "anchors": anchors,
         "table": data,
@@ -157,6 +160,12 @@ def report_context(record: RunRecord, gallery: Sequence[Shelf]) -> dict[str, Any
         "config": record.config,
         "folder": record.folder.name,
     }
+
+
+def _legend(record: RunRecord, cards: Sequence[Card]) -> dict[str, str]:
+    if record.closed_loop:
+        return DRIVE_LEGEND
+    return PLAN_LEGEND | (MODES_LEGEND if any(card.n_modes for card in cards) else {})
 
 
 def _score_parts(record: RunRecord) -> dict[str, Any]:

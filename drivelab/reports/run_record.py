@@ -32,10 +32,17 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredPlan:
-    """What an open-loop run kept of a scene: simulated states (map frame), plan (ego frame)."""
+    """What an open-loop run kept of a scene: simulated states (map frame), plan (ego frame).
+
+    `modes` (ego frame) and `mode_scores` are there where the agent told what it chose from.
+    """
 
     states: Float[np.ndarray, "t 11"]
     plan: Float[np.ndarray, "p 3"]
+    plan_dt: float = 0.5  # [s]
+    modes: Float[np.ndarray, "k t 3"] | None = None
+    mode_scores: Float[np.ndarray, " k"] | None = None
+    events: tuple[Event, ...] = ()  # in the order in which they happened
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +72,11 @@ class RunRecord:
         return str(self.summary["metric"])
 
     @property
+    def cameras(self) -> tuple[str, ...]:
+        """The cameras that the agent looked at; none where the run does not say."""
+        return tuple(self.environment.get("cameras") or ())
+
+    @property
     def closed_loop(self) -> bool:
         """Whether scenes were driven to an end, which their rows tell."""
         return any(row.get("ended") is not None for row in self.rows)
@@ -86,8 +98,12 @@ class RunRecord:
             return None
         try:
             with np.load(path, allow_pickle=False) as stored:
-                return ScoredPlan(stored["states"], stored["plan"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                found = {name: stored[name] for name in ("modes", "mode_scores") if name in stored}
+                dt = float(stored["plan_dt"]) if "plan_dt" in stored else 0.5
+                told = json.loads(str(stored["events"])) if "events" in stored else []
+                events = tuple(Event(**event) for event in told)
+                return ScoredPlan(stored["states"], stored["plan"], dt, **found, events=events)
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise RunError(
                 f"{path}: not a whole rollout ({error}); expected the arrays states and plan; "
                 "run the same `drivelab eval` again to make it"

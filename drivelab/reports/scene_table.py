@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from drivelab.reports.gallery import reason_of
+from drivelab.reports.cards import reason_of
 from drivelab.reports.meanings import meaning_of, scale_of
 from drivelab.reports.run_record import Row, RunRecord, is_number
 from drivelab.reports.scale import HIGH, Scale

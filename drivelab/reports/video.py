@@ -12,7 +12,14 @@ from PIL import Image
 from drivelab.errors import ConfigError
 from drivelab.metrics.metric import Event
 from drivelab.reports.actor_layers import actor_layers, ego_layers
-from drivelab.reports.bev import Overlay, check_overlay, path_layers, scene_view
+from drivelab.reports.bev import (
+    Overlay,
+    check_overlay,
+    labels_of,
+    modes_of,
+    path_layers,
+    scene_view,
+)
 from drivelab.reports.encoder import write_video
 from drivelab.reports.event_words import event_text
 from drivelab.reports.map_layers import map_layers
@@ -34,6 +41,8 @@ def render_rollout(
     path: Path,
     *,
     plan: Float[np.ndarray, "p 3"] | None = None,
+    modes: Float[np.ndarray, "k t 3"] | None = None,
+    mode_scores: Float[np.ndarray, " k"] | None = None,
     events: Sequence[Event] = (),
     fps: int = 10,
     size_px: int = 720,
@@ -42,14 +51,15 @@ def render_rollout(
 ) -> Path:
     """Write an mp4 (H.264) of 10 Hz `states` in real time and return its path.
 
-    `states` are map-frame rows from the current moment, `plan` is in the ego frame. `progress` is
-    called with (frames done, frames in all). The file appears only when it is complete.
+    `states` are map-frame rows from the current moment; `plan`, and the `modes` that it was chosen
+    from, with one score each, are in the ego frame. `progress` is called with (frames done, frames
+    in all). The file appears only when it is complete.
     """
     if path.suffix.lower() != ".mp4":
         raise ConfigError(f"cannot write the video {path}: its name must end in .mp4")
     if fps < 1 or size_px < 64:
         raise ConfigError(f"fps={fps}, size_px={size_px}: expected fps >= 1 and size_px >= 64")
-    overlay = Overlay(plan, states, events=events)
+    overlay = Overlay(plan, states, events=events, modes=modes, mode_scores=mode_scores)
     check_overlay(scene, overlay)
     total = round((len(states) - 1) * STATE_DT * fps) + 1
     frames = _frames(scene, overlay, fps, total, size_px, theme)
@@ -63,8 +73,9 @@ def _frames(
     assert overlay.states is not None
     view = scene_view(scene, overlay)
     zoom = (size_px - size_px % 2) * _SMOOTHING / SIDE
-    still = (*map_layers(scene, view), *path_layers(scene, view, overlay), *scale_bar(view))
-    background = paint(Picture(SIDE, SIDE, still), zoom, theme)
+    still = [*map_layers(scene, view), *modes_of(view, overlay)]
+    still += [*path_layers(scene, view, overlay), *scale_bar(view)]
+    background = paint(Picture(SIDE, SIDE, tuple(still)), zoom, theme)
     first = min(overlay.events, key=lambda event: event.step) if overlay.events else None
     for index in range(total):
         seconds = index / fps
@@ -87,7 +98,7 @@ def _moving(
 ) -> list[Shape]:
     shapes = actor_layers(scene, view, seconds)
     if overlay.plan is not None:
-        shapes += plan_layers(view, overlay.plan)
+        shapes += [*plan_layers(view, overlay.plan), *labels_of(view, overlay)]
     shapes += ego_layers(view, scene, state[:3])
     if first is not None and _has_happened(first, seconds):
         shapes += event_layers(view, scene, first, overlay.states)
