@@ -25,6 +25,7 @@ from drivelab.reports.run_record import read_run
 from drivelab.reports.shapes import Dot, Label
 from drivelab.reports.shapes import Path as Line
 from drivelab.reports.svg import inline_svg
+from drivelab.reports.video import render_rollout
 from drivelab.types import Plan
 
 SUBSCORES = ("drivable_area_compliance", "ego_progress", "comfort")
@@ -230,3 +231,25 @@ def main_rescore(folder: Path, out: Path) -> str:
 
     assert main(["rescore", str(folder), f"run.dir={out}", "quiet=true"]) in (0, 3)
     return (out / "report.html").read_text()
+
+
+def test_films_show_the_modes_below_what_moves(tmp_path: Path) -> None:
+    import imageio_ffmpeg
+
+    modes, scores = fan(5)
+    scene, states = straight_scene(), straight_states()[:3]
+    images = []
+    for name, kept in (("bare", None), ("modes", modes)):
+        told = None if kept is None else scores
+        path = tmp_path / f"{name}.mp4"
+        render_rollout(scene, states, path, plan=modes[2], modes=kept, mode_scores=told)
+        reader = imageio_ffmpeg.read_frames(str(path))
+        width, height = next(reader)["size"]
+        images.append(np.frombuffer(next(reader), np.uint8).reshape(height, width, 3).astype(int))
+    view = scene_view(scene, Overlay(modes[2], states, modes=modes))
+    for mode in modes[[1, 3]]:
+        column, row = np.round(view.ego_points(mode[5, :2]) * 720 / 640).astype(int)
+        around = (slice(row - 3, row + 4), slice(column - 3, column + 4))
+        red, green, _ = images[1][around].reshape(-1, 3)[images[1][around][..., 1].argmin()]
+        assert red - green > 40  # the plan's magenta, on ground, road or carpark
+        assert np.abs(images[1][around] - images[0][around]).max() > 30
