@@ -316,3 +316,34 @@ def test_a_network_that_sees_goes_on_with_the_same_bits(tmp_path: Path):
         expected = other.state_dict()
         for name, value in mine.state_dict().items():
             assert torch.equal(value, expected[name]), name
+
+
+def test_numbers_also_go_to_tensorboard(lesson: Lesson, tmp_path: Path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    imitate(trainee(), lesson, settings(tmp_path, epochs=4, curves="tensorboard"), silent)
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    names = events.Tags()["scalars"]
+    assert {"train/loss", "train/rate", "validation/pdms"} <= set(names)
+    assert [point.step for point in events.Scalars("validation/pdms")] == [3, 6, 9, 12]
+    assert [point.step for point in events.Scalars("train/loss")] == [10]
+
+
+def test_curves_whose_package_is_missing_name_the_extra(monkeypatch: pytest.MonkeyPatch):
+    import builtins
+
+    from drivelab.errors import MissingExtra
+    from drivelab.training.imitation.curves import open_curves
+
+    known = builtins.__import__
+
+    def lacking(name: str, *rest: object, **more: object) -> object:
+        if name.startswith(("wandb", "torch.utils.tensorboard")):
+            raise ImportError(name)
+        return known(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", lacking)
+    with pytest.raises(MissingExtra, match=r"drivelab\[curves\]"):
+        open_curves("tensorboard", Path("nowhere"))
