@@ -84,42 +84,67 @@ def _discs(
 
 @njit(nogil=True, cache=True)
 def _fill(means, rotations, halves, weights, low, size, table, bricks, best):  # type: ignore[no-untyped-def]
-    """Without bricks: mark the ones that are needed; with them: fill in who weighs most."""
-    count, share, unit = np.empty(3, np.int64), np.empty(3), np.empty(3)
+    """Without bricks: mark the ones that are needed; with them: fill in who weighs most.
+
+    What a sample has in common with its neighbours along the inner axes is summed up once, in the
+    order in which one alone would be.
+    """
     for s in range(len(means)):
-        for axis in range(3):
-            # Samples half a voxel apart; a splat thinner than that is one layer.
-            count[axis] = math.ceil(4 * halves[s, axis] / size - 1e-9)
-        for a in range(max(count[0], 1)):
-            for b in range(max(count[1], 1)):
-                for c in range(max(count[2], 1)):
-                    unit[0], unit[1], unit[2] = a, b, c
-                    inside = 0.0
-                    for axis in range(3):
-                        n = max(count[axis], 1)
-                        share[axis] = (2 * unit[axis] + 1) / n - 1
-                        inside += share[axis] * share[axis]
+        nx, ny, nz = (
+            _samples(halves, s, 0, size),
+            _samples(halves, s, 1, size),
+            _samples(halves, s, 2, size),
+        )
+        for a in range(nx):
+            at_a = (2 * a + 1) / nx - 1
+            xa, ya, za = _moved(
+                means[s, 0], means[s, 1], means[s, 2], rotations, halves, s, 0, at_a
+            )
+            for b in range(ny):
+                at_b = (2 * b + 1) / ny - 1
+                inside_b = at_a * at_a + at_b * at_b
+                if inside_b > 1:
+                    continue
+                xb, yb, zb = _moved(xa, ya, za, rotations, halves, s, 1, at_b)
+                for c in range(nz):
+                    at_c = (2 * c + 1) / nz - 1
+                    inside = inside_b + at_c * at_c
                     if inside > 1:
                         continue
-                    _put(means, rotations, halves, weights, low, size, table, bricks, best,
-                         s, share, inside)  # fmt: skip
+                    x, y, z = _moved(xb, yb, zb, rotations, halves, s, 2, at_c)
+                    _put(x, y, z, inside, s, weights, low, size, table, bricks, best)
 
 
-@njit(nogil=True, cache=True)
-def _put(means, rotations, halves, weights, low, size, table, bricks, best, s, share, inside):  # type: ignore[no-untyped-def]
-    at = np.empty(3, np.int64)
-    for axis in range(3):
-        value = means[s, axis]
-        for own in range(3):
-            value += rotations[s, axis, own] * share[own] * halves[s, own]
-        at[axis] = math.floor((value - low[axis]) / size)
-    x, y, z = at[0] // BRICK, at[1] // BRICK, at[2] // BRICK
+@njit(nogil=True, inline="always")
+def _samples(halves, s, axis, size):  # type: ignore[no-untyped-def]
+    """Samples along an axis, half a voxel apart; a splat thinner than that is one layer."""
+    return max(math.ceil(4 * halves[s, axis] / size - 1e-9), 1)
+
+
+@njit(nogil=True, inline="always")
+def _moved(x, y, z, rotations, halves, s, own, share):  # type: ignore[no-untyped-def]
+    half = halves[s, own]
+    return (
+        x + rotations[s, 0, own] * share * half,
+        y + rotations[s, 1, own] * share * half,
+        z + rotations[s, 2, own] * share * half,
+    )
+
+
+@njit(nogil=True, inline="always")
+def _put(px, py, pz, inside, s, weights, low, size, table, bricks, best):  # type: ignore[no-untyped-def]
+    x = math.floor((px - low[0]) / size)
+    y = math.floor((py - low[1]) / size)
+    z = math.floor((pz - low[2]) / size)
     if len(bricks) == 0:
-        table[x, y, z] = 0
+        table[x // BRICK, y // BRICK, z // BRICK] = 0
         return
-    brick = table[x, y, z]
-    inner = ((at[0] % BRICK) * BRICK + at[1] % BRICK) * BRICK + at[2] % BRICK
+    brick = table[x // BRICK, y // BRICK, z // BRICK]
+    inner = ((x % BRICK) * BRICK + y % BRICK) * BRICK + z % BRICK
+    before = best[brick, inner]
+    if weights[s] + np.float32(1e-12) <= before:
+        return  # the middle of the splat would not do
     weight = weights[s] * np.float32(math.exp(-inside)) + np.float32(1e-12)
-    if weight > best[brick, inner]:
+    if weight > before:
         best[brick, inner] = weight
         bricks[brick, inner] = s
