@@ -137,6 +137,18 @@ def read_metadata(path: str | Path) -> tuple[str, dict[str, Any]]:
     return kind, {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
 
 
+def read_notes(path: str | Path) -> dict[str, str]:
+    """What was noted beside the weights when they were saved.
+
+    Raises:
+        DataError: no such file, or not one of ours.
+    """
+    read_metadata(path)
+    with safe_open(path, framework="pt") as opened:
+        told: dict[str, str] = opened.metadata()
+    return {name: text for name, text in told.items() if name not in ("network", "config")}
+
+
 def kind_of(weights: Mapping[str, Tensor]) -> str:
     """Which network these are weights of, or nothing if unknown."""
     return next((kind for kind, sign in SIGNS.items() if sign in weights), "")
