@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from drivelab.agents.transfuser.config import SceneConfig
+from drivelab.agents.transfuser.config import MINI, SceneConfig
 
 DIFFUSIONS = ("truncated", "vanilla")
 
@@ -20,6 +22,7 @@ class DiffusionDriveConfig(SceneConfig):
     denoise_steps: int = 2  # of truncated diffusion
     vanilla_steps: int = 20
     noise_seed: int | None = 0  # of the noise at inference; null: another plan each time
+    draws: int = 1  # of noise per scene and update; only the right mode of each teaches distance
     bev_semantic_weight: float = 14.0
     trajectory_weight: float = 12.0
     mode_class_weight: float = 10.0  # inside the trajectory loss
@@ -28,8 +31,13 @@ class DiffusionDriveConfig(SceneConfig):
     def __post_init__(self) -> None:
         # the zero-argument form of super() does not survive slots=True
         super(DiffusionDriveConfig, self).__post_init__()
-        for name in ("modes", "head_layers", "denoise_steps", "vanilla_steps"):
+        for name in ("modes", "head_layers", "denoise_steps", "vanilla_steps", "draws"):
             self._whole(name)
         self._require("diffusion", self.diffusion in DIFFUSIONS, f"one of {DIFFUSIONS}")
         self._require("denoise_steps", self.denoise_steps <= 20, "at most 20")
         self._require("vanilla_steps", self.vanilla_steps <= 1000, "at most 1000")
+
+    @classmethod
+    def presets(cls) -> Mapping[str, Mapping[str, Any]]:
+        """The small one sees few scenes an update: it learns more from each."""
+        return {"full": {}, "mini": {**MINI, "draws": 8}}

@@ -105,12 +105,18 @@ class TrajectoryHead(nn.Module):
         scene: Scene,
         target: Float[Tensor, "b t 3"],
         *,
-        noise: Float[Tensor, "b m t 2"],
+        noise: Float[Tensor, "b k t 2"],
         timesteps: Int[Tensor, " b"],
     ) -> dict[str, Tensor]:
-        """`trajectory_loss_0`, ... of the layers, their sum, and the `trajectory` (b, t, 3)."""
+        """`trajectory_loss_0`, ... of the layers, their sum, and the `trajectory` (b, t, 3).
+
+        The noise of several draws (k = draws * modes) lies draw after draw.
+        """
         vanilla = self.config.diffusion == "vanilla"
-        clean = normalise(target[:, None, :, :2] if vanilla else self.plan_anchor)
+        draws = noise.shape[1] // len(self.plan_anchor)
+        clean = normalise(
+            target[:, None, :, :2] if vanilla else self.plan_anchor.repeat(draws, 1, 1)
+        )
         sample = self.schedule.add_noise(clean.expand_as(noise), noise, timesteps)
         found = self._decode(sample.clamp(-1, 1), timesteps, scene)
         parts = [
@@ -125,11 +131,12 @@ class TrajectoryHead(nn.Module):
 
     def draw(
         self, rows: int, generator: torch.Generator | None = None
-    ) -> tuple[Float[Tensor, "b m t 2"], Int[Tensor, " b"]]:
+    ) -> tuple[Float[Tensor, "b k t 2"], Int[Tensor, " b"]]:
         """Noise and noise levels for a batch of training."""
         device = self.plan_anchor.device
         highest = STEPS if self.config.diffusion == "vanilla" else TRAINED
-        shape = (rows, *self.plan_anchor.shape)
+        modes, *rest = self.plan_anchor.shape
+        shape = (rows, self.config.draws * modes, *rest)
         return (
             torch.randn(shape, generator=generator, device=device, dtype=self.plan_anchor.dtype),
             torch.randint(highest, (rows,), generator=generator, device=device),
@@ -162,6 +169,9 @@ class TrajectoryHead(nn.Module):
         return chosen(poses, torch.zeros_like(scores))
 
     def _taught_best(self, poses: Tensor, scores: Tensor, target: Tensor) -> Tensor:
+        modes = len(self.plan_anchor)
+        target = target.repeat_interleave(scores.shape[1] // modes, 0)
+        poses, scores = poses.unflatten(1, (-1, modes)).flatten(0, 1), scores.reshape(-1, modes)
         return mode_loss(
             poses,
             scores,
