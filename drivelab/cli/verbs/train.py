@@ -21,7 +21,7 @@ from), summary.json with the policy beside a random one and `idm` on unseen seed
 By imitation, of recorded drivers (pip install 'drivelab[nn]'):
   agent=diffusiondrive|transfuser|ego_mlp            preset=mini|full
   data=labmini         generated scenes, sensors drawn; data=navsim data.root=DIR: real logs
-  epochs=20 batch=16 learning_rate=6e-4 precision=fp32|bf16 patience=N
+  epochs=24 batch=8 learning_rate=1.5e-3 precision=fp32|bf16 patience=N
   minutes=N            pause after N minutes         limit=N          only the first N scenes
   cache=DIR            of features                   builders=2       processes that build them
   launcher=ray workers=2                             share each batch through Ray Train

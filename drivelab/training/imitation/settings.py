@@ -48,10 +48,10 @@ class ImitationSettings:
 
     folder: Path
     seed: int = 0
-    epochs: int = 20
-    batch: int = 16
+    epochs: int = 24
+    batch: int = 8
     accumulate: int = 1
-    learning_rate: float = 6e-4
+    learning_rate: float = 1.5e-3
     weight_decay: float = 1e-2
     warmup: float = 0.05
     clip: float = 100.0
