@@ -1,4 +1,3 @@
-
 """`drivelab train agent=...` and `drivelab train anchors`, from the command line to their files."""
 
 from __future__ import annotations
