@@ -1,3 +1,5 @@
+"""Two workers of a real Ray cluster against one; a minute, `pytest -m slow` runs it."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -25,6 +27,7 @@ def silent(line: str) -> None:
     pass
 
 
+@pytest.mark.slow
 def test_two_workers_learn_what_one_learns(tmp_path: Path):
     from safetensors.numpy import load_file
 
