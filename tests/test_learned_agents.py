@@ -99,10 +99,12 @@ def test_the_noise_has_a_seed_and_none_means_other_noise(files, observations):
     assert np.abs(fresh[0] - fresh[1]).max() > 1e-3
 
 
-def test_products_in_bf16_stay_near(files, observations):
-    exact = agent("transfuser", files).act(observations)[0].poses
-    rough = agent("transfuser", files, precision="bf16").act(observations)[0].poses
-    assert 0 < np.abs(rough - exact).max() < 0.1
+@pytest.mark.parametrize(("name", "near"), [("transfuser", 0.1), ("diffusiondrive", 0.3)])
+def test_products_in_bf16_stay_near(name, near, files, observations):
+    exact = agent(name, files).act(observations)[0]
+    rough = agent(name, files, precision="bf16").act(observations)[0]
+    off = rough.poses - exact.poses if exact.modes is None else rough.modes - exact.modes
+    assert 0 < np.abs(off).max() < near
 
 
 def test_an_agent_names_its_weights(files):

@@ -86,7 +86,7 @@ class SampledAttention(nn.Module):
         else:
             distinct = rows.flatten()
             places = torch.arange(len(distinct), device=rows.device).view_as(rows)
-        values = self.values(table, distinct)
+        values = self.values(table, distinct).to(shares.dtype)  # autocast gives them another
         taken = F.embedding_bag(places, values, per_sample_weights=shares, mode="sum")
         return self.output_proj(taken).view_as(queries) + queries
 
