@@ -133,6 +133,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--presets", nargs="+", default=["full", "mini"])
     options = parser.parse_args()
     with_threads(options.threads)
     import torch
@@ -140,7 +141,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     print(f"DiffusionDrive, batch {options.batch}, {options.device}, {options.threads} threads")
     print("| what | best [ms] | median [ms] | limit [ms] | released [ms] |\n|---|---|---|---|---|")
-    for preset in ("full", "mini"):
+    for preset in options.presets:
         measure(preset, options)
 
 
