@@ -27,6 +27,7 @@ from drivelab.training.imitation.loop import BEST  # noqa: E402
 from drivelab.training.imitation.scenes import LabminiScenes, NavsimScenes, spread  # noqa: E402
 from drivelab.training.imitation.schedule import rate_at  # noqa: E402
 from drivelab.training.imitation.trial import Judge  # noqa: E402
+from drivelab.training.run_folder import read_progress  # noqa: E402
 
 SCENES = LabminiSource().scene_ids()
 
@@ -100,9 +101,52 @@ class TestLoop:
             np.testing.assert_array_equal(found[name], value, err_msg=name)
 
     def test_pauses_when_its_minutes_are_over_and_goes_on(self, lesson: Lesson, tmp_path: Path):
-        paused = imitate(trainee(), lesson, settings(tmp_path, minutes=1e-9), silent)
-        assert (paused.epoch, paused.batch) == (0, 1)
-        assert imitate(trainee(), lesson, settings(tmp_path), silent).epoch == 3
+        whole, short = tmp_path / "whole", settings(tmp_path / "short", minutes=1e-9)
+        imitate(trainee(), lesson, settings(whole), silent)
+        found = [imitate(trainee(), lesson, short, silent) for _ in range(9)]  # one update each
+        assert [(at.epoch, at.batch) for at in found[:4]] == [(0, 1), (0, 2), (0, 3), (1, 1)]
+        assert imitate(trainee(), lesson, settings(short.folder), silent).epoch == 3
+        assert [row["updates"] for row in read_progress(short.folder)] == [3, 6, 9]
+        expected, found_weights = weights(whole), weights(short.folder)
+        for name, value in expected.items():
+            np.testing.assert_array_equal(found_weights[name], value, err_msg=name)
+
+    def test_a_look_that_was_broken_off_is_made_again(
+        self, lesson: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        whole, torn = settings(tmp_path / "whole"), settings(tmp_path / "torn", save_every=1e-9)
+        imitate(trainee(), lesson, whole, silent)
+        look, times = Judge.try_out, []
+
+        def broken(self: Judge, *given: object) -> object:
+            times.append(1)
+            if len(times) == 2:
+                raise KeyboardInterrupt
+            return look(self, *given)
+
+        monkeypatch.setattr(Judge, "try_out", broken)
+        with pytest.raises(KeyboardInterrupt):
+            imitate(trainee(), lesson, torn, silent)
+        with (torn.folder / "progress.jsonl").open("a") as stream:
+            stream.write('{"epoch": 2, "upda')  # and the line was torn
+        imitate(trainee(), lesson, torn, silent)
+        rows, expected = read_progress(torn.folder), read_progress(whole.folder)
+        assert [row["updates"] for row in rows] == [3, 6, 9]
+        for row, other in zip(rows, expected, strict=True):
+            assert row["validation"] == other["validation"]
+
+    def test_other_scenes_are_another_run(self, lesson: Lesson, tmp_path: Path):
+        imitate(trainee(), lesson, settings(tmp_path, minutes=1e-9), silent)
+        fewer = replace(lesson, train_ids=lesson.train_ids[1:])
+        with pytest.raises(RunError, match="begun with other scenes"):
+            imitate(trainee(), fewer, settings(tmp_path), silent)
+
+    def test_a_damaged_checkpoint_is_told(self, lesson: Lesson, tmp_path: Path):
+        imitate(trainee(), lesson, settings(tmp_path, minutes=1e-9), silent)
+        file = tmp_path / "checkpoint" / "model.safetensors"
+        file.write_bytes(file.read_bytes()[:100])
+        with pytest.raises(RunError, match=r"damaged or no checkpoint .* to begin anew"):
+            imitate(trainee(), lesson, settings(tmp_path), silent)
 
     def test_ends_early_when_nothing_gets_better(self, lesson: Lesson, tmp_path: Path):
         still = settings(tmp_path, epochs=9, learning_rate=1e-12, ema=0.0, patience=2)
@@ -157,7 +201,7 @@ class TestBatches:
             assert torch.equal(a["status_feature"], b["status_feature"])
 
     def test_a_batch_larger_than_the_lesson_is_told(self, lesson: Lesson):
-        with pytest.raises(ConfigError, match="batch=32: more than the 24 training scenes"):
+        with pytest.raises(ConfigError, match="batch=32, all of an update: more than the 24"):
             lesson.updates(32)
 
     def test_a_validation_is_spread_over_the_logs(self):
@@ -262,6 +306,10 @@ class TestChoices:
     def test_the_test_split_is_not_to_be_learnt_from(self):
         with pytest.raises(ConfigError, match="test is for measuring"):
             LabminiScenes(train="test")
+        with pytest.raises(ConfigError, match="embedded is for measuring"):
+            LabminiScenes(train="embedded")
+        with pytest.raises(ConfigError, match="navtest is for measuring"):
+            NavsimScenes(split="navtest")
         with pytest.raises(ConfigError, match="are both train"):
             LabminiScenes(validation="train")
 

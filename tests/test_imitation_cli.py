@@ -47,6 +47,14 @@ def test_the_same_command_does_not_learn_again(run: Path, cache: Path, capsys):
     assert "learnt 8 scenes of labmini train (generated, not NAVSIM)" in capsys.readouterr().out
 
 
+def test_a_run_that_named_its_own_folder_goes_on(cache: Path, tmp_path: Path, capsys):
+    words = [*SHORT, "epochs=2", f"cache={cache}", "quiet=true"]
+    assert main(["train", *words, f"run.root={tmp_path}", "minutes=1e-9"]) == 0
+    (folder,) = tmp_path.iterdir()
+    assert main(["train", *words, f"run.dir={folder}", "save_every=9"]) == 0
+    assert (folder / "summary.json").is_file()
+
+
 def test_another_run_is_not_continued(run: Path, cache: Path, capsys):
     words = [*SHORT, "epochs=3", f"cache={cache}", f"run.dir={run}", "quiet=true"]
     assert main(["train", *words]) == 2
@@ -81,7 +89,9 @@ def test_anchors_are_clustered(cache: Path, tmp_path: Path, capsys):
         (["agent=transfuser", "preset=minni"], "no preset 'minni'; did you mean 'mini'"),
         (["agent=ego_mlp", "epochs=many"], "epochs='many': expected a whole number"),
         (["agent=ego_mlp", "epoch=3"], "no option 'epoch'; did you mean 'epochs'?"),
-        (["agent=ego_mlp", "limit=8", "batch=16"], "batch=16: more than the 8 training scenes"),
+        (["agent=ego_mlp", "limit=8", "batch=16"], "more than the 8 training scenes"),
+        (["agent=ego_mlp", "anchors=any.npy"], "anchors=any.npy: agent=ego_mlp takes none"),
+        (["agent=ego_mlp", "device=cpu:1"], "device=cpu:1: expected cpu, cuda, or cuda:N"),
         (["agent=ego_mlp", "limit=0"], "limit=0: expected a whole number above 0"),
         (["agent=ego_mlp", "data=labmani"], "data=labmani: no such data; did you mean 'labmini'?"),
         (["agent=ego_mlp", "workers=2"], "workers=2 share a batch through Ray: add launcher=ray"),

@@ -107,6 +107,18 @@ def test_products_in_bf16_stay_near(name, near, files, observations):
     assert 0 < np.abs(off).max() < near
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_plans_keep_their_digits_within_autocast(name, files, observations):
+    """A quarter of a metre is what bfloat16 tells apart far from the ego."""
+    taught = KINDS[name].trainee(checkpoint=str(files[name]))
+    row = features_of(observations[0], taught.sight.features)
+    batch = {key: torch.from_numpy(value[None]) for key, value in row.items()}
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        found = taught.network.eval()(taught.inputs(batch))
+    assert found["trajectory"].dtype == torch.float32
+    assert found.get("agent_states", found["trajectory"]).dtype == torch.float32
+
+
 def test_an_agent_names_its_weights(files):
     found = agent("transfuser", files)
     digest = hashlib.sha256(files["transfuser"].read_bytes()).hexdigest()

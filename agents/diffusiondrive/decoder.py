@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from drivelab.agents.diffusiondrive.bev_attention import GridSampleCrossBEVAttention
 from drivelab.agents.diffusiondrive.config import DiffusionDriveConfig
+from drivelab.agents.transfuser.exact import exactly
 
 Poses = Float[Tensor, "b m t 3"]
 Scores = Float[Tensor, "b m"]
@@ -57,7 +58,7 @@ class TaskDecoder(nn.Module):
 
     def forward(self, x: Float[Tensor, "b m c"], points: Float[Tensor, "b m t 2"]) -> Poses:
         """Points moved by what the features say, and headings [rad]."""
-        moved = self.plan_reg_branch(x).unflatten(-1, (self.poses, 3))
+        moved = exactly(self.plan_reg_branch, x).unflatten(-1, (self.poses, 3))
         heading = math.pi * moved[..., 2:].tanh()
         return torch.cat([moved[..., :2] + points, heading], -1)
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drivelab.agents.ego_mlp.config import EgoMlpConfig
+from drivelab.agents.transfuser.exact import exactly
 from drivelab.agents.transfuser.inputs import COMMANDS, STATUS, check_features
 
 KEY = "ego_status"
@@ -48,7 +49,7 @@ class EgoMlpNetwork(nn.Module):
         """Plan for each row of `ego_status`."""
         check_features(features, {KEY: (STATUS,)})
         status = features[KEY].to(self._mlp[0].weight.dtype)
-        return {"trajectory": self._mlp(status).unflatten(-1, (self.config.poses, 3))}
+        return {"trajectory": exactly(self._mlp, status).unflatten(-1, (self.config.poses, 3))}
 
     def loss(
         self, features: Mapping[str, Tensor], targets: Mapping[str, Tensor]

@@ -96,11 +96,14 @@ def check_device(device: str) -> str:
         ConfigError: it has not.
     """
     kind = device.partition(":")[0]
-    if kind not in ("cpu", "cuda"):
+    if kind not in ("cpu", "cuda") or device.startswith("cpu:"):
         raise ConfigError(f"device={device}: expected cpu, cuda, or cuda:N")
     if kind == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
             f"device={device}: PyTorch sees no GPU here; leave device=cpu, or install a build of "
             "torch for this machine's driver"
         )
+    number = device.partition(":")[2]
+    if number and not (number.isdecimal() and int(number) < torch.cuda.device_count()):
+        raise ConfigError(f"device={device}: this machine has {torch.cuda.device_count()} GPUs")
     return device

@@ -119,7 +119,7 @@ def _config(family: Family, file: Path, preset: str | None, changes: Mapping[str
     found = load_object(family.config)(**told)
     if preset is not None and family.presets:
         asked = family.preset(preset, {})
-        wrong = [f.name for f in fields(asked) if f.name in kind_of_sizes(family, preset)]
+        wrong = [f.name for f in fields(asked) if f.name in sizes_of(family)]
         other = [name for name in wrong if getattr(asked, name) != getattr(found, name)]
         if other:
             raise ConfigError(
@@ -129,7 +129,7 @@ def _config(family: Family, file: Path, preset: str | None, changes: Mapping[str
     return replace(found, **changes)
 
 
-def kind_of_sizes(family: Family, preset: str) -> tuple[str, ...]:
+def sizes_of(family: Family) -> tuple[str, ...]:
     """The fields that tell one preset from another."""
     presets = load_object(family.config).presets()
-    return tuple({name for chosen in presets.values() for name in chosen} | set(presets[preset]))
+    return tuple({name for chosen in presets.values() for name in chosen} - {"draws"})

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from drivelab.agents.encoders.grids import to_tokens
 from drivelab.agents.transfuser.backbone import Backbone, resize
 from drivelab.agents.transfuser.config import SceneConfig
+from drivelab.agents.transfuser.exact import exactly
 from drivelab.agents.transfuser.inputs import STATUS, check_features
 
 BOX = 5  # x, y [m], heading [rad], length, width [m]
@@ -30,7 +31,7 @@ class AgentHead(nn.Module):
 
     def forward(self, queries: Float[Tensor, "b n c"]) -> dict[str, Tensor]:
         """`agent_states` (b, n, 5) and `agent_labels` (b, n), which are logits."""
-        states = self._mlp_states(queries)
+        states = exactly(self._mlp_states, queries)
         centre = self.reach * states[..., :2].tanh()
         heading = math.pi * states[..., 2:3].tanh()
         return {

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drivelab.agents.transfuser.config import SceneConfig, TransfuserConfig
+from drivelab.agents.transfuser.exact import exactly
 from drivelab.agents.transfuser.losses import agent_loss, semantic_loss, visible
 from drivelab.agents.transfuser.perception import Perception
 
@@ -40,7 +41,7 @@ class RegressionHead(nn.Module):
 
     def forward(self, ego: Float[Tensor, "b 1 c"]) -> Float[Tensor, "b t 3"]:
         """x, y [m] and heading [rad]."""
-        poses = self._mlp(ego[:, 0]).unflatten(-1, (self.poses, 3))
+        poses = exactly(self._mlp, ego[:, 0]).unflatten(-1, (self.poses, 3))
         return torch.cat([poses[..., :2], math.pi * poses[..., 2:].tanh()], -1)
 
 

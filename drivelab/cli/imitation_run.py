@@ -10,10 +10,11 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from drivelab.agents.learned.driver import check_device
 from drivelab.agents.learned.trainee import Trainee
 from drivelab.cli.compose import NAMES
 from drivelab.cli.train_result import print_imitation
-from drivelab.errors import ConfigError
+from drivelab.errors import ConfigError, DataError
 from drivelab.registry import TARGET, build, load_object
 from drivelab.training.imitation import ImitationSettings, Lesson, imitate
 from drivelab.training.imitation.anchors import (
@@ -33,23 +34,41 @@ from drivelab.training.run_folder import (
 )
 
 ANCHORS = "anchors.npy"  # in the run's folder: what the network was taught with
-_PASSING = ("quiet", "builders", "loaders", "minutes")  # change nothing of what is learnt
+# Options that change nothing of what is learnt: a run goes on with others.
+_PASSING = ("quiet", "builders", "loaders", "minutes", "run", "cache", "save_every", "curves")
 
 
 def imitate_config(config: Mapping[str, Any]) -> int:
     """Run one composed config."""
-    from drivelab.evaluation.environment import describe_environment
+    from drivelab.evaluation.run_folder import run_lock
 
     names = config[NAMES]
     folder = Path(config["run"]["dir"] or new_folder(
         Path(config["run"]["root"]), names["agent"], names["data"]
     ))  # fmt: skip
     settings = settings_of(config, folder)
+    check_device(settings.device)
     say: Say = _quiet if config["quiet"] else _aloud
     trainee = trainee_of(config["agent"], names["agent"], settings.seed)
+    if config["anchors"] and trainee.set_anchors is None:
+        raise ConfigError(
+            f"anchors={config['anchors']}: agent={names['agent']} takes none, or brings its own in "
+            "agent.checkpoint; leave it out"
+        )
     lesson = lesson_of(config, trainee.sight, settings.validation)
     lesson.updates(settings.batch * settings.accumulate)  # enough scenes, told before they are made
     open_folder(folder, {key: value for key, value in config.items() if key not in _PASSING})
+    with run_lock(folder):
+        return _taught(config, trainee, lesson, settings, say)
+
+
+def _taught(
+    config: Mapping[str, Any], trainee: Trainee, lesson: Lesson, settings: ImitationSettings,
+    say: Say,
+) -> int:  # fmt: skip
+    from drivelab.evaluation.environment import describe_environment
+
+    names, folder = config[NAMES], settings.folder
     if (folder / SUMMARY).is_file():
         say(f"this run is finished: {folder}")
         print_imitation(json.loads((folder / SUMMARY).read_text()), folder)
@@ -58,7 +77,7 @@ def imitate_config(config: Mapping[str, Any]) -> int:
     say(f"run: {folder}")
     lesson = filled(lesson, int(config["builders"]), say)
     if trainee.set_anchors is not None:
-        trainee.set_anchors(_anchors(config, trainee, lesson, folder))
+        _set_anchors(config, trainee, lesson, folder)
     progress = _learn(trainee, lesson, settings, config, say)
     over = progress.epoch >= settings.epochs or progress.since >= (settings.patience or 10**9)
     if not over:
@@ -131,6 +150,12 @@ def filled(lesson: Lesson, builders: int, say: Say) -> Lesson:
     say(f"features: {lesson.train.store.folder}")
     lost = lesson.train.fill(lesson.train_ids, workers=builders, say=say).failed
     missed = lesson.validation.fill(lesson.validation_ids, workers=builders, say=say).failed
+    for kind, ids, failed in (
+        ("training", lesson.train_ids, lost), ("validation", lesson.validation_ids, missed),
+    ):  # fmt: skip
+        if len(failed) == len(ids):
+            why = next(iter(failed.values()), "there are none")
+            raise DataError(f"no {kind} scene can be used: {why}")
     return replace(
         lesson,
         train_ids=tuple(scene for scene in lesson.train_ids if scene not in lost),
@@ -138,18 +163,20 @@ def filled(lesson: Lesson, builders: int, say: Say) -> Lesson:
     )
 
 
-def _anchors(config: Mapping[str, Any], trainee: Trainee, lesson: Lesson, folder: Path) -> Any:
+def _set_anchors(config: Mapping[str, Any], trainee: Trainee, lesson: Lesson, folder: Path) -> None:
     import torch
 
     file = folder / ANCHORS
-    if not file.is_file():
-        if config["anchors"]:
-            found = load_anchors(Path(config["anchors"]))
-        else:
-            modes = trainee.network.config.modes
-            found = cluster(trajectories_of(lesson.train, lesson.train_ids), modes)
-        save_anchors(found, file)
-    return torch.from_numpy(load_anchors(file)).float()
+    if file.is_file():
+        found = load_anchors(file)
+    elif config["anchors"]:
+        found = load_anchors(Path(config["anchors"]))
+    else:
+        modes = trainee.network.config.modes
+        found = cluster(trajectories_of(lesson.train, lesson.train_ids), modes)
+    assert trainee.set_anchors is not None
+    trainee.set_anchors(torch.from_numpy(found).float())  # refuses those of another network
+    save_anchors(found, file)
 
 
 def _learn(

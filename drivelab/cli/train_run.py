@@ -47,7 +47,9 @@ def train_config(config: Mapping[str, Any]) -> int:
     EnvCore(env, environments=1, view=VectorView())  # knows its own options, and refuses wrong ones
     algo = build(config["algo"])
     algo.check(settings)
-    open_folder(folder, {key: value for key, value in config.items() if key != "quiet"})
+    open_folder(
+        folder, {key: value for key, value in config.items() if key not in ("quiet", "run")}
+    )
     if (folder / SUMMARY).is_file():
         say(f"this run is finished: {folder}")
         print_training(json.loads((folder / SUMMARY).read_text()), folder)

@@ -12,12 +12,14 @@ from drivelab.errors import MissingExtra, RunError
 
 try:
     import torch
+    from safetensors import safe_open
     from safetensors.torch import load_file, save_file
 except ModuleNotFoundError as error:
     raise MissingExtra(str(error.name), extra="nn") from error
 
 WEIGHTS, FACTS = "model.safetensors", "config.json"
 _OPTIMIZER = "optimizer."
+_FACTS = "facts"  # in the metadata of the weights; FACTS is the same for people to read
 
 
 def save_checkpoint(
@@ -34,7 +36,10 @@ def save_checkpoint(
         for number, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"{_OPTIMIZER}{number}.{k}": _copied(v) for k, v in moments.items()}
     part = folder / f".{WEIGHTS}.part"
-    save_file(tensors, part)
+    # The facts go with the tensors: a crash between two files would join old ones with new ones.
+    save_file(tensors, part, metadata={_FACTS: json.dumps(facts)})
+    with part.open("rb") as stream:
+        os.fsync(stream.fileno())
     os.replace(part, folder / WEIGHTS)
     part = folder / f".{FACTS}.part"
     part.write_text(json.dumps(facts, indent=2))
@@ -43,15 +48,18 @@ def save_checkpoint(
 
 def load_facts(folder: Path) -> dict[str, Any] | None:
     """The facts of a checkpoint; None where there is none."""
-    file = folder / FACTS
+    file = folder / WEIGHTS
     if not file.is_file():
         return None
     try:
-        facts = json.loads(file.read_text())
-    except ValueError as error:
-        raise RunError(f"{file} is no JSON: {error}; remove {folder} to begin anew") from error
+        with safe_open(file, framework="pt") as opened:
+            facts = json.loads((opened.metadata() or {})[_FACTS])
+    except Exception as error:  # the reader has exception types of its own
+        raise RunError(
+            f"{file} is damaged or no checkpoint ({error}); remove {folder} to begin anew"
+        ) from error
     if not isinstance(facts, dict):
-        raise RunError(f"{file}: expected a JSON object; remove {folder} to begin anew")
+        raise RunError(f"{file}: its facts are no JSON object; remove {folder} to begin anew")
     return facts
 
 
@@ -67,7 +75,7 @@ def load_weights(
     try:
         tensors = load_file(file)
     except Exception as error:  # the reader has exception types of its own
-        raise RunError(f"{file} cannot be read: {error}") from error
+        raise RunError(f"{file} cannot be read ({error}); remove {folder} to begin anew") from error
     weights = {k: v for k, v in tensors.items() if not k.startswith(_OPTIMIZER)}
     try:
         module.load_state_dict(weights)

@@ -14,8 +14,9 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from time import perf_counter
 
 import numpy as np
@@ -255,6 +256,15 @@ _here: list[FeatureCache] = []  # of a process that builds
 
 def _begin(cache: FeatureCache) -> None:
     _here[:] = [cache]
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A process that builds does not outlive the one that asked for it, however that ended."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _build_here(scene: str) -> tuple[str, str]:

@@ -51,7 +51,24 @@ def read_progress(folder: Path) -> list[dict[str, Any]]:
     file = folder / PROGRESS
     if not file.is_file():
         return []
-    return [json.loads(line) for line in file.read_text().splitlines() if line.strip()]
+    rows = []
+    for line in file.read_text().splitlines():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue  # cut short by a crash
+    return rows
+
+
+def keep_progress(folder: Path, updates: int) -> None:
+    """Drop lines of after a checkpoint, which a resumed run writes again, and torn ones."""
+    file = folder / PROGRESS
+    if not file.is_file():
+        return
+    kept = [row for row in read_progress(folder) if row["updates"] <= updates]
+    part = file.with_name(f".{file.name}.part")
+    part.write_text("".join(json.dumps(row) + "\n" for row in kept))
+    os.replace(part, file)
 
 
 def add_progress(folder: Path, row: Mapping[str, Any]) -> None:

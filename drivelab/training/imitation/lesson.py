@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from drivelab.agents.features import FEATURES, FeatureOptions, expand
+from drivelab.data.array_store import digest_of
 from drivelab.errors import ConfigError
 from drivelab.training.feature_cache import FeatureCache
 
@@ -38,6 +39,11 @@ class Lesson:
         """Of the features of both."""
         return self.train.recipe.options
 
+    @property
+    def digest(self) -> str:
+        """Tells one choice of scenes, in their order, from another."""
+        return digest_of([self.train_ids, self.validation_ids])
+
     def updates(self, batch: int) -> int:
         """Whole batches of an epoch.
 
@@ -46,8 +52,8 @@ class Lesson:
         """
         if batch > len(self.train_ids):
             raise ConfigError(
-                f"batch={batch}: more than the {len(self.train_ids)} training scenes; choose a "
-                "smaller batch, or more scenes (limit=)"
+                f"batch={batch}, all of an update: more than the {len(self.train_ids)} training "
+                "scenes; choose a smaller batch, or more scenes (limit=)"
             )
         return len(self.train_ids) // batch
 

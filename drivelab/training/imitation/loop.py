@@ -11,6 +11,7 @@ import torch
 
 from drivelab.agents.learned.trainee import Trainee
 from drivelab.agents.transfuser.checkpoint import save_network
+from drivelab.errors import RunError
 from drivelab.training.checkpoint import load_facts
 from drivelab.training.imitation.allocation import keep_memory
 from drivelab.training.imitation.curves import EVERY, Curves, open_curves
@@ -19,7 +20,7 @@ from drivelab.training.imitation.lesson import Lesson, Share, batches
 from drivelab.training.imitation.settings import ImitationSettings, Say
 from drivelab.training.imitation.together import of_the_first
 from drivelab.training.imitation.trial import Judge, Trial
-from drivelab.training.run_folder import CHECKPOINT, add_progress
+from drivelab.training.run_folder import CHECKPOINT, add_progress, keep_progress
 
 BEST = "best.safetensors"  # the mean of the weights at the best look: what agents load
 SHOWN = ("loss", "trajectory_loss", "rate", "gradient")  # of an update, in a line of progress
@@ -61,6 +62,7 @@ class _Run:
     progress: Progress
     judge: Judge | None = None
     curves: Curves | None = None
+    elapsed: float = 0.0  # of this call, looks included [s]
     began: float = field(default_factory=monotonic)
     saved: float = field(default_factory=monotonic)
     told: float = field(default_factory=monotonic)
@@ -93,7 +95,10 @@ def imitate(
     per_epoch = lesson.updates(settings.batch * settings.accumulate)
     share = share or Share()
     learner = Learner(trainee, settings, settings.epochs * per_epoch, rank=share.rank)
-    run = _Run(learner, lesson, settings, say, share, _resume(learner, settings, say))
+    progress = _resume(learner, lesson, settings, say)
+    if share.rank == 0:
+        keep_progress(settings.folder, learner.updates)
+    run = _Run(learner, lesson, settings, say, share, progress)
     run.curves = open_curves(settings.curves, settings.folder) if run.first else None
     while not _over(run):
         _epoch(run, per_epoch)
@@ -102,10 +107,16 @@ def imitate(
     return run.progress
 
 
-def _resume(learner: Learner, settings: ImitationSettings, say: Say) -> Progress:
+def _resume(learner: Learner, lesson: Lesson, settings: ImitationSettings, say: Say) -> Progress:
     facts = load_facts(settings.folder / CHECKPOINT)
     if facts is None:
         return Progress()
+    if facts["scenes"] != lesson.digest:
+        raise RunError(
+            f"{settings.folder}: begun with other scenes than there are now (some cannot be built "
+            "any more, or the data changed), so it cannot go on as it was; choose another run.dir, "
+            f"perhaps with agent.checkpoint={settings.folder / BEST}"
+        )
     learner.load(settings.folder / CHECKPOINT, facts)
     progress = Progress(**{name: facts[name] for name in Progress.__slots__})
     say(f"resuming at epoch {progress.epoch}, update {learner.updates}")
@@ -121,7 +132,7 @@ def _over(run: _Run) -> bool:
 
 def _time_is_up(run: _Run) -> bool:
     limit = run.settings.minutes
-    return limit is not None and run.progress.seconds > 60.0 * limit
+    return limit is not None and run.elapsed > 60.0 * limit
 
 
 def _epoch(run: _Run, per_epoch: int) -> None:
@@ -130,11 +141,13 @@ def _epoch(run: _Run, per_epoch: int) -> None:
         run.lesson, seed=settings.seed, epoch=progress.epoch, batch=settings.batch,
         first=progress.batch * settings.accumulate, loaders=settings.loaders, share=run.share,
     )  # fmt: skip
-    clock = monotonic()
+    clock, losses = monotonic(), {}  # none where a run goes on before a look
     while progress.batch < per_epoch:
         losses = run.learner.update(list(islice(stream, settings.accumulate)))
         progress.batch += 1
-        (progress.seconds,) = of_the_first(progress.seconds + monotonic() - clock)
+        progress.seconds, run.elapsed = of_the_first(
+            progress.seconds + monotonic() - clock, monotonic() - run.began
+        )
         clock = monotonic()
         if run.first:
             _note(run, losses, per_epoch)
@@ -182,7 +195,8 @@ def _look(run: _Run, losses: dict[str, float]) -> None:
         run.curves.add(run.learner.updates, {f"validation/{k}": v for k, v in found.items()})
     run.say(
         f"{progress.seconds / 60:6.1f} min  epoch {progress.epoch} of {settings.epochs}  loss "
-        f"{losses['loss']:.4g}  validation PDMS {trial.pdms:.4f}, {trial.distance:.3f} m"
+        f"{losses.get('loss', float('nan')):.4g}  validation PDMS {trial.pdms:.4f}, "
+        f"{trial.distance:.3f} m"
         f"{'  (best)' if better else ''}"
     )
     _save(run)
@@ -200,5 +214,6 @@ def _keep(run: _Run, trial: Trial) -> None:
 
 
 def _save(run: _Run) -> None:
-    run.learner.save(run.settings.folder / CHECKPOINT, run.progress.facts())
+    facts = {**run.progress.facts(), "scenes": run.lesson.digest}
+    run.learner.save(run.settings.folder / CHECKPOINT, facts)
     run.saved = monotonic()

@@ -11,7 +11,7 @@ from typing import Protocol
 from drivelab.agents.learned.sight import Sight
 from drivelab.data.source import SceneSource
 from drivelab.errors import ConfigError, nearest_name
-from drivelab.sim.labmini_splits import SPLITS, labmini_source
+from drivelab.sim.labmini_splits import EMBEDDED, SPLITS, labmini_source
 from drivelab.sim.sensors.rendering import WEATHERS, Rendering
 from drivelab.training.feature_cache import FeatureCache, Recipe
 from drivelab.training.imitation.lesson import Lesson
@@ -53,8 +53,9 @@ class LabminiScenes:
                 f"data.weather={self.weather}: expected one of {', '.join(WEATHERS)}"
                 f"{nearest_name(self.weather, WEATHERS)}"
             )
-        if "test" in (self.train, self.validation):
-            raise ConfigError("data: the split test is for measuring, not for learning")
+        for split in (self.train, self.validation):
+            if split in ("test", EMBEDDED):
+                raise ConfigError(f"data: the split {split} is for measuring, not for learning")
         if self.train == self.validation:
             raise ConfigError(
                 f"data.train and data.validation are both {self.train}; there are: "
@@ -78,7 +79,8 @@ class NavsimScenes:
 
     Attributes:
         split: to learn from; `navtrain`, or a scene filter's YAML file.
-        held_out: share of its scenes, the last logs, that are for validation alone.
+        held_out: share of its scenes, the last ones in the order of the logs, for validation
+            alone; at most one log is on both sides.
         root: folder that holds navsim_logs/, sensor_blobs/ and maps/.
         openscene_root: instead of OPENSCENE_DATA_ROOT.
         maps_root: instead of NUPLAN_MAPS_ROOT.
@@ -93,12 +95,14 @@ class NavsimScenes:
     def __post_init__(self) -> None:
         if not 0 < self.held_out < 1:
             raise ConfigError(f"data.held_out={self.held_out}: expected between 0 and 1")
+        if self.split.startswith(("navtest", "navhard", "private")):
+            raise ConfigError(f"data.split={self.split} is for measuring, not for learning")
 
     def lesson(self, sight: Sight, *, cache: Path | None, limit: int | None, tried: int) -> Lesson:
         """See `Scenes`."""
         kept = FeatureCache(Recipe(self._source(), sight.features), cache)
         ids = kept.recipe.source.scene_ids()
-        first = round(len(ids) * (1.0 - self.held_out))
+        first = min(round(len(ids) * (1.0 - self.held_out)), len(ids) - 1)
         return Lesson(kept, ids[:first][:limit], kept, spread(ids[first:], tried))
 
     def _source(self) -> SceneSource:

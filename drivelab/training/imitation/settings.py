@@ -29,7 +29,7 @@ class ImitationSettings:
         batch: scenes of a forward pass, over all workers.
         accumulate: forward passes of an update.
         learning_rate: of AdamW, after the warm-up; it falls to 0 along a cosine.
-        weight_decay: of AdamW; biases, norms and embeddings keep theirs at 0.
+        weight_decay: of AdamW; biases and norms are left alone.
         warmup: share of the updates in which the rate rises from 0.
         clip: largest norm of the gradient of an update.
         ema: decay of the mean of the weights, which is what is validated and kept.
@@ -37,7 +37,7 @@ class ImitationSettings:
         validation: scenes of a look.
         look_every: epochs between two looks.
         patience: looks without a better one after which it ends; None: never early.
-        minutes: of wall time after which it pauses, to be resumed; None: never.
+        minutes: of wall time of this call after which it pauses, to be resumed; None: never.
         save_every: seconds between two checkpoints.
         loaders: processes that read features; 0 reads in this one.
         threads: of the network library, in each worker.
