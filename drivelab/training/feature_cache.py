@@ -33,6 +33,7 @@ from drivelab.data.array_store import ArrayStore, digest_of
 from drivelab.data.observation import build_observation
 from drivelab.data.source import SceneSource
 from drivelab.errors import DrivelabError, RunError
+from drivelab.sim.sensors.kept import VERSION as PICTURES
 from drivelab.sim.sensors.near import with_rendered_sensors
 from drivelab.sim.sensors.rendering import Rendering
 from drivelab.sim.sensors.stage import stage_rig
@@ -65,7 +66,7 @@ class Recipe:
         return {
             "version": VERSION, "provenance": dict(self.source.provenance()),
             "options": self.options, "rendering": self.rendering, "rig": rig,
-            "targets": self.targets,
+            "targets": self.targets, "pictures": PICTURES,
         }  # fmt: skip
 
     def build(self, scene_id: str) -> dict[str, np.ndarray]:
