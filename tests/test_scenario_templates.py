@@ -80,10 +80,13 @@ def test_any_parameters_in_range_give_a_sound_map_or_say_what_is_too_small(data)
 
 
 def tight(values: dict) -> bool:
-    """Whether what is asked for needs a wider bend, or a wider ring, than it is given.
+    """Whether what is asked for needs a wider bend, a wider ring or a longer road than it is given.
 
     In a bend: lanes, shoulder, pavement and 5 m more. About a ring: four entries and four exits.
+    Beside a bus bay: half of it, its taper and 5 m more.
     """
+    if "at" in values:
+        return bool(values["length"] < values["at"] + 33.0)
     if "flare" in values:
         share = (1.75 + values["flare"]) / (values["radius"] + values["flare"])
         return bool(np.arcsin(share) > np.pi / 4 - 0.02)
@@ -92,6 +95,14 @@ def tight(values: dict) -> bool:
     sides = {"left": values["opposite"], "right": values["lanes"]}
     inner = sides[values["bend"]] if "bend" in values else max(sides.values())
     return bool(values["radius"] < 3.5 * inner + 2.8 + 2.5 + 5.0)
+
+
+def test_a_bus_bay_beyond_the_end_of_its_road_is_refused():
+    with pytest.raises(
+        ConfigError, match=r"length of 120 m is too small for a bay at 93 m; .* 126"
+    ):
+        build_template("bus_stop", {"at": 93.0, "length": 120.0})
+    assert_sound(build_template("bus_stop", {"at": 93.0, "length": 126.0}))
 
 
 def test_a_ring_without_room_between_entry_and_exit_is_refused():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+from drivelab.errors import ConfigError
 from drivelab.sim.generator.junctions import ArmEnd
 from drivelab.sim.generator.map_builder import LANE_WIDTH, MapBuilder, boundary, strip
 from drivelab.sim.generator.roads import Road, lane_beside, link_chain, reverse, roadside
@@ -27,6 +28,7 @@ from drivelab.types import AreaKind
 ZEBRA_PIECE = 6.0  # length of the connectors under a pedestrian crossing [m]
 BUS_LANE = 3.0  # width of a bus bay [m]
 BUS_TAPER = 18.0  # over which it widens and narrows [m]
+BUS_MARGIN = 5.0  # of road behind it [m]
 NOSE_IN = 5.2  # depth of a parking bay across the road [m]
 BAY_SPACING = 2.6  # between cars that are parked side by side [m]
 CIRCLE_MARGIN = 1.5  # asphalt beyond the outer edge of a turning circle's lane [m]
@@ -66,6 +68,12 @@ def _crosswalk(
 
 
 def _bus_stop(*, lanes: int, opposite: int, at: float, length: float, limit: float) -> RoadTemplate:
+    needed = at + 10.0 + BUS_TAPER + BUS_MARGIN
+    if length < needed:
+        raise ConfigError(
+            f"map template 'bus_stop': a length of {length:g} m is too small for a bay at {at:g} "
+            f"m; ask for at least {needed:g} m, or move the bay (at)"
+        )
     builder = new_map()
     line = straight(ORIGIN, length)
     built = lay_road(builder, "road", line, lanes=(lanes, opposite), speed_limit=limit)
