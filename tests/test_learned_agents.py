@@ -99,6 +99,11 @@ def test_the_noise_has_a_seed_and_none_means_other_noise(files, observations):
     assert np.abs(fresh[0] - fresh[1]).max() > 1e-3
 
 
+def test_a_training_tries_out_with_the_steps_and_noise_it_is_told():
+    config = DiffusionDrive.trainee(denoise_steps=4, noise_seed=None).network.config
+    assert (config.denoise_steps, config.noise_seed) == (4, None)
+
+
 @pytest.mark.parametrize(("name", "near"), [("transfuser", 0.1), ("diffusiondrive", 0.3)])
 def test_products_in_bf16_stay_near(name, near, files, observations):
     exact = agent(name, files).act(observations)[0]

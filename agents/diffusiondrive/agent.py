@@ -68,10 +68,15 @@ class DiffusionDrive:
         checkpoint: str | None = None,
         image_encoder: str | None = None,
         diffusion: str | None = None,
+        denoise_steps: int | None = None,
+        noise_seed: int | None = 0,
         **options: Any,
     ) -> Trainee:
         """A network to be taught, with random weights or those of a file; these keep anchors."""
-        changes = _given(image_encoder=image_encoder, diffusion=diffusion)
+        wanted = _given(
+            image_encoder=image_encoder, diffusion=diffusion, denoise_steps=denoise_steps
+        )
+        changes = {**wanted, "noise_seed": noise_seed}
         network = new_network(FAMILY, preset=preset, checkpoint=checkpoint, changes=changes)
         set_anchors = network._trajectory_head.set_anchors if checkpoint is None else None
         name = preset or BUNDLED
