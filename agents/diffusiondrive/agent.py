@@ -44,10 +44,7 @@ class DiffusionDrive:
         device: str = "cpu",
         precision: str = "fp32",
     ) -> None:
-        wanted = _given(
-            image_encoder=image_encoder, diffusion=diffusion, denoise_steps=denoise_steps
-        )
-        changes = {**wanted, "noise_seed": noise_seed}
+        changes = _changes(image_encoder, diffusion, denoise_steps, noise_seed)
         loaded = load_weights(FAMILY, preset=preset, checkpoint=checkpoint, changes=changes)
         packed = None if precision == "fp32" else False  # packed weights are of one type only
         network = FastDiffusionDrive(loaded.network, packed=packed).to(check_device(device))
@@ -73,15 +70,20 @@ class DiffusionDrive:
         **options: Any,
     ) -> Trainee:
         """A network to be taught, with random weights or those of a file; these keep anchors."""
-        wanted = _given(
-            image_encoder=image_encoder, diffusion=diffusion, denoise_steps=denoise_steps
-        )
-        changes = {**wanted, "noise_seed": noise_seed}
+        changes = _changes(image_encoder, diffusion, denoise_steps, noise_seed)
         network = new_network(FAMILY, preset=preset, checkpoint=checkpoint, changes=changes)
         set_anchors = network._trajectory_head.set_anchors if checkpoint is None else None
         name = preset or BUNDLED
         return Trainee(FAMILY.name, name, network, sight_of(network.config), dict, set_anchors)
 
 
-def _given(**options: Any) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
+def _changes(
+    image_encoder: str | None, diffusion: str | None, denoise_steps: int | None,
+    noise_seed: int | None,
+) -> dict[str, Any]:  # fmt: skip
+    """What differs from the preset or the file: None leaves it, but for the seed of the noise."""
+    asked = {
+        "image_encoder": image_encoder, "diffusion": diffusion, "denoise_steps": denoise_steps,
+    }  # fmt: skip
+    given = {name: value for name, value in asked.items() if value is not None}
+    return {**given, "noise_seed": noise_seed}
