@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -35,9 +36,31 @@ class GridSampleCrossBEVAttention(nn.Module):
     ) -> Float[Tensor, "b m c"]:
         """Queries with what lies under their points (x, y [m]); rows of the map grow with x."""
         weights = self.attention_weights(queries).softmax(-1)
-        grid = points.flip(-1) / self.reach
-        found = F.grid_sample(
-            self.value_proj(bev), grid, mode="bilinear", padding_mode="zeros", align_corners=False
-        )
+        found = self._values(points.flip(-1) / self.reach, bev)
         taken = (weights[:, None] * found).sum(-1)
         return self.dropout(self.output_proj(taken.transpose(1, 2))) + queries
+
+    def _values(
+        self, grid: Float[Tensor, "b m t 2"], bev: Float[Tensor, "b c v u"]
+    ) -> Float[Tensor, "b c m t"]:
+        """The projected map at points of -1 to 1 (column, row)."""
+        if not (self.training and bev.device.type == "cpu"):
+            return _sampled(self.value_proj(bev), grid)
+        # Plans lie in front of the car: a training step spends most of its time on cells that
+        # none of them reads, so it projects the part of the map that they do.
+        size = bev.new_tensor([bev.shape[-1], bev.shape[-2]], dtype=grid.dtype)
+        cells = ((grid.detach() + 1) * size - 1) / 2
+        first = torch.minimum(cells.amin((0, 1, 2)).floor().clamp_min(0), size - 1)
+        last = torch.minimum(cells.amax((0, 1, 2)).floor() + 1, size - 1).maximum(first)
+        (left, top), (right, bottom) = (place.long().tolist() for place in (first, last))
+        part = F.pad(bev, (1, 1, 1, 1))[..., top : bottom + 3, left : right + 3]
+        convolution, activation = self.value_proj
+        values = activation(F.conv2d(part, convolution.weight, convolution.bias))
+        taken = last - first + 1
+        return _sampled(values, (grid + 1) * (size / taken) - 2 * first / taken - 1)
+
+
+def _sampled(
+    values: Float[Tensor, "b c v u"], grid: Float[Tensor, "b m t 2"]
+) -> Float[Tensor, "b c m t"]:
+    return F.grid_sample(values, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
