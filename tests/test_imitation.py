@@ -21,12 +21,12 @@ from drivelab.training.imitation.anchors import (  # noqa: E402
     load_anchors,
     save_anchors,
 )
+from drivelab.training.imitation.judge import Judge  # noqa: E402
 from drivelab.training.imitation.learner import Learner, groups_of  # noqa: E402
 from drivelab.training.imitation.lesson import Share, batches, order_of  # noqa: E402
 from drivelab.training.imitation.loop import BEST  # noqa: E402
 from drivelab.training.imitation.scenes import LabminiScenes, NavsimScenes, spread  # noqa: E402
 from drivelab.training.imitation.schedule import rate_at  # noqa: E402
-from drivelab.training.imitation.trial import Judge  # noqa: E402
 from drivelab.training.run_folder import read_progress  # noqa: E402
 
 SCENES = LabminiSource().scene_ids()

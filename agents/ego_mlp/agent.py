@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from drivelab.agents.ego_mlp.policy import KEY, ego_status_from
-from drivelab.agents.learned.driver import Driver, check_device
+from drivelab.agents.learned.agent import LearnedAgent
 from drivelab.agents.learned.sight import blind
 from drivelab.agents.learned.trainee import Trainee
 from drivelab.agents.learned.weights import BUNDLED, Family, load_weights, new_network
-from drivelab.types import Observation, Plan
 
 FAMILY = Family(
     "ego_mlp",
@@ -20,7 +19,7 @@ FAMILY = Family(
 )
 
 
-class EgoMlp:
+class EgoMlp(LearnedAgent):
     """Drives by an ego-status MLP.
 
     Args:
@@ -30,15 +29,8 @@ class EgoMlp:
 
     def __init__(self, checkpoint: str | None = None, device: str = "cpu") -> None:
         loaded = load_weights(FAMILY, preset=None, checkpoint=checkpoint, changes={})
-        network, config = loaded.network.to(check_device(device)), loaded.network.config
-        self.weights, self.weights_sha256 = loaded.told, loaded.sha256
-        network.requires_grad_(False)
-        self._driver = Driver(network, blind(config.poses, config.dt), inputs_of, device)
-        self.rig = self._driver.rig
-
-    def act(self, observations: Sequence[Observation]) -> list[Plan]:
-        """One plan each."""
-        return self._driver.act(observations)
+        config = loaded.network.config
+        super().__init__(loaded, blind(config.poses, config.dt), inputs=inputs_of, device=device)
 
     @classmethod
     def trainee(cls, checkpoint: str | None = None, **options: Any) -> Trainee:

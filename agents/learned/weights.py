@@ -109,6 +109,32 @@ def bundled_file(family: Family, preset: str) -> Path:
     return file
 
 
+def preset_of(family: Family, config: Any) -> str:
+    """The preset whose sizes a configuration has; "own" if it is none's."""
+    kind = load_object(family.config)
+    for name in kind.presets():
+        preset = kind.preset(name)
+        if all(getattr(preset, size) == getattr(config, size) for size in sizes_of(family)):
+            return str(name)
+    return "own"
+
+
+def weights_file(named: str) -> Path:
+    """A file as it is, or the weights that ship with an agent of this name.
+
+    Raises:
+        DataError: there is neither.
+    """
+    if Path(named).is_file():
+        return Path(named)
+    shipped = sorted(Path(str(files("drivelab.agents"))).glob(f"*/weights/{BUNDLED}.safetensors"))
+    for file in shipped:
+        if file.parent.parent.name == named:
+            return file
+    known = ", ".join(file.parent.parent.name for file in shipped) or "none"
+    raise DataError(f"no such file, and no agent whose weights ship ({known})", file=named)
+
+
 def _config(family: Family, file: Path, preset: str | None, changes: Mapping[str, Any]) -> Any:
     try:
         kind, told = read_metadata(file)

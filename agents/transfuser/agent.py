@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from drivelab.agents.learned.driver import Driver, check_device
+from drivelab.agents.learned.agent import LearnedAgent
 from drivelab.agents.learned.sight import sight_of
 from drivelab.agents.learned.trainee import Trainee
-from drivelab.agents.learned.weights import BUNDLED, Family, load_weights, new_network
+from drivelab.agents.learned.weights import Family, load_weights, new_network, preset_of
 from drivelab.agents.transfuser.fast import FastTransfuser
-from drivelab.types import Observation, Plan
 
 FAMILY = Family(
     "transfuser",
@@ -19,7 +17,7 @@ FAMILY = Family(
 )
 
 
-class Transfuser:
+class Transfuser(LearnedAgent):
     """Drives by a TransFuser.
 
     Args:
@@ -40,17 +38,10 @@ class Transfuser:
     ) -> None:
         changes = {} if image_encoder is None else {"image_encoder": image_encoder}
         loaded = load_weights(FAMILY, preset=preset, checkpoint=checkpoint, changes=changes)
-        packed = None if precision == "fp32" else False  # packed weights are of one type only
-        network = FastTransfuser(loaded.network, packed=packed).to(check_device(device))
-        self.weights, self.weights_sha256 = loaded.told, loaded.sha256
-        self._driver = Driver(
-            network, sight_of(loaded.network.config), device=device, precision=precision
-        )
-        self.rig, self.rendered_rig = self._driver.rig, self._driver.sight.rig
-
-    def act(self, observations: Sequence[Observation]) -> list[Plan]:
-        """One plan each."""
-        return self._driver.act(observations)
+        super().__init__(
+            loaded, sight_of(loaded.network.config), faster=FastTransfuser, device=device,
+            precision=precision,
+        )  # fmt: skip
 
     @classmethod
     def trainee(
@@ -63,4 +54,5 @@ class Transfuser:
         """A network to be taught, with random weights or those of a file."""
         changes = {} if image_encoder is None else {"image_encoder": image_encoder}
         network = new_network(FAMILY, preset=preset, checkpoint=checkpoint, changes=changes)
-        return Trainee(FAMILY.name, preset or BUNDLED, network, sight_of(network.config), dict)
+        name = preset_of(FAMILY, network.config)
+        return Trainee(FAMILY.name, name, network, sight_of(network.config), dict)

@@ -15,11 +15,11 @@ from drivelab.errors import RunError
 from drivelab.training.checkpoint import load_facts
 from drivelab.training.imitation.allocation import keep_memory
 from drivelab.training.imitation.curves import EVERY, Curves, open_curves
+from drivelab.training.imitation.judge import Judge, Look
 from drivelab.training.imitation.learner import Learner
 from drivelab.training.imitation.lesson import Lesson, Share, batches
 from drivelab.training.imitation.settings import ImitationSettings, Say
 from drivelab.training.imitation.together import of_the_first
-from drivelab.training.imitation.trial import Judge, Trial
 from drivelab.training.run_folder import CHECKPOINT, add_progress, keep_progress
 
 BEST = "best.safetensors"  # the mean of the weights at the best look: what agents load
@@ -182,31 +182,31 @@ def _look(run: _Run, losses: dict[str, float]) -> None:
     settings, progress = run.settings, run.progress
     trainee = run.learner.trainee
     run.judge = run.judge or Judge(run.lesson, run.lesson.options.dt)
-    trial = run.judge.try_out(run.learner.mean.module, trainee.inputs, settings.device)
-    better = trial.pdms > progress.best
+    look = run.judge.try_out(run.learner.mean.module, trainee.inputs, settings.device)
+    better = look.pdms > progress.best
     progress.since = 0 if better else progress.since + 1
-    progress.best = max(progress.best, trial.pdms)
+    progress.best = max(progress.best, look.pdms)
     if better:
-        _keep(run, trial)
-    found = {"pdms": trial.pdms, "distance": trial.distance, **trial.subscores}
+        _keep(run, look)
+    found = {"pdms": look.pdms, "distance": look.distance, **look.subscores}
     row = {**progress.facts(), "updates": run.learner.updates, **losses, "validation": found}
     add_progress(settings.folder, row)
     if run.curves is not None:
         run.curves.add(run.learner.updates, {f"validation/{k}": v for k, v in found.items()})
     run.say(
         f"{progress.seconds / 60:6.1f} min  epoch {progress.epoch} of {settings.epochs}  loss "
-        f"{losses.get('loss', float('nan')):.4g}  validation PDMS {trial.pdms:.4f}, "
-        f"{trial.distance:.3f} m"
+        f"{losses.get('loss', float('nan')):.4g}  validation PDMS {look.pdms:.4f}, "
+        f"{look.distance:.3f} m"
         f"{'  (best)' if better else ''}"
     )
     _save(run)
 
 
-def _keep(run: _Run, trial: Trial) -> None:
+def _keep(run: _Run, look: Look) -> None:
     trainee, settings = run.learner.trainee, run.settings
     notes = {
         "preset": trainee.preset, "seed": str(settings.seed),
-        "epoch": str(run.progress.epoch), "validation_pdms": f"{trial.pdms:.6f}",
+        "epoch": str(run.progress.epoch), "validation_pdms": f"{look.pdms:.6f}",
     }  # fmt: skip
     part = settings.folder / f".{BEST}.part"
     save_network(run.learner.mean.module, part, notes=notes)

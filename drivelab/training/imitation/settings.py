@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from drivelab.agents.learned.driver import PRECISIONS
 from drivelab.errors import ConfigError, nearest_name
 from drivelab.training.imitation.curves import CURVES
 
 LARGEST_SEED = 2**32 - 1  # of the network library's generators
-PRECISIONS = ("fp32", "bf16")
 Say = Callable[[str], None]
 
 _COUNTS = ("epochs", "batch", "accumulate", "validation", "look_every", "threads", "workers")

@@ -18,7 +18,7 @@ BATCH = 25
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class Look:
     """Of one look.
 
     Attributes:
@@ -46,7 +46,7 @@ class Judge:
         source: SceneSource = lesson.validation.recipe.source
         self._prepared = [self.metric.prepare(source.load(s)) for s in lesson.validation_ids]
 
-    def try_out(self, network: Any, inputs: Callable[[Any], Any], device: str) -> Trial:
+    def try_out(self, network: Any, inputs: Callable[[Any], Any], device: str) -> Look:
         """Plans of the network in inference mode, scored."""
         network.eval()
         plans, targets = [], []
@@ -63,7 +63,7 @@ class Judge:
             for prepared, plan in zip(self._prepared, poses, strict=True)
         ]
         names = scores[0].subscores
-        return Trial(
+        return Look(
             float(np.mean([score.score for score in scores])),
             float(np.hypot(*(poses - human)[..., :2].transpose(2, 0, 1)).mean()),
             {name: float(np.mean([s.subscores[name] for s in scores])) for name in names},
