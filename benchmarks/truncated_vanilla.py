@@ -24,7 +24,7 @@ from drivelab.reports.run_record import read_run
 HEAD = """
 import sys, time, torch
 from drivelab.agents.diffusiondrive.fast import FastDiffusionDrive
-from drivelab.agents.transfuser.checkpoint import open_network
+from drivelab.agents.learned.checkpoint import open_network
 torch.set_num_threads(1)
 fast = FastDiffusionDrive(open_network(sys.argv[1]))
 c = fast.config

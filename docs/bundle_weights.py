@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-from drivelab.agents.transfuser.checkpoint import open_network, read_notes, save_network
+from drivelab.agents.learned.checkpoint import open_network, read_notes, save_network
 
 AGENTS = Path(__file__).resolve().parent.parent / "agents"
 

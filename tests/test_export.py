@@ -18,7 +18,7 @@ from drivelab.agents.diffusiondrive.policy import DiffusionDriveNetwork  # noqa:
 from drivelab.agents.diffusiondrive.sampled_cells import BevCells, SampledAttention  # noqa: E402
 from drivelab.agents.ego_mlp.config import EgoMlpConfig  # noqa: E402
 from drivelab.agents.ego_mlp.policy import EgoMlpNetwork  # noqa: E402
-from drivelab.agents.transfuser.checkpoint import save_network  # noqa: E402
+from drivelab.agents.learned.checkpoint import save_network  # noqa: E402
 from drivelab.agents.transfuser.config import TransfuserConfig  # noqa: E402
 from drivelab.agents.transfuser.policy import TransfuserNetwork  # noqa: E402
 from drivelab.bridges.export import formats, parity, subjects, write  # noqa: E402

@@ -12,10 +12,10 @@ torch = pytest.importorskip("torch")
 from drivelab.agents.diffusiondrive.agent import DiffusionDrive  # noqa: E402
 from drivelab.agents.ego_mlp.agent import EgoMlp  # noqa: E402
 from drivelab.agents.features import MINI, features_of  # noqa: E402
+from drivelab.agents.learned.checkpoint import save_network  # noqa: E402
 from drivelab.agents.learned.driver import Driver, check_device, plan_of  # noqa: E402
 from drivelab.agents.learned.sight import blind, sight_of  # noqa: E402
 from drivelab.agents.transfuser.agent import Transfuser  # noqa: E402
-from drivelab.agents.transfuser.checkpoint import save_network  # noqa: E402
 from drivelab.agents.transfuser.config import TransfuserConfig  # noqa: E402
 from drivelab.data.labmini import LabminiSource  # noqa: E402
 from drivelab.data.observation import build_observation  # noqa: E402

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from drivelab.agents.transfuser.config import MINI, SceneConfig
+from drivelab.agents.learned.config import MINI, SceneConfig
 
 DIFFUSIONS = ("truncated", "vanilla")
 

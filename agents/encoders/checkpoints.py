@@ -54,7 +54,7 @@ def load_checkpoint(
             f"{type(network).__name__} is on the device 'meta', where weights have no values; "
             "call its to_empty(device='cpu') before loading"
         )
-    problems = _problems(wanted, given)
+    problems = problems_between(wanted, given)
     if problems:
         raise DataError(
             f"the weights do not fit {type(network).__name__}: {'; '.join(problems)}", file=path
@@ -62,7 +62,7 @@ def load_checkpoint(
     network.load_state_dict(given, strict=False)
 
 
-def _problems(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
+def problems_between(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
     """What keeps the given tensors from becoming the wanted ones, all of it."""
     needed = {name for name in wanted if not name.endswith(COUNTER)}
     unfit = {n: _unfit(t, wanted[n]) for n, t in given.items() if n in wanted}
@@ -101,7 +101,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             f"cannot be read as weights ({type(error).__name__}: {error}); fetch it again",
             file=file,
         ) from error
-    return _weights(found, file)
+    return weights_in(found, file)
 
 
 def _namespaces_allowed() -> AbstractContextManager[Any]:
@@ -115,7 +115,7 @@ def _namespaces_allowed() -> AbstractContextManager[Any]:
     )
 
 
-def _weights(found: Any, file: Path) -> dict[str, Tensor]:
+def weights_in(found: Any, file: Path) -> dict[str, Tensor]:
     """The state dict, wherever the training code kept it, without a wrapper's prefix."""
     if isinstance(found, Mapping):
         inner = next((found[key] for key in KEYS if isinstance(found.get(key), Mapping)), found)

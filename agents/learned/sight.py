@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from drivelab.agents.features import FULL, MINI, FeatureOptions
-from drivelab.agents.transfuser.config import SceneConfig
+from drivelab.agents.learned.config import SceneConfig
 from drivelab.errors import ConfigError
 
 RIGS = {"full": "navsim_nominal", "mini": "labmini_mini"}

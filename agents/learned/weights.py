@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from drivelab.agents.transfuser.checkpoint import load_network, read_metadata
+from drivelab.agents.learned.checkpoint import load_network, read_metadata
 from drivelab.errors import ConfigError, DataError
 from drivelab.registry import load_object
 

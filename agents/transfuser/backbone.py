@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from drivelab.agents.transfuser.config import SceneConfig
+from drivelab.agents.learned.config import SceneConfig
 from drivelab.agents.transfuser.fusion import FusionTransformer
 from drivelab.agents.transfuser.trunk import make_trunk
 

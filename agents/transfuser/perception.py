@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from drivelab.agents.encoders.grids import to_tokens
+from drivelab.agents.learned.config import SceneConfig
 from drivelab.agents.transfuser.backbone import Backbone, resize
-from drivelab.agents.transfuser.config import SceneConfig
 from drivelab.agents.transfuser.exact import exactly
 from drivelab.agents.transfuser.inputs import STATUS, check_features
 

@@ -25,7 +25,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from drivelab.agents.transfuser.config import SceneConfig, TransfuserConfig
+from drivelab.agents.learned.config import SceneConfig
+from drivelab.agents.transfuser.config import TransfuserConfig
 from drivelab.agents.transfuser.exact import exactly
 from drivelab.agents.transfuser.losses import agent_loss, semantic_loss, visible
 from drivelab.agents.transfuser.perception import Perception

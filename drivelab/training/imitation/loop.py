@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
+from drivelab.agents.learned.checkpoint import save_network
 from drivelab.agents.learned.trainee import Trainee
-from drivelab.agents.transfuser.checkpoint import save_network
 from drivelab.errors import RunError
 from drivelab.training.checkpoint import load_facts
 from drivelab.training.imitation.allocation import keep_memory

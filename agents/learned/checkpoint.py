@@ -18,10 +18,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from drivelab.agents.encoders.checkpoints import _problems as problems_between
-from drivelab.agents.encoders.checkpoints import _weights as weights_in
-from drivelab.agents.encoders.checkpoints import read_weights
-from drivelab.agents.transfuser.inert_pickle import read_inert
+from drivelab.agents.encoders.checkpoints import problems_between, read_weights, weights_in
+from drivelab.agents.learned.inert_pickle import read_inert
 from drivelab.errors import DataError
 from drivelab.registry import load_object
 

@@ -14,8 +14,8 @@ import torch
 from drivelab.agents.diffusiondrive import DiffusionDriveConfig
 from drivelab.agents.diffusiondrive.policy import DiffusionDriveNetwork
 from drivelab.agents.ego_mlp.policy import EgoMlpNetwork
+from drivelab.agents.learned.checkpoint import load_network, open_network, save_network
 from drivelab.agents.transfuser import TransfuserConfig
-from drivelab.agents.transfuser.checkpoint import load_network, open_network, save_network
 from drivelab.agents.transfuser.policy import TransfuserNetwork
 from drivelab.errors import DataError
 
