@@ -11,6 +11,8 @@ torch = pytest.importorskip("torch")
 
 from drivelab.agents.ego_mlp.agent import EgoMlp  # noqa: E402
 from drivelab.agents.features import FeatureOptions  # noqa: E402
+from drivelab.agents.learned.checkpoint import load_network, open_network  # noqa: E402
+from drivelab.agents.learned.trainee import Trainee  # noqa: E402
 from drivelab.data.labmini import LabminiSource  # noqa: E402
 from drivelab.errors import ConfigError, DataError, RunError  # noqa: E402
 from drivelab.training.checkpoint import load_facts  # noqa: E402
@@ -63,6 +65,21 @@ def silent(line: str) -> None:
     pass
 
 
+class OwnNetwork(torch.nn.Module):
+    """Somebody's own: not one of those that ship, and without a configuration."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plan = torch.nn.Linear(8, 24)
+
+    def forward(self, features):
+        return {"trajectory": self.plan(features["status_feature"]).unflatten(-1, (8, 3))}
+
+    def loss(self, features, targets):
+        apart = self.forward(features)["trajectory"] - targets["trajectory"]
+        return {"loss": apart.abs().mean()}
+
+
 class TestLoop:
     def test_learns_keeps_the_best_and_logs_every_look(self, lesson: Lesson, tmp_path: Path):
         progress = imitate(trainee(), lesson, settings(tmp_path, epochs=12), silent)
@@ -99,6 +116,17 @@ class TestLoop:
         assert expected.keys() == found.keys()
         for name, value in expected.items():
             np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+    def test_a_network_of_ones_own_learns_and_is_kept(self, lesson: Lesson, tmp_path: Path):
+        own = Trainee("mine", "own", OwnNetwork(), EgoMlp.trainee().sight, dict)
+        imitate(own, lesson, settings(tmp_path), silent)
+        first, *_, last = read_progress(tmp_path)
+        assert last["loss"] < first["loss"]
+        again = OwnNetwork()
+        load_network(again, tmp_path / BEST)
+        assert not torch.equal(again.plan.weight, OwnNetwork().plan.weight)
+        with pytest.raises(DataError, match="no file of drivelab's weights"):
+            open_network(tmp_path / BEST)
 
     def test_pauses_when_its_minutes_are_over_and_goes_on(self, lesson: Lesson, tmp_path: Path):
         whole, short = tmp_path / "whole", settings(tmp_path / "short", minutes=1e-9)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -90,14 +90,20 @@ def load_network(network: nn.Module, path: str | Path) -> None:
 def save_network(
     network: nn.Module, path: str | Path, *, notes: Mapping[str, str] | None = None
 ) -> None:
-    """Write weights, name and configuration as safetensors; `notes` go into the metadata."""
+    """Write weights, name and configuration as safetensors; `notes` go into the metadata.
+
+    A network of somebody's own has no name here, and a configuration if its is a dataclass;
+    `load_network` fills it again.
+    """
     weights = {
         name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
     }
+    config = getattr(network, "config", None)
+    fields = asdict(config) if is_dataclass(config) and not isinstance(config, type) else {}
     told = {
         **(notes or {}),
         "network": kind_of(weights),
-        "config": json.dumps(asdict(network.config), sort_keys=True),
+        "config": json.dumps(fields, sort_keys=True),
     }
     save_file(weights, Path(path), metadata=told)
 
