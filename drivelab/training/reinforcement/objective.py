@@ -1,0 +1,123 @@
+"""What reinforcement learning minimises (arXiv 2502.13144v2, section 3.4 and appendix A.4).
+
+loss = -J_ppo(lateral) - J_ppo(longitudinal) + sum of auxiliary objectives + losses of both values.
+The paper maximises J and minimises the rest in one equation; here everything is to be minimised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from drivelab.errors import ConfigError
+from drivelab.training.reinforcement.auxiliary import side_loss
+from drivelab.training.reinforcement.axes import Axes, judge_axes
+from drivelab.training.reinforcement.compat import is_released
+from drivelab.training.reinforcement.decisions import Decisions
+from drivelab.training.reinforcement.events import KINDS, EventKind
+from drivelab.training.reinforcement.released_loss import released_losses
+
+
+@dataclass(frozen=True, slots=True)
+class RlObjective:
+    """Weights and clip ranges; the paper gives the ranges, its code the weights.
+
+    Attributes:
+        lateral_clip, longitudinal_clip: how far a ratio of probabilities may go from 1.
+        ppo: weight of both axes.
+        value: weight of both value heads.
+        auxiliary: weights by `EventKind`: dynamic, static, position, heading.
+        compat: "paper" or "released".
+    """
+
+    lateral_clip: float = 0.1
+    longitudinal_clip: float = 0.2
+    ppo: float = 1.0
+    value: float = 1.0
+    auxiliary: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    compat: str = "paper"
+
+    def __post_init__(self) -> None:
+        is_released(self.compat)
+        if len(self.auxiliary) != KINDS:
+            raise ConfigError(
+                f"auxiliary={self.auxiliary}: expected {KINDS} weights: "
+                f"{', '.join(kind.name.lower() for kind in EventKind)}"
+            )
+        for field in fields(self):
+            value = getattr(self, field.name)
+            numbers = value if isinstance(value, tuple) else (value,)
+            if field.name != "compat" and not all(number >= 0 for number in numbers):
+                raise ConfigError(f"{field.name}={value}: expected numbers from 0 on")
+
+
+def rl_losses(
+    outputs: Mapping[str, Tensor],
+    decisions: Decisions,
+    valid: Bool[Tensor, "m n"] | None,
+    objective: RlObjective | None = None,
+) -> dict[str, Tensor]:
+    """The sum under `loss`, its weighted parts, and what to watch.
+
+    Args:
+        outputs: of a network for the states of the decisions: logits and values.
+        decisions: of the policy that drove.
+        valid: the mask that it drove with, [longitudinal, lateral]; None: none.
+        objective: weights.
+
+    Returns:
+        `loss`; `lateral_ppo_loss`, `longitudinal_ppo_loss`, `value_loss`, `dynamic_aux_loss`,
+        `static_aux_loss`, `position_aux_loss`, `heading_aux_loss`; and without gradient
+        `lateral_kl`, `longitudinal_kl`, `lateral_clipped`, `longitudinal_clipped` (shares).
+
+    Raises:
+        DataError: outputs or masks that cannot be used, or a masked action among those driven.
+    """
+    objective = objective or RlObjective()
+    axes = judge_axes(
+        outputs, decisions, valid,
+        lateral_clip=objective.lateral_clip, longitudinal_clip=objective.longitudinal_clip,
+    )  # fmt: skip
+    if is_released(objective.compat):
+        parts = released_losses(outputs, decisions, axes)
+    else:
+        parts = _paper_losses(outputs, decisions, axes)
+    weights = {
+        "ppo_loss": objective.ppo,
+        "value_loss": objective.value,
+        **{f"{kind.name.lower()}_aux_loss": objective.auxiliary[kind] for kind in EventKind},
+    }
+    losses = {
+        name: weights[name.removeprefix("lateral_").removeprefix("longitudinal_")]
+        * decisions.mean(part)
+        for name, part in parts.items()
+    }
+    watched = {name: decisions.mean(values) for name, values in axes.watched(decisions).items()}
+    return {"loss": torch.stack(list(losses.values())).sum(), **losses, **watched}
+
+
+def _paper_losses(
+    outputs: Mapping[str, Tensor], decisions: Decisions, axes: Axes
+) -> dict[str, Float[Tensor, " b"]]:
+    choice, sides = decisions.choice, decisions.sides()
+    auxiliary = {}
+    for kind in EventKind:
+        speed = kind is EventKind.DYNAMIC
+        auxiliary[f"{kind.name.lower()}_aux_loss"] = side_loss(
+            axes.longitudinal_probs if speed else axes.lateral_probs,
+            choice.longitudinal if speed else choice.lateral,
+            advantage=decisions.event_advantages[:, kind],
+            side=sides[:, kind],
+        )
+    lateral_error = outputs["lateral_value"] - decisions.lateral_return
+    longitudinal_error = outputs["longitudinal_value"] - decisions.longitudinal_return
+    return {
+        "lateral_ppo_loss": axes.lateral.loss,
+        "longitudinal_ppo_loss": axes.longitudinal.loss,
+        "value_loss": 0.5 * (lateral_error.square() + longitudinal_error.square()),
+        **auxiliary,
+    }
