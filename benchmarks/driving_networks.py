@@ -119,6 +119,12 @@ def measure(preset: str, options: argparse.Namespace) -> None:
     row(f"`{preset}` plain", timed(plain, seconds, device), None, peer.get("frame"))
     row(f"`{preset}` fast", timed(lambda: fast(given), seconds, device),
         LIMITS.get((preset, "frame")), peer.get("frame"))  # fmt: skip
+    if device != "cpu":
+        from drivelab.agents.learned.recorded import RecordedNetwork
+
+        recorded = RecordedNetwork(fast)
+        row(f"`{preset}` fast, recorded", timed(lambda: recorded(given), seconds, device),
+            None, None)  # fmt: skip
     row(f"`{preset}` fast, bf16 products", timed(halved, seconds, device), None, None)
     row(f"`{preset}` head of fast", timed(lambda: head(fast), seconds, device),
         LIMITS.get((preset, "head")), peer.get("head"))  # fmt: skip

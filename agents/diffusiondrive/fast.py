@@ -25,6 +25,7 @@ from drivelab.agents.diffusiondrive.sampled_cells import BevCells, SampledAttent
 from drivelab.agents.diffusiondrive.schedule import denormalise, normalise
 from drivelab.agents.transfuser.backbone import resize
 from drivelab.agents.transfuser.fast import FastPerception
+from drivelab.agents.transfuser.inputs import check_features
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +176,19 @@ class FastDiffusionDrive(nn.Module):
         self, features: Mapping[str, Tensor], *, noise: Float[Tensor, "b m t 2"] | None = None
     ) -> dict[str, Tensor]:
         """`trajectory` (b, t, 3), all `modes` (b, m, t, 3), their logits `mode_scores` (b, m)."""
+        check_features(features, self.perception.needs)
+        drawn = self.drawn(len(features["status_feature"])) if noise is None else {"noise": noise}
+        return self.plan(features, **drawn)
+
+    def drawn(self, rows: int) -> dict[str, Tensor]:
+        """What `plan` takes beside the features."""
+        return {"noise": self.head.plain.noise(rows)}
+
+    def plan(
+        self, features: Mapping[str, Tensor], *, noise: Float[Tensor, "b m t 2"]
+    ) -> dict[str, Tensor]:
+        """`forward` without checks: on a GPU nothing in it waits for the device."""
         keys, fine, answers = self.perception(features)
-        noise = self.head.plain.noise(len(keys)) if noise is None else noise
         return self.head(self.bev(keys, fine), answers[:, :1], answers[:, 1:], noise)
 
     def bev(

@@ -18,11 +18,13 @@ class BevCells(nn.Module):
     """A map of (rows, columns) cells with a border of zeros, and where points lie in it."""
 
     around: Tensor
+    size: Tensor
 
     def __init__(self, cells: tuple[int, int], reach: float) -> None:
         super().__init__()
         self.rows, self.columns = cells
         self.reach = reach
+        self.register_buffer("size", torch.tensor(cells), persistent=False)
         steps = torch.arange(-1, 2)
         around = (steps[:, None] * (self.columns + 2) + steps).flatten()
         self.register_buffer("around", around, persistent=False)
@@ -46,7 +48,7 @@ class BevCells(nn.Module):
         part, cell = at - low, low.long()
         share = torch.stack([1 - part, part], -1)  # of the lower and the upper neighbour
         cell = torch.stack([cell, cell + 1], -1)
-        size = cell.new_tensor([self.rows, self.columns])[:, None]
+        size = self.size[:, None]
         share = share * ((cell >= 0) & (cell < size))
         cell = torch.minimum(cell.clamp_min(0), size - 1) + 1
         batch = torch.arange(len(points), device=points.device)[:, None, None, None, None]

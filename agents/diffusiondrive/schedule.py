@@ -24,14 +24,14 @@ OFFSETS, SCALES = (1.2, 20.0), (56.9, 46.0)  # of x and y [m]
 
 def normalise(points: Float[Tensor, "*b 2"]) -> Float[Tensor, "*b 2"]:
     """Metres in the ego frame to the range of the diffusion, about -1 to 1."""
-    offset, scale = points.new_tensor(OFFSETS), points.new_tensor(SCALES)
-    return 2 * (points + offset) / scale - 1
+    x, y = (2 * (points[..., i] + OFFSETS[i]) / SCALES[i] - 1 for i in range(2))
+    return torch.stack([x, y], -1)
 
 
 def denormalise(points: Float[Tensor, "*b 2"]) -> Float[Tensor, "*b 2"]:
     """Back to metres."""
-    offset, scale = points.new_tensor(OFFSETS), points.new_tensor(SCALES)
-    return (points + 1) / 2 * scale - offset
+    x, y = ((points[..., i] + 1) / 2 * SCALES[i] - OFFSETS[i] for i in range(2))
+    return torch.stack([x, y], -1)
 
 
 def truncated_levels(steps: int) -> list[int]:

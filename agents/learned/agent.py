@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from drivelab.agents.learned.driver import Driver, Network, check_device
+from drivelab.agents.learned.recorded import RecordedNetwork
 from drivelab.agents.learned.sight import Sight
 from drivelab.agents.learned.weights import Loaded
 from drivelab.types import Observation, Plan
@@ -37,6 +38,8 @@ class LearnedAgent:
         if faster is not None:  # packed weights are of one type only
             network = faster(network, packed=None if precision == "fp32" else False)
         placed: Network = network.to(check_device(device))
+        if faster is not None and not device.startswith("cpu"):
+            placed = RecordedNetwork(network)
         self.weights, self.weights_sha256 = loaded.told, loaded.sha256
         self._driver = Driver(placed, sight, inputs, device, precision)
         self.rig, self.rendered_rig = self._driver.rig, sight.rig

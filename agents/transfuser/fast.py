@@ -104,8 +104,7 @@ class FastPerception(nn.Module):
     def forward(
         self, features: Mapping[str, Tensor]
     ) -> tuple[Float[Tensor, "b n c"], Float[Tensor, "b d v u"], Float[Tensor, "b q c"]]:
-        """Keys, fine map and queries."""
-        check_features(features, self.needs)
+        """Keys, fine map and queries; `features` are known to be what the network needs."""
         coarse, fine = self.backbone(features["camera_feature"], features.get("lidar_feature"))
         cells = self.parts["_bev_downscale"](coarse).flatten(2).transpose(1, 2)
         told = self.parts["_status_encoding"](features["status_feature"])[:, None]
@@ -126,4 +125,13 @@ class FastTransfuser(nn.Module):
     @torch.inference_mode()
     def forward(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """`trajectory` (b, t, 3)."""
+        check_features(features, self.perception.needs)
+        return self.plan(features)
+
+    def drawn(self, rows: int) -> dict[str, Tensor]:
+        """What `plan` takes beside the features: nothing."""
+        return {}
+
+    def plan(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """`forward` without checks: nothing in it waits for the device."""
         return {"trajectory": self.head(self.perception(features)[2][:, :1])}

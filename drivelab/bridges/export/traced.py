@@ -6,7 +6,8 @@ cells that trajectories touch, which no fixed graph can, every touched cell is e
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Sequence
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -14,7 +15,7 @@ from drivelab.agents.diffusiondrive.fast import FastDiffusionDrive
 from drivelab.agents.diffusiondrive.policy import DiffusionDriveNetwork
 from drivelab.agents.diffusiondrive.sampled_cells import SampledAttention
 from drivelab.agents.ego_mlp.policy import EgoMlpNetwork
-from drivelab.agents.transfuser.fast import FastPerception, FastTransfuser
+from drivelab.agents.transfuser.fast import FastTransfuser
 from drivelab.agents.transfuser.policy import TransfuserNetwork
 
 
@@ -40,7 +41,7 @@ class TracedTransfuser(nn.Module):
 
     def forward(self, *features: Tensor) -> tuple[Float[Tensor, "b t 3"]]:
         """The plan."""
-        answers = _see(self.perception, *features)[2]
+        answers = self.perception(_named(features))[2]
         return (self.head(answers[:, :1]),)
 
 
@@ -56,9 +57,7 @@ class TracedDiffusionDrive(nn.Module):
     def forward(self, *tensors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The plan, all modes, their logits."""
         *features, noise = tensors
-        keys, fine, answers = _see(self.fast.perception, *features)
-        bev = self.fast.bev(keys, fine)
-        found = self.fast.head(bev, answers[:, :1], answers[:, 1:], noise)
+        found = self.fast.plan(_named(features), noise=noise)
         return found["trajectory"], found["modes"], found["mode_scores"]
 
 
@@ -84,16 +83,11 @@ class TracedAttention(nn.Module):
         return self.sampled.output_proj(taken).view_as(queries) + queries
 
 
-def _see(
-    perception: FastPerception, camera: Tensor, *others: Tensor
-) -> tuple[Float[Tensor, "b n c"], Float[Tensor, "b d v u"], Float[Tensor, "b q c"]]:
-    """As `FastPerception.forward`; the others are lidar and status, or status alone."""
-    parts = perception.parts
-    coarse, fine = perception.backbone(camera, others[0] if len(others) > 1 else None)
-    cells = parts["_bev_downscale"](coarse).flatten(2).transpose(1, 2)
-    told = parts["_status_encoding"](others[-1])[:, None]
-    keys = torch.cat([cells, told], 1) + parts["_keyval_embedding"].weight
-    return keys, fine, perception.decoder(keys)
+def _named(features: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Camera, lidar, status; or camera and status."""
+    camera, *lidar, status = features
+    found = {"camera_feature": camera, "status_feature": status}
+    return {**found, "lidar_feature": lidar[0]} if lidar else found
 
 
 TRACED = {
