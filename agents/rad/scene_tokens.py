@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -27,8 +26,5 @@ class SceneTokens:
     state: Float[Tensor, "b c"]
 
 
-class SceneEncoder(Protocol):
-    """Features by name -> tokens of the planner's width; an `nn.Module` that can be trained."""
-
-    def __call__(self, features: Mapping[str, Tensor]) -> SceneTokens:
-        """Tokens of a batch."""
+# Features by name -> tokens of the planner's width; an `nn.Module`, so that it is trained with it
+SceneEncoder = Callable[[Mapping[str, Tensor]], SceneTokens]

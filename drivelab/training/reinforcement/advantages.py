@@ -102,31 +102,49 @@ def clip_advantages(
         ConfigError: no such compat.
         DataError: no decision, shapes that differ, or numbers that are not finite.
     """
-    released = is_released(compat)
+    formula = _as_released if is_released(compat) else _as_paper
     steps = len(rewards)
     if steps == 0:
         raise DataError("no decision was made in it; leave it out", where="clip")
     _check("rewards", rewards, (steps, KINDS))
     _check("lateral_values", lateral_values, (steps + 1,))
     _check("longitudinal_values", longitudinal_values, (steps + 1,))
-    dynamic, steering = EventKind.DYNAMIC, list(STEERED)
-    if released:
-        events = released_streams(rewards, longitudinal_values, gamma=GAMMA, decay=LAMBDA)[:steps]
-        lateral = events[:, steering].sum(1)
-        longitudinal = events[:, dynamic] + events[:, EventKind.STATIC]
-        learned = events[:, dynamic]
-    else:
-        lateral = _of_axis(rewards[:, steering].sum(1), lateral_values, terminated)
-        longitudinal = learned = _of_axis(rewards[:, dynamic], longitudinal_values, terminated)
-        happened = (rewards != 0).any(0)
-        events = np.where(happened, lateral[:, None], 0.0)
-        events[:, dynamic] = np.where(happened[dynamic], longitudinal, 0.0)
+    return formula(rewards, lateral_values, longitudinal_values, terminated)
+
+
+def _as_paper(
+    rewards: Float[np.ndarray, "t 4"],
+    lateral_values: Float[np.ndarray, " t1"],
+    longitudinal_values: Float[np.ndarray, " t1"],
+    terminated: bool,
+) -> ClipAdvantages:
+    lateral = _of_axis(rewards[:, STEERED].sum(1), lateral_values, terminated)
+    longitudinal = _of_axis(rewards[:, EventKind.DYNAMIC], longitudinal_values, terminated)
+    by_axis = np.repeat(lateral[:, None], KINDS, axis=1)
+    by_axis[:, EventKind.DYNAMIC] = longitudinal
     return ClipAdvantages(
         lateral,
         longitudinal,
-        events,
+        events=np.where((rewards != 0).any(0), by_axis, 0.0),
         lateral_return=lateral + lateral_values[:-1],
-        longitudinal_return=learned + longitudinal_values[:-1],
+        longitudinal_return=longitudinal + longitudinal_values[:-1],
+    )
+
+
+def _as_released(
+    rewards: Float[np.ndarray, "t 4"],
+    lateral_values: Float[np.ndarray, " t1"],
+    longitudinal_values: Float[np.ndarray, " t1"],
+    terminated: bool,  # makes no difference there
+) -> ClipAdvantages:
+    streams = released_streams(rewards, longitudinal_values, gamma=GAMMA, decay=LAMBDA)[:-1]
+    lateral = streams[:, STEERED].sum(1)
+    return ClipAdvantages(
+        lateral,
+        longitudinal=streams[:, EventKind.DYNAMIC] + streams[:, EventKind.STATIC],
+        events=streams,
+        lateral_return=lateral + lateral_values[:-1],
+        longitudinal_return=streams[:, EventKind.DYNAMIC] + longitudinal_values[:-1],
     )
 
 

@@ -70,14 +70,7 @@ def judge_axes(
     lateral, longitudinal = log_probs(outputs, choice.longitudinal, valid)
     aside = lateral.gather(-1, choice.lateral[:, None])[:, 0]
     ahead = longitudinal.gather(-1, choice.longitudinal[:, None])[:, 0]
-    masked = torch.isinf(aside).nonzero()
-    if len(masked):
-        row = int(masked[0])
-        raise DataError(
-            f"the lateral bin {int(choice.lateral[row])} is masked at the longitudinal bin "
-            f"{int(choice.longitudinal[row])}; learn with the mask that was driven with",
-            where=f"decisions, row {row}",
-        )
+    _check_driven(aside, decisions)
     return Axes(
         lateral.exp(),
         longitudinal.exp(),
@@ -87,9 +80,18 @@ def judge_axes(
             aside, choice.lateral_log_prob, decisions.lateral_advantage, clip=lateral_clip
         ),
         clipped_surrogate(
-            ahead,
-            choice.longitudinal_log_prob,
-            decisions.longitudinal_advantage,
+            ahead, choice.longitudinal_log_prob, decisions.longitudinal_advantage,
             clip=longitudinal_clip,
         ),
-    )
+    )  # fmt: skip
+
+
+def _check_driven(log_prob: Float[Tensor, " b"], decisions: Decisions) -> None:
+    masked = (torch.isinf(log_prob) & ~decisions.over).nonzero()
+    if len(masked):
+        row, choice = int(masked[0]), decisions.choice
+        raise DataError(
+            f"the lateral bin {int(choice.lateral[row])} is masked at the longitudinal bin "
+            f"{int(choice.longitudinal[row])}; learn with the mask that was driven with",
+            where=f"decisions, row {row}",
+        )

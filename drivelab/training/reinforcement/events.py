@@ -22,7 +22,7 @@ class EventKind(IntEnum):
 
 
 KINDS = len(EventKind)
-STEERED = (EventKind.STATIC, EventKind.POSITION, EventKind.HEADING)  # steering answers for these
+STEERED = slice(EventKind.STATIC, KINDS)  # the last three, which steering answers for
 
 
 @dataclass(frozen=True, slots=True, eq=False)

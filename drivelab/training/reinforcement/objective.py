@@ -54,6 +54,15 @@ class RlObjective:
             if field.name != "compat" and not all(number >= 0 for number in numbers):
                 raise ConfigError(f"{field.name}={value}: expected numbers from 0 on")
 
+    def weights(self) -> dict[str, float]:
+        """Of the parts of the loss, by name."""
+        return {
+            "lateral_ppo_loss": self.ppo,
+            "longitudinal_ppo_loss": self.ppo,
+            "value_loss": self.value,
+            **{f"{kind.name.lower()}_aux_loss": self.auxiliary[kind] for kind in EventKind},
+        }
+
 
 def rl_losses(
     outputs: Mapping[str, Tensor],
@@ -82,19 +91,11 @@ def rl_losses(
         outputs, decisions, valid,
         lateral_clip=objective.lateral_clip, longitudinal_clip=objective.longitudinal_clip,
     )  # fmt: skip
-    if is_released(objective.compat):
-        parts = released_losses(outputs, decisions, axes)
-    else:
-        parts = _paper_losses(outputs, decisions, axes)
-    weights = {
-        "ppo_loss": objective.ppo,
-        "value_loss": objective.value,
-        **{f"{kind.name.lower()}_aux_loss": objective.auxiliary[kind] for kind in EventKind},
-    }
+    formula = released_losses if is_released(objective.compat) else _paper_losses
+    weights = objective.weights()
     losses = {
-        name: weights[name.removeprefix("lateral_").removeprefix("longitudinal_")]
-        * decisions.mean(part)
-        for name, part in parts.items()
+        name: weights[name] * decisions.mean(part)
+        for name, part in formula(outputs, decisions, axes).items()
     }
     watched = {name: decisions.mean(values) for name, values in axes.watched(decisions).items()}
     return {"loss": torch.stack(list(losses.values())).sum(), **losses, **watched}
