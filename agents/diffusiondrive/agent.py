@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from drivelab.agents.diffusiondrive.fast import FastDiffusionDrive
-from drivelab.agents.learned.driver import Driver, check_device
+from drivelab.agents.learned.agent import LearnedAgent
 from drivelab.agents.learned.sight import sight_of
 from drivelab.agents.learned.trainee import Trainee
-from drivelab.agents.learned.weights import BUNDLED, Family, load_weights, new_network
-from drivelab.types import Observation, Plan
+from drivelab.agents.learned.weights import (
+    BUNDLED,
+    Family,
+    load_weights,
+    new_network,
+    preset_of,
+)
 
 FAMILY = Family(
     "diffusiondrive",
@@ -19,8 +23,8 @@ FAMILY = Family(
 )
 
 
-class DiffusionDrive:
-    """Drives by a DiffusionDrive.
+class DiffusionDrive(LearnedAgent):
+    """Drives by a DiffusionDrive; plans hold all modes and their shares of probability.
 
     Args:
         preset: "mini" or "full"; None takes what the weights are of.
@@ -46,17 +50,10 @@ class DiffusionDrive:
     ) -> None:
         changes = _changes(image_encoder, diffusion, denoise_steps, noise_seed)
         loaded = load_weights(FAMILY, preset=preset, checkpoint=checkpoint, changes=changes)
-        packed = None if precision == "fp32" else False  # packed weights are of one type only
-        network = FastDiffusionDrive(loaded.network, packed=packed).to(check_device(device))
-        self.weights, self.weights_sha256 = loaded.told, loaded.sha256
-        self._driver = Driver(
-            network, sight_of(loaded.network.config), device=device, precision=precision
-        )
-        self.rig, self.rendered_rig = self._driver.rig, self._driver.sight.rig
-
-    def act(self, observations: Sequence[Observation]) -> list[Plan]:
-        """One plan each, with all modes and their shares of probability."""
-        return self._driver.act(observations)
+        super().__init__(
+            loaded, sight_of(loaded.network.config), faster=FastDiffusionDrive, device=device,
+            precision=precision,
+        )  # fmt: skip
 
     @classmethod
     def trainee(
@@ -69,12 +66,20 @@ class DiffusionDrive:
         noise_seed: int | None = 0,
         **options: Any,
     ) -> Trainee:
-        """A network to be taught, with random weights or those of a file; these keep anchors."""
+        """A network to be taught: a new one, or that of a file, which keeps its anchors.
+
+        The small one begins with the eyes of the TransFuser that ships, as the published one
+        begins with those of a ResNet that knew ImageNet.
+        """
         changes = _changes(image_encoder, diffusion, denoise_steps, noise_seed)
         network = new_network(FAMILY, preset=preset, checkpoint=checkpoint, changes=changes)
         set_anchors = network._trajectory_head.set_anchors if checkpoint is None else None
-        name = preset or BUNDLED
-        return Trainee(FAMILY.name, name, network, sight_of(network.config), dict, set_anchors)
+        name = preset_of(FAMILY, network.config)
+        trained = name == BUNDLED and checkpoint is None and image_encoder in (None, "resnet")
+        return Trainee(
+            FAMILY.name, name, network, sight_of(network.config), dict,
+            start="transfuser" if trained else None, set_anchors=set_anchors,
+        )  # fmt: skip
 
 
 def _changes(

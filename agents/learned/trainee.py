@@ -21,6 +21,8 @@ class Trainee:
         network: with `loss(features, targets)`, and `forward(features)` that gives `trajectory`.
         sight: how its features are built.
         inputs: cached features, expanded and in a batch -> what the network takes.
+        start: agent whose shipped weights it begins with where they fit, unless told otherwise;
+            None: random ones.
         set_anchors: takes the (m, t, 2) anchors to plan from [m]; None where none are needed.
     """
 
@@ -29,4 +31,5 @@ class Trainee:
     network: Any
     sight: Sight
     inputs: Callable[[Arrays], dict[str, Any]]
+    start: str | None = None
     set_anchors: Callable[[Any], None] | None = None

@@ -12,6 +12,7 @@ from typing import Any
 
 from drivelab.agents.learned.driver import check_device
 from drivelab.agents.learned.trainee import Trainee
+from drivelab.agents.learned.weights import weights_file
 from drivelab.cli.compose import NAMES
 from drivelab.cli.train_result import print_imitation
 from drivelab.errors import ConfigError, DataError
@@ -25,6 +26,7 @@ from drivelab.training.imitation.anchors import (
 )
 from drivelab.training.imitation.loop import BEST
 from drivelab.training.imitation.settings import Say
+from drivelab.training.imitation.start import take_weights
 from drivelab.training.run_folder import (
     SUMMARY,
     new_folder,
@@ -55,16 +57,18 @@ def imitate_config(config: Mapping[str, Any]) -> int:
             f"anchors={config['anchors']}: agent={names['agent']} takes none, or brings its own in "
             "agent.checkpoint; leave it out"
         )
+    start = trainee.start if config["start"] == "auto" else config["start"]
+    eyes = weights_file(str(start)) if start else None
     lesson = lesson_of(config, trainee.sight, settings.validation)
     lesson.updates(settings.batch * settings.accumulate)  # enough scenes, told before they are made
     open_folder(folder, {key: value for key, value in config.items() if key not in _PASSING})
     with run_lock(folder):
-        return _taught(config, trainee, lesson, settings, say)
+        return _taught(config, trainee, eyes, lesson, settings, say)
 
 
 def _taught(
-    config: Mapping[str, Any], trainee: Trainee, lesson: Lesson, settings: ImitationSettings,
-    say: Say,
+    config: Mapping[str, Any], trainee: Trainee, start: Path | None, lesson: Lesson,
+    settings: ImitationSettings, say: Say,
 ) -> int:  # fmt: skip
     from drivelab.evaluation.environment import describe_environment
 
@@ -76,6 +80,8 @@ def _taught(
     write_json(folder / "env.json", describe_environment(settings.seed))
     say(f"run: {folder}")
     lesson = filled(lesson, int(config["builders"]), say)
+    if start is not None:
+        say(take_weights(trainee.network, start))
     if trainee.set_anchors is not None:
         _set_anchors(config, trainee, lesson, folder)
     progress = _learn(trainee, lesson, settings, config, say)

@@ -29,7 +29,7 @@ SHORT_BY_VERB = {"imitate": {"preset": "agent.preset"}}  # where there is no ben
 # Values that are texts of the user's own: quoted for Hydra, so that any character may stand in.
 TEXTS = {"run.dir", "run.root", "proposals", "out", "scene", "bench.root", "bench.split"}
 TEXTS |= {"bench.openscene_root", "bench.maps_root", "bench.rig", "agent.checkpoint", "anchors"}
-TEXTS |= {"cache", "data.root", "data.openscene_root", "data.maps_root", "data.split"}
+TEXTS |= {"start", "cache", "data.root", "data.openscene_root", "data.maps_root", "data.split"}
 TEXTS |= {"run", "team_name", "authors", "email", "institution", "country"}  # of `submit`
 SPECIAL = ("hydra", "+", "~")
 
