@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 import golden_models as golden  # noqa: E402
 
 from drivelab.agents.rad.actions import Choice, choose  # noqa: E402
+from drivelab.metrics.closed_loop.jerk import released_jerk  # noqa: E402
 from drivelab.sim.envs.actions import next_poses  # noqa: E402
 from drivelab.sim.envs.rad_anchors import flat_index, rad_anchors  # noqa: E402
 from drivelab.training.reinforcement.advantages import GAMMA, LAMBDA, clip_advantages  # noqa: E402
@@ -31,7 +32,6 @@ from drivelab.training.reinforcement.events import (  # noqa: E402
 from drivelab.training.reinforcement.imitation import expert_bins, imitation_losses  # noqa: E402
 from drivelab.training.reinforcement.objective import RlObjective, rl_losses  # noqa: E402
 from drivelab.training.reinforcement.released_advantages import released_streams  # noqa: E402
-from drivelab.training.reinforcement.released_measures import released_jerk  # noqa: E402
 
 FILE = golden.ROOT / "rad.json"
 GAE = Path(os.environ.get("DRIVELAB_GOLDEN", Path(__file__).parent / "golden")) / "closed_loop"

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivelab.errors import ConfigError, DataError
+from drivelab.metrics.closed_loop.jerk import released_jerk
 from drivelab.training.reinforcement.advantages import GAMMA, clip_advantages, gae
 from drivelab.training.reinforcement.events import (
     PAPER,
@@ -21,7 +22,6 @@ from drivelab.training.reinforcement.events import (
     event_rewards,
     first_event,
 )
-from drivelab.training.reinforcement.released_measures import released_jerk
 
 
 def drive(frames: int = 6) -> ClipFrames:

@@ -11,7 +11,7 @@ ROLLOUT_METRICS = {
     "nuplan_cls_nr_v1.2": "drivelab.metrics.closed_loop.nuplan:non_reactive",
     "nuplan_cls_r_v1.2": "drivelab.metrics.closed_loop.nuplan:reactive",
     "rad9_v2": "drivelab.metrics.closed_loop.rad:paper",
-    "rad9_released_v2": "drivelab.metrics.closed_loop.rad:released",
+    "rad9_released_v3": "drivelab.metrics.closed_loop.rad:released",
     "carla_ds_v1.0": "drivelab.metrics.closed_loop.carla:leaderboard_1_0",
     "carla_ds_v2.0": "drivelab.metrics.closed_loop.carla:leaderboard_2_0",
     "carla_ds_v2.1": "drivelab.metrics.closed_loop.carla:leaderboard_2_1",

@@ -20,8 +20,9 @@ from drivelab.geometry.poses import wrap_angle
 from drivelab.kernels.boxes import box_gap
 from drivelab.kernels.collisions import place_ego_box
 from drivelab.metrics.aggregate import MeanOfScenes, mean_over_valid
-from drivelab.metrics.closed_loop.drive import DT, Drive, drive_of
+from drivelab.metrics.closed_loop.drive import Drive, drive_of
 from drivelab.metrics.closed_loop.expert import expert_poses
+from drivelab.metrics.closed_loop.jerk import mean_jerk, released_jerk
 from drivelab.metrics.closed_loop.road import EDGE_TOLERANCE, road_under
 from drivelab.metrics.metric import Event, SceneScore
 from drivelab.metrics.rollout_metric import check_inputs
@@ -50,7 +51,8 @@ class Rad9(MeanOfScenes):
     """The nine metrics; `released` switches to the rules of the published scripts.
 
     The scripts count static collisions and heading deviations only where the ego is more than 0.2 m
-    off the recorded path, and put the yaw rate in the place of the lateral velocity.
+    off the recorded path, put the yaw rate in the place of the lateral velocity, and difference
+    centrally.
     """
 
     name: str
@@ -119,17 +121,12 @@ class Rad9(MeanOfScenes):
 
     def _motion(self, drive: Drive, deviation: _Deviation, end: int) -> tuple[float, float, float]:
         """Mean distance to the path and mean absolute jerks over the safe steps."""
-        states = drive.states[:end]
+        states, distance = drive.states[:end], float(deviation.distance[:end].mean())
+        forward, turning = states[:, StateColumn.VX], states[:, StateColumn.YAW_RATE]
         if self.released:
-            sideways = states[:, StateColumn.YAW_RATE]
-        else:
-            ahead = drive.vehicle.rear_axle_to_center
-            sideways = states[:, StateColumn.VY] + ahead * states[:, StateColumn.YAW_RATE]
-        return (
-            float(deviation.distance[:end].mean()),
-            _mean_jerk(states[:, StateColumn.VX]),
-            _mean_jerk(sideways),
-        )
+            return distance, released_jerk(forward), released_jerk(turning)
+        sideways = states[:, StateColumn.VY] + drive.vehicle.rear_axle_to_center * turning
+        return distance, mean_jerk(forward), mean_jerk(sideways)
 
 
 def paper() -> Rad9:
@@ -143,7 +140,7 @@ def paper() -> Rad9:
 
 def released() -> Rad9:
     """As the released scripts count them, with the same two additions as `paper`."""
-    return Rad9("rad9_released_v2", released=True)
+    return Rad9("rad9_released_v3", released=True)
 
 
 def _expert_path(scene: Scene, rollout: Rollout, drive: Drive) -> Float[np.ndarray, "k 3"]:
@@ -199,13 +196,6 @@ def _over_kerb(scene: Scene, rollout: Rollout, drive: Drive) -> Bool[np.ndarray,
         if event["kind"] == "kerb" and 0 <= int(event["step"]) < len(over):
             over[int(event["step"])] = True
     return over
-
-
-def _mean_jerk(velocity: Float[np.ndarray, " t"]) -> float:
-    """Mean absolute second derivative of a velocity; 0 for fewer than three samples."""
-    if len(velocity) < 3:
-        return 0.0
-    return float(np.abs(np.diff(velocity, n=2)).mean() / DT**2)
 
 
 def _event(drive: Drive, deviation: _Deviation, step: int, kind: int) -> Event:
