@@ -1,0 +1,255 @@
+"""RAD's learner (arXiv 2502.13144v2, 3.2 and A.5): imitate, drive, learn from what happened.
+
+A round of imitation takes batches of the expert's decisions and minimises the focal loss of both
+axes. A round of reinforcement sends the policy out to drive whole clips, puts them into a window of
+the latest ones, and goes through all their decisions in batches, minimising the clipped objectives
+of both axes, the auxiliary objectives and the errors of both values. It ends early where the policy
+has gone too far from those that drove. With pre-training over, the layers that normalise no longer
+change, and the optimiser begins anew.
+
+All that is random is drawn from the seed and the number of the round, so that nothing random has to
+be kept for a resumed run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+from torch import Tensor, nn
+
+from drivelab.errors import RunError
+from drivelab.training.imitation.learner import groups_of
+from drivelab.training.imitation.schedule import rate_at
+from drivelab.training.reinforcement.events import EventKind
+from drivelab.training.reinforcement.imitation import imitation_losses
+from drivelab.training.reinforcement.objective import RlObjective, rl_losses
+from drivelab.training.reinforcement.settings import ReinforcementSettings
+from drivelab.training.reinforcement.window import ClipWindow, Practice
+from drivelab.training.rollouts.clips import DrivenClips
+from drivelab.training.rollouts.worker import RolloutWorker, weights_of
+
+_NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
+_ORDER, _BATCHES, _DRAWS = range(3)  # streams of random numbers
+
+
+@dataclass(slots=True)
+class Counts:
+    """Where a learner stands; everything of it is in the checkpoint.
+
+    Attributes:
+        round: next one, counted from 0.
+        updates: of the weights.
+        clips: driven for learning, dropped ones included.
+        dropped: of these.
+        decisions: learnt from, each counted once.
+        version: of the policy that drives, counted up with each round of reinforcement.
+    """
+
+    round: int = 0
+    updates: int = 0
+    clips: int = 0
+    dropped: int = 0
+    decisions: int = 0
+    version: int = 0
+
+
+class Learner:
+    """Teaches one network.
+
+    Args:
+        network: outputs as `RadNetwork`.
+        valid: the mask of its actions, [longitudinal, lateral].
+        settings: sizes and rates.
+        objective: weights and clip ranges of reinforcement.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        valid: Bool[Tensor, "m n"] | None,
+        *,
+        settings: ReinforcementSettings,
+        objective: RlObjective | None = None,
+    ) -> None:
+        self.network, self.valid, self.settings = network, valid, settings
+        self.objective = objective or RlObjective()
+        self.counts = Counts()
+        self.window = ClipWindow(settings.window, compat=self.objective.compat)
+        self.optimizer = self._new_optimizer()
+
+    def resume(self, counts: Counts) -> None:
+        """Stand where another learner stood, whose weights and moments are filled in after this."""
+        self.counts = counts
+        if counts.round > self.settings.pretraining:
+            self._end_pretraining()
+
+    def begin_round(self) -> None:
+        """Make ready for the round that `counts` says, and set its learning rate."""
+        settings, number = self.settings, self.counts.round
+        later = number - settings.pretraining
+        if later == 0:
+            self._end_pretraining()
+        if later < 0:
+            rate = settings.imitation_rate * rate_at(number, settings.pretraining, 0.0)
+        else:
+            rate = settings.rate * rate_at(later, settings.rounds, 0.0)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def imitate(self, expert: DrivenClips) -> dict[str, float]:
+        """A round of imitation; the mean losses of its updates.
+
+        Args:
+            expert: clips that were driven as their experts did.
+
+        Raises:
+            RunError: a loss is not finite; the weights are as before that update.
+        """
+        draw = np.random.default_rng(self._seeds(_BATCHES))
+        size = min(self.settings.imitation_batch, expert.decisions)
+        found = []
+        for _ in range(self.settings.updates):
+            rows = draw.choice(expert.decisions, size, replace=False)
+            features = {k: torch.from_numpy(array[rows]) for k, array in expert.features.items()}
+            losses = imitation_losses(
+                self.network(features), torch.from_numpy(expert.bins[rows]), self.valid
+            )
+            found.append(self._update(losses))
+        self.counts.round += 1
+        return mean_of(found)
+
+    def drive(self, worker: RolloutWorker) -> dict[str, float]:
+        """Send the present policy out, and put what it drove into the window.
+
+        Returns:
+            Shares of the new clips that ended in events, mean length, and the worker's seconds.
+        """
+        counts = self.counts
+        counts.version += 1
+        worker.load(counts.version, weights_of(self.network))
+        seeds = self._next_clips(self.settings.harvest)
+        found = worker.collect(seeds, int(self._seeds(_DRAWS).generate_state(1)[0]))
+        counts.clips += len(seeds)
+        counts.dropped += len(found.dropped)
+        counts.decisions += found.clips.decisions
+        self.window.add(found.clips)
+        return {**told_of(found.clips), **{f"{k}_s": s for k, s in found.seconds.items()}}
+
+    def reinforce(self) -> dict[str, float]:
+        """Learn from the window: the rest of a round of reinforcement.
+
+        Returns:
+            Means over its updates of losses, divergences and clipped shares; `batches` learnt from;
+            `stopped` where it ended early; `staleness`, by how many versions the decisions are
+            behind the present policy on average.
+
+        Raises:
+            RunError: a loss is not finite; the weights are as before that update.
+        """
+        practice = self.window.practice()
+        found: list[dict[str, float]] = []
+        stopped = False
+        for rows in self._batches(len(practice)):
+            batch = practice.take(rows)
+            losses = rl_losses(
+                self.network(batch.features), batch.decisions, self.valid, self.objective
+            )
+            stopped = self._went_too_far(losses)
+            if stopped and found:  # the first batch always counts: the window holds older policies
+                break
+            found.append(self._update(losses))
+        assert self.window.clips is not None
+        behind = self.counts.version - self.window.clips.version
+        self.counts.round += 1
+        return {
+            **mean_of(found),
+            "batches": float(len(found)),
+            "stopped": float(stopped),
+            "staleness": float(behind.mean()),
+            "advantage": float(_size_of(practice)),
+        }
+
+    def _end_pretraining(self) -> None:
+        freeze_norms(self.network)
+        self.optimizer = self._new_optimizer()
+
+    def _went_too_far(self, losses: Mapping[str, Tensor]) -> bool:
+        divergence = max(float(losses[f"{axis}_kl"]) for axis in ("lateral", "longitudinal"))
+        return divergence > self.settings.kl_limit
+
+    def _update(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
+        self.optimizer.zero_grad(set_to_none=True)
+        losses["loss"].backward()
+        parameters = [p for p in self.network.parameters() if p.grad is not None]
+        norm = float(nn.utils.clip_grad_norm_(parameters, self.settings.clip))
+        told = {**{name: float(value.detach()) for name, value in losses.items()}, "gradient": norm}
+        wrong = [name for name, value in told.items() if not np.isfinite(value)]
+        if wrong:
+            raise RunError(
+                f"update {self.counts.updates}: {', '.join(wrong)} not finite; the last checkpoint "
+                "is whole: begin a new run with a lower rate="
+            )
+        self.optimizer.step()
+        self.counts.updates += 1
+        return told
+
+    def _batches(self, rows: int) -> Iterator[Tensor]:
+        """Rows of the batches of all passes; those that fill no batch wait for the next round."""
+        draw = np.random.default_rng(self._seeds(_BATCHES))
+        size = min(self.settings.batch, rows)
+        for _ in range(self.settings.passes):
+            order = torch.from_numpy(draw.permutation(rows))
+            for first in range(0, rows - size + 1, size):
+                yield order[first : first + size]
+
+    def _next_clips(self, count: int) -> list[int]:
+        """The next training clips: all of them in an order of its own, then all in another."""
+        found: list[int] = []
+        position, whole = self.counts.clips, self.settings.clips
+        while len(found) < count:
+            turn, first = divmod(position + len(found), whole)
+            draw = np.random.default_rng([self.settings.seed, _ORDER, turn])
+            found += draw.permutation(whole)[first : first + count - len(found)].tolist()
+        return found
+
+    def _seeds(self, stream: int) -> np.random.SeedSequence:
+        return np.random.SeedSequence([self.settings.seed, stream, self.counts.round])
+
+    def _new_optimizer(self) -> torch.optim.AdamW:
+        return torch.optim.AdamW(
+            groups_of(self.network, self.settings.weight_decay), lr=self.settings.rate
+        )
+
+
+def freeze_norms(network: nn.Module) -> None:
+    """Keep the layers that normalise as they are: statistics, scales and shifts.
+
+    Reinforcement sees few clips at a time; the authors' advice is to leave these layers alone.
+    """
+    for layer in network.modules():
+        if isinstance(layer, _NORMS):
+            layer.eval().requires_grad_(False)
+
+
+def told_of(clips: DrivenClips) -> dict[str, float]:
+    """How driven clips went: shares by event, mean length and distance from the path [m]."""
+    shares = {f"{k.name.lower()}_share": float((clips.events == k).mean()) for k in EventKind}
+    return {
+        **shares,
+        "length": float(clips.lengths.mean()),
+        "offset": float(np.abs(clips.path_offset).mean()),
+    }
+
+
+def mean_of(rows: list[dict[str, float]]) -> dict[str, float]:
+    """Means by name."""
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def _size_of(practice: Practice) -> Tensor:
+    decisions = practice.decisions
+    return (decisions.lateral_advantage.abs() + decisions.longitudinal_advantage.abs()).mean()

@@ -1,0 +1,252 @@
+"""The loop: rounds, looks at held-out clips, checkpoints; interrupted at any moment, it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+
+import torch
+
+from drivelab.agents.rad.policy import RadNetwork
+from drivelab.agents.rad.weights import save_rad
+from drivelab.errors import ConfigError
+from drivelab.sim.envs.core import EnvCore, EnvOptions
+from drivelab.sim.envs.rad_anchors import rad_anchors
+from drivelab.sim.envs.vector_view import VectorView
+from drivelab.training.reinforcement.checkpoints import (
+    load_clips,
+    resume_learner,
+    save_clips,
+    save_learner,
+)
+from drivelab.training.reinforcement.judge import greedy, judge_clips
+from drivelab.training.reinforcement.learner import Learner
+from drivelab.training.reinforcement.objective import RlObjective
+from drivelab.training.reinforcement.settings import ReinforcementSettings, Say
+from drivelab.training.rollouts.clips import DrivenClips
+from drivelab.training.rollouts.demonstrations import demonstrate
+from drivelab.training.rollouts.worker import RolloutWorker
+from drivelab.training.run_folder import add_progress, keep_progress
+
+BEST = "best.safetensors"  # the weights of the best look
+IMITATION = "imitation.safetensors"  # those that the pre-training ended with
+EXPERT = "expert.safetensors"  # what is imitated, so that a resumed run need not drive it again
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Course:
+    """What is driven.
+
+    Attributes:
+        env: with RAD's actions; its source makes clip k of the training split from the seed k.
+        size: clips of that split.
+        steps: decisions of the longest one.
+    """
+
+    env: EnvOptions
+    size: int
+    steps: int
+
+    def core(self, environments: int) -> EnvCore:
+        """Worlds of their own, seen as numbers."""
+        return EnvCore(self.env, environments=environments, view=VectorView())
+
+    def held_out(self, count: int) -> range:
+        """Seeds of the clips that are looked at."""
+        return range(self.size - count, self.size)
+
+    def check(self, settings: ReinforcementSettings) -> None:
+        """Refuse to learn from clips that are held out.
+
+        Raises:
+            ConfigError: there are not enough clips for both.
+        """
+        if settings.clips + settings.validation > self.size:
+            raise ConfigError(
+                f"clips={settings.clips} and validation={settings.validation}: the training split "
+                f"has {self.size} clips, and no clip is for both"
+            )
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a run stands beside its learner; in the checkpoint, too.
+
+    Attributes:
+        seconds: of learning so far, looks left out.
+        best: score of the best look; -1 before the first.
+        best_round: rounds done at that one.
+    """
+
+    seconds: float = 0.0
+    best: float = -1.0
+    best_round: int = 0
+
+    def facts(self) -> dict[str, Any]:
+        """As JSON."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(slots=True)
+class _Run:
+    """One call of `learn`."""
+
+    learner: Learner
+    course: Course
+    settings: ReinforcementSettings
+    say: Say
+    progress: Progress
+    worker: RolloutWorker | None = None
+    expert: DrivenClips | None = None
+    began: float = field(default_factory=monotonic)
+
+    @property
+    def over(self) -> bool:
+        """Whether the last round is done, or the time of this call is up."""
+        limit = self.settings.minutes
+        late = limit is not None and monotonic() - self.began > 60.0 * limit
+        return late or self.learner.counts.round >= self.settings.total
+
+
+def learn(
+    network: RadNetwork,
+    course: Course,
+    *,
+    settings: ReinforcementSettings,
+    objective: RlObjective | None = None,
+    say: Say = print,
+) -> Progress:
+    """Teach a network until its rounds are over or time is up.
+
+    Args:
+        network: with the weights to begin with.
+        course: what is driven.
+        settings: sizes, rates and limits.
+        objective: of reinforcement.
+        say: is told the progress.
+
+    Returns:
+        Where it ended. The run's folder has `progress.jsonl`, the checkpoint, the best weights and
+        those that the pre-training ended with.
+    """
+    course.check(settings)
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(settings.threads)
+    valid = torch.from_numpy(rad_anchors().valid.copy())
+    learner = Learner(network, valid, settings=settings, objective=objective)
+    facts = resume_learner(learner, settings.folder)
+    progress = Progress()
+    if facts is not None:
+        progress = Progress(**{name: facts[name] for name in Progress.__slots__})
+        say(f"resuming at round {learner.counts.round}, update {learner.counts.updates}")
+    keep_progress(settings.folder, learner.counts.updates)
+    run = _Run(learner, course, settings, say, progress)
+    while not run.over:
+        _round(run)
+    _save(run)
+    return progress
+
+
+def finished(settings: ReinforcementSettings, rounds: int) -> bool:
+    """Whether a run with so many rounds done is over, and not only paused."""
+    return rounds >= settings.total
+
+
+def _round(run: _Run) -> None:
+    learner, settings = run.learner, run.settings
+    number = learner.counts.round
+    imitates = settings.imitates(number)
+    if imitates:
+        run.expert = run.expert or _expert_clips(run)
+    clock = monotonic()
+    learner.begin_round()
+    if imitates:
+        assert run.expert is not None
+        told = learner.imitate(run.expert)
+    else:
+        run.worker = run.worker or _make_worker(run)
+        told = learner.drive(run.worker)
+        told |= learner.reinforce()
+    run.progress.seconds += monotonic() - clock
+    done = number + 1
+    last_of_kind = done in (settings.pretraining, settings.total)
+    row: dict[str, Any] = {
+        **_counts_of(run), "kind": "imitation" if imitates else "reinforcement",
+        "seconds": round(run.progress.seconds, 2), **told,
+    }  # fmt: skip
+    if last_of_kind or done % settings.look_every == 0:
+        row["validation"] = _look(run)
+        _tell(run, row)
+    add_progress(settings.folder, row)
+    if done == settings.pretraining:
+        _keep(run, IMITATION)
+    if last_of_kind or done % settings.save_every == 0:
+        _save(run)
+
+
+def _counts_of(run: _Run) -> dict[str, int]:
+    counts = run.learner.counts
+    return {
+        "round": counts.round, "updates": counts.updates, "clips": counts.clips,
+        "dropped": counts.dropped, "decisions": counts.decisions, "version": counts.version,
+    }  # fmt: skip
+
+
+def _look(run: _Run) -> dict[str, float]:
+    """Try the policy on the held-out clips, and keep it if it is the best so far."""
+    learner, progress = run.learner, run.progress
+    with torch.inference_mode():
+        look = judge_clips(
+            greedy(learner.network, learner.valid), run.course.env,
+            run.course.held_out(run.settings.validation),
+        )  # fmt: skip
+    if look.score > progress.best:
+        progress.best, progress.best_round = look.score, learner.counts.round
+        _keep(run, BEST)
+    return {"score": look.score, **look.metrics}
+
+
+def _tell(run: _Run, row: Mapping[str, Any]) -> None:
+    found = row["validation"]
+    loss = row.get("loss", float("nan"))
+    run.say(
+        f"{run.progress.seconds / 60:6.1f} min  round {row['round']} of {run.settings.total} "
+        f"({row['kind']})  loss {loss:.4g}  held-out clips without an event {found['score']:.2f}  "
+        f"CR {found['collision_ratio']:.3f}  DR {found['deviation_ratio']:.3f}  "
+        f"ADD {found['average_deviation_distance']:.3f} m"
+    )
+
+
+def _make_worker(run: _Run) -> RolloutWorker:
+    network = run.learner.network
+    assert isinstance(network, RadNetwork)
+    return RolloutWorker(
+        run.course.core(run.settings.environments), RadNetwork(network.config),
+        run.learner.valid, steps=run.course.steps,
+    )  # fmt: skip
+
+
+def _expert_clips(run: _Run) -> DrivenClips:
+    file, settings = run.settings.folder / EXPERT, run.settings
+    if file.is_file():
+        return load_clips(file)
+    run.say(f"driving {settings.clips} clips as their experts did")
+    core = run.course.core(settings.environments)
+    found = demonstrate(core, range(settings.clips), steps=run.course.steps)
+    for dropped in found.dropped:
+        run.say(f"clip {dropped.seed} is left out: {dropped.reason}")
+    save_clips(found.clips, file)
+    return found.clips
+
+
+def _keep(run: _Run, name: str) -> None:
+    network = run.learner.network
+    assert isinstance(network, RadNetwork)
+    notes = {"seed": str(run.settings.seed), "round": str(run.learner.counts.round)}
+    save_rad(network, run.settings.folder / name, notes=notes)
+
+
+def _save(run: _Run) -> None:
+    save_learner(run.learner, run.settings.folder, run.progress.facts())

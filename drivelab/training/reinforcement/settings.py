@@ -1,0 +1,113 @@
+"""What a run of reinforcement learning is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from drivelab.errors import ConfigError, nearest_name
+
+MODES = ("il", "rl", "rl_il")
+LARGEST_SEED = 2**32 - 1  # of the network library's generators
+Say = Callable[[str], None]
+
+_COUNTS = (
+    "clips", "validation", "environments", "cycle", "updates", "imitation_batch", "harvest",
+    "window", "batch", "passes", "look_every", "save_every", "threads",
+)  # fmt: skip
+_POSITIVE = ("imitation_rate", "rate", "clip", "kl_limit")
+
+
+@dataclass(frozen=True, slots=True)
+class ReinforcementSettings:
+    """Sizes, rates and limits; a round is one harvest of clips, or `updates` of imitation.
+
+    Attributes:
+        folder: where everything of the run is kept.
+        seed: of weights, order, and the actions that are drawn.
+        mode: "il" imitates only; "rl" goes on with rounds of reinforcement; "rl_il" puts a round of
+            imitation between them, which keeps the policy near the expert.
+        clips: of the training split, from the first on.
+        validation: held-out clips of a look, from the last of the training split backwards.
+        environments: clips driven side by side.
+        pretraining: rounds of imitation at the beginning.
+        rounds: rounds after that, of both kinds.
+        cycle: with "rl_il" every so many rounds one is of imitation; 5 is the paper's RL:IL = 4:1.
+        updates: of a round of imitation.
+        imitation_batch: decisions of an update of imitation.
+        imitation_rate: learning rate of the pre-training; it falls to 0 along a cosine.
+        harvest: new clips of a round of reinforcement.
+        window: latest clips that are learnt from; older ones leave first.
+        batch: decisions of an update of reinforcement.
+        passes: over the window in a round.
+        rate: learning rate of all rounds after the pre-training; it falls to 0 along a cosine.
+        weight_decay: of AdamW; biases and norms are left alone.
+        clip: largest norm of the gradient of an update.
+        kl_limit: mean divergence of an axis from the policies that drove at which a round ends.
+        look_every: rounds between two looks at the held-out clips.
+        save_every: rounds between two checkpoints.
+        minutes: of wall time of this call after which it pauses, to be resumed; None: never.
+        threads: of the network library.
+    """
+
+    folder: Path
+    seed: int = 0
+    mode: str = "rl_il"
+    clips: int = 400
+    validation: int = 60
+    environments: int = 16
+    pretraining: int = 30
+    rounds: int = 300
+    cycle: int = 5
+    updates: int = 50
+    imitation_batch: int = 128
+    imitation_rate: float = 1e-3
+    harvest: int = 16
+    window: int = 32
+    batch: int = 256
+    passes: int = 1
+    rate: float = 1e-4
+    weight_decay: float = 1e-4
+    clip: float = 1.0
+    kl_limit: float = 0.05
+    look_every: int = 10
+    save_every: int = 10
+    minutes: float | None = None
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        for name in _COUNTS:
+            value = getattr(self, name)
+            self._require(name, type(value) is int and value >= 1, "a whole number from 1 on")
+        for name in ("pretraining", "rounds"):
+            value = getattr(self, name)
+            self._require(name, type(value) is int and value >= 0, "a whole number from 0 on")
+        for name in _POSITIVE:
+            self._require(name, getattr(self, name) > 0, "a number above 0")
+        self._require("weight_decay", self.weight_decay >= 0, "0 or more")
+        self._require("minutes", self.minutes is None or self.minutes > 0, "above 0, or null")
+        self._require("seed", 0 <= self.seed <= LARGEST_SEED, f"0 to {LARGEST_SEED}")
+        self._require(
+            "mode", self.mode in MODES,
+            f"one of {', '.join(MODES)}{nearest_name(str(self.mode), MODES)}",
+        )  # fmt: skip
+        self._require("window", self.window >= self.harvest, f"harvest={self.harvest} or more")
+        self._require("cycle", self.cycle >= 2, "2 or more: one of imitation, the rest not")
+        self._require("rounds", self.total > 0, "1 or more, or some rounds of pretraining")
+
+    @property
+    def total(self) -> int:
+        """Rounds of all kinds."""
+        return self.pretraining + (0 if self.mode == "il" else self.rounds)
+
+    def imitates(self, number: int) -> bool:
+        """Whether a round, counted from 0, is one of imitation."""
+        later = number - self.pretraining
+        if later < 0:
+            return True
+        return self.mode == "rl_il" and later % self.cycle == self.cycle - 1
+
+    def _require(self, name: str, holds: bool, expected: str) -> None:
+        if not holds:
+            raise ConfigError(f"{name}={getattr(self, name)}: expected {expected}")

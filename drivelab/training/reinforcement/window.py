@@ -1,0 +1,131 @@
+"""The latest driven clips with what became of their decisions, ready to be learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from drivelab.agents.rad.actions import Choice
+from drivelab.errors import DataError
+from drivelab.training.reinforcement.advantages import ClipAdvantages, clip_advantages
+from drivelab.training.reinforcement.decisions import Decisions
+from drivelab.training.reinforcement.events import ClipEvent, EventKind, event_rewards
+from drivelab.training.rollouts.clips import NO_EVENT, DrivenClips
+
+_LATERAL, _LONGITUDINAL = 0, 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Practice:
+    """Decisions beside what was seen before them.
+
+    Attributes:
+        features: by name, (d, ...).
+        decisions: d of them.
+    """
+
+    features: Mapping[str, Tensor]
+    decisions: Decisions
+
+    def __len__(self) -> int:
+        return len(self.decisions.over)
+
+    def take(self, rows: Tensor) -> Practice:
+        """Those rows in that order."""
+        return Practice(
+            {name: values[rows] for name, values in self.features.items()},
+            _rows_of(self.decisions, rows),
+        )
+
+
+class ClipWindow:
+    """First in, first out: adding clips beyond `size` puts the oldest out.
+
+    Args:
+        size: clips that are kept.
+        compat: of the advantages, see `clip_advantages`.
+    """
+
+    def __init__(self, size: int, *, compat: str = "paper") -> None:
+        self.size, self.compat = size, compat
+        self.clips: DrivenClips | None = None
+
+    def __len__(self) -> int:
+        return 0 if self.clips is None else len(self.clips)
+
+    def add(self, clips: DrivenClips) -> None:
+        """Put clips in, the newest last."""
+        both = clips if self.clips is None else DrivenClips.join([self.clips, clips])
+        self.clips = both.take(np.arange(len(both)) >= len(both) - self.size)
+
+    def practice(self) -> Practice:
+        """All decisions of the window.
+
+        Raises:
+            DataError: nothing is in it, or numbers that are not finite.
+        """
+        if self.clips is None:
+            raise DataError("it is empty; add driven clips first", where="window")
+        return practise(self.clips, compat=self.compat)
+
+
+def practise(clips: DrivenClips, *, compat: str = "paper") -> Practice:
+    """Clips as decisions with advantages, each clip by itself."""
+    parts = [advantages_of(clips, clip, compat=compat) for clip in range(len(clips))]
+    taught = {
+        field.name: torch.from_numpy(
+            np.concatenate([getattr(part, field.name) for part in parts]).astype(np.float32)
+        )
+        for field in fields(ClipAdvantages)
+    }
+    bins, log_probs = torch.from_numpy(clips.bins), torch.from_numpy(clips.log_probs)
+    return Practice(
+        {name: torch.from_numpy(array) for name, array in clips.features.items()},
+        Decisions(
+            Choice(*bins.unbind(-1), *log_probs.unbind(-1)),
+            lateral_advantage=taught["lateral"],
+            longitudinal_advantage=taught["longitudinal"],
+            event_advantages=taught["events"],
+            lateral_return=taught["lateral_return"],
+            longitudinal_return=taught["longitudinal_return"],
+            dynamic_side=_spread(clips.dynamic_side, clips),
+            static_side=_spread(clips.static_side, clips),
+            path_offset=torch.from_numpy(clips.path_offset),
+            heading_error=torch.from_numpy(clips.heading_error),
+            over=torch.zeros(clips.decisions, dtype=torch.bool),
+        ),
+    )
+
+
+def advantages_of(clips: DrivenClips, clip: int, *, compat: str = "paper") -> ClipAdvantages:
+    """Of one of the clips: rewards of its event, and values of its states."""
+    steps, kind = int(clips.lengths[clip]), int(clips.events[clip])
+    event = None if kind == NO_EVENT else ClipEvent(EventKind(kind), frame=steps)
+    values = np.concatenate([clips.values[clips.rows(clip)], clips.last_values[clip : clip + 1]])
+    return clip_advantages(
+        event_rewards(steps + 1, event),
+        lateral_values=values[:, _LATERAL].astype(float),
+        longitudinal_values=values[:, _LONGITUDINAL].astype(float),
+        terminated=event is not None,
+        compat=compat,
+    )
+
+
+def _spread(of_clips: np.ndarray, clips: DrivenClips) -> Tensor:
+    """What is true of a clip, for each of its decisions."""
+    return torch.from_numpy(np.repeat(of_clips, clips.lengths))
+
+
+def _rows_of(decisions: Decisions, rows: Tensor) -> Decisions:
+    taken = {
+        field.name: getattr(decisions, field.name)[rows]
+        for field in fields(decisions)
+        if field.name != "choice"
+    }
+    choice = decisions.choice
+    chosen = {field.name: getattr(choice, field.name)[rows] for field in fields(choice)}
+    return replace(decisions, choice=Choice(**chosen), **taken)

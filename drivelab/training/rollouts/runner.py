@@ -1,0 +1,231 @@
+"""Clips side by side: whoever decides, they are driven to their ends and kept as arrays.
+
+An environment whose clip has ended takes the next one at once, so that all of them stay busy. A
+clip that cannot be made, or that turns to numbers that are none, is dropped and told; the others
+go on.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from drivelab.errors import ConfigError, DataError, RunError
+from drivelab.kernels.world.arrays import DT
+from drivelab.sim.envs.core import EnvCore
+from drivelab.sim.envs.episodes import make_episode
+from drivelab.sim.radlab import LENGTH
+from drivelab.sim.world.episode import Episode
+from drivelab.training.rollouts.clips import NO_EVENT, DrivenClips, Dropped, Harvest
+from drivelab.training.rollouts.outcome import Outcome, outcome_of
+
+_IDLE = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decided:
+    """Decisions of all environments."""
+
+    bins: Int[np.ndarray, "e 2"]
+    log_probs: Float[np.ndarray, "e 2"]
+    values: Float[np.ndarray, "e 2"]
+
+
+class Decider(Protocol):
+    """Who drives the clips."""
+
+    @property
+    def version(self) -> int:
+        """Of the policy."""
+
+    def decide(self, features: Mapping[str, np.ndarray], runner: ClipRunner) -> Decided:
+        """For all environments, those without a clip included, whose features are 0."""
+
+    def values(self, features: Mapping[str, np.ndarray]) -> Float[np.ndarray, "k 2"]:
+        """Of the last states of clips that time ended."""
+
+
+class ClipRunner:
+    """Drives clips in the environments of a core, which nobody else uses.
+
+    Args:
+        core: its actions are RAD's, its source makes the episodes.
+        steps: decisions of the longest clip.
+
+    Attributes:
+        at: decisions made so far in the present clip of each environment.
+        episodes: what each environment drives in.
+    """
+
+    def __init__(self, core: EnvCore, *, steps: int = LENGTH) -> None:
+        self.core, self.steps = core, steps
+        room = (len(core), steps)
+        self._features = {
+            name: np.zeros((*room, *array.shape[2:]), array.dtype)
+            for name, array in core.observations.items()
+        }
+        self._decided = {"bins": np.zeros((*room, 2), np.int64)}
+        self._decided |= {k: np.zeros((*room, 2), np.float32) for k in ("log_probs", "values")}
+        self._errors = {k: np.zeros(room, np.float32) for k in ("path_offset", "heading_error")}
+        self.at = np.zeros(len(core), np.int64)
+        self.episodes: list[Episode | None] = [None] * len(core)
+        self._place = np.full(len(core), _IDLE)  # of an environment's clip among the seeds
+        self._begun = False
+
+    def run(self, decider: Decider, seeds: Sequence[int]) -> Harvest:
+        """Drive the clips of these seeds.
+
+        Raises:
+            RunError: not one of them could be driven.
+        """
+        self._queue = deque(enumerate(int(seed) for seed in seeds))
+        self._seeds = [seed for _, seed in self._queue]
+        self._done: dict[int, DrivenClips] = {}
+        self._dropped: list[Dropped] = []
+        self._seconds = {"begin": 0.0, "policy": 0.0, "world": 0.0}
+        self._place[:] = _IDLE
+        for e in range(len(self.core)):
+            self._next(e)
+        while (self._place != _IDLE).any():
+            self._step(decider)
+        if not self._done:
+            first = self._dropped[0].reason if self._dropped else "no seed was given"
+            raise RunError(f"none of {len(seeds)} clips could be driven; the first: {first}")
+        clips = DrivenClips.join([self._done[place] for place in sorted(self._done)])
+        return Harvest(clips, tuple(self._dropped), self._seconds)
+
+    def _next(self, e: int) -> None:
+        """Give an environment the next clip that can be made, or none."""
+        clock = perf_counter()
+        self._place[e] = _IDLE
+        while self._queue and self._place[e] == _IDLE:
+            place, seed = self._queue.popleft()
+            try:
+                self._begin(e, make_episode(self.core.source, seed))
+                self._place[e] = place
+            except Exception as error:  # whatever is wrong with one clip, the others are driven
+                self._dropped.append(Dropped(seed, f"{type(error).__name__}: {error}"))
+        self._seconds["begin"] += perf_counter() - clock
+
+    def _begin(self, e: int, episode: Episode) -> None:
+        limit = self.core.options.max_steps or round(episode.duration / DT)
+        if episode.expert is None:
+            raise DataError(
+                "it has no expert, whose path RAD's events are measured from; leave it out",
+                where=f"episode {episode.id}",
+            )
+        if min(limit, round(episode.duration / DT)) > self.steps:
+            raise ConfigError(
+                f"episode {episode.id} has {limit} decisions, there is room for {self.steps}: "
+                "give max_steps= or a larger steps="
+            )
+        whole = range(len(self.core)) if not self._begun else (e,)  # a world begins everywhere
+        self.core.reset_to(dict.fromkeys(whole, episode))
+        self._begun, self.at[e], self.episodes[e] = True, 0, episode
+        self._check_seen(e)
+
+    def _step(self, decider: Decider) -> None:
+        core, live = self.core, np.flatnonzero(self._place != _IDLE)
+        clock = perf_counter()
+        features = self._seen()
+        decided = decider.decide(features, self)
+        self._note(live, features, decided)
+        self._seconds["policy"] += perf_counter() - clock
+        clock = perf_counter()
+        try:
+            core.step(decided.bins)
+        except Exception as error:  # all of them share one step: which clip it was cannot be told
+            for e in live.tolist():
+                self._drop(e, error)
+            return
+        self._seconds["world"] += perf_counter() - clock
+        self.at[live] += 1
+        self._harvest(live, decider)
+
+    def _harvest(self, live: Int[np.ndarray, " k"], decider: Decider) -> None:
+        """Keep the clips that have ended, drop those that broke, and begin others."""
+        for e in live.tolist():
+            try:
+                self._check_seen(e)
+                self._check_reward(e)
+                outcome = outcome_of(self.core, e)
+            except DataError as error:
+                self._drop(e, error)
+                continue
+            if outcome is None and self.at[e] < self.steps:
+                continue
+            place = int(self._place[e])
+            self._done[place] = self._clip(e, outcome or Outcome(None), decider)
+            self._next(e)
+
+    def _drop(self, e: int, error: Exception) -> None:
+        seed = self._seeds[int(self._place[e])]
+        self._dropped.append(Dropped(seed, f"{type(error).__name__}: {error}"))
+        self._next(e)
+
+    def _seen(self) -> dict[str, np.ndarray]:
+        """Features of all environments; what lies in idle ones may be broken, and is hidden."""
+        found = {name: array[:, 0].copy() for name, array in self.core.observations.items()}
+        for array in found.values():
+            array[self._place == _IDLE] = 0
+        return found
+
+    def _note(
+        self, live: Int[np.ndarray, " k"], features: Mapping[str, np.ndarray], decided: Decided
+    ) -> None:
+        at, state = (live, self.at[live]), self.core.world.state
+        for name, array in features.items():
+            self._features[name][at] = array[live]
+        for name, rows in self._decided.items():
+            rows[at] = getattr(decided, name)[live]
+        self._errors["path_offset"][at] = state.way_off[live, 0]
+        self._errors["heading_error"][at] = state.way_heading[live, 0]
+
+    def _clip(self, e: int, outcome: Outcome, decider: Decider) -> DrivenClips:
+        steps = int(self.at[e])
+        last = np.zeros((1, 2), np.float32)
+        if outcome.event is None:
+            state = {name: array[e : e + 1, 0] for name, array in self.core.observations.items()}
+            last = decider.values(state)
+        part = slice(steps)
+        return DrivenClips(
+            features={name: rows[e, part].copy() for name, rows in self._features.items()},
+            **{name: rows[e, part].copy() for name, rows in self._decided.items()},
+            **{name: rows[e, part].copy() for name, rows in self._errors.items()},
+            version=np.full(steps, decider.version, np.int64),
+            seeds=np.array([self._seeds[int(self._place[e])]], np.int64),
+            lengths=np.array([steps], np.int64),
+            events=np.array([NO_EVENT if outcome.event is None else outcome.event], np.int64),
+            dynamic_side=np.array([outcome.dynamic_side], np.float32),
+            static_side=np.array([outcome.static_side], np.float32),
+            last_values=last.astype(np.float32),
+        )
+
+    def _check_seen(self, e: int) -> None:
+        state = self.core.world.state
+        numbers = {name: array[e, 0] for name, array in self.core.observations.items()}
+        numbers |= {"way_off": state.way_off[e, :1], "way_heading": state.way_heading[e, :1]}
+        for name, array in numbers.items():
+            if not np.isfinite(array).all():
+                raise DataError(
+                    f"{name} is not finite after {self.at[e]} decisions; look at its world",
+                    where=f"clip {self._id(e)}",
+                )
+
+    def _check_reward(self, e: int) -> None:
+        reward = float(self.core.verdict.rewards[e, 0])
+        if not np.isfinite(reward):
+            raise DataError(
+                f"the reward of decision {self.at[e] - 1} is {reward}; look at its world",
+                where=f"clip {self._id(e)}",
+            )
+
+    def _id(self, e: int) -> str:
+        episode = self.episodes[e]
+        return "" if episode is None else episode.id
