@@ -25,7 +25,10 @@ SHORT = {
     "rig": "bench.rig",
     "weather": "bench.weather",
 }
-SHORT_BY_VERB = {"imitate": {"preset": "agent.preset"}}  # where there is no bench
+SHORT_BY_VERB = {  # where there is no bench
+    "imitate": {"preset": "agent.preset"},
+    "reinforce": {"preset": "recipe.preset"},
+}
 # Values that are texts of the user's own: quoted for Hydra, so that any character may stand in.
 TEXTS = {"run.dir", "run.root", "proposals", "out", "scene", "bench.root", "bench.split"}
 TEXTS |= {"bench.openscene_root", "bench.maps_root", "bench.rig", "agent.checkpoint", "anchors"}

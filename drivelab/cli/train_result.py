@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ def is_training(folder: Path) -> bool:
         return False
     if not isinstance(config, dict) or "bench" in config:
         return False
-    return "algo" in config or ("agent" in config and "epochs" in config)
+    if "algo" in config or "recipe" in config:
+        return True
+    return "agent" in config and "epochs" in config
 
 
 def show_training(folder: Path) -> None:
@@ -39,7 +41,7 @@ def show_training(folder: Path) -> None:
         )
     try:
         summary = json.loads(file.read_text())
-        (print_training if "algo" in summary else print_imitation)(summary, folder)
+        _printer(summary)(summary, folder)
     except (ValueError, KeyError, TypeError, StopIteration) as error:
         raise RunError(
             f"{file} is no summary of a training run ({type(error).__name__}: {error}); remove it "
@@ -50,6 +52,12 @@ def show_training(folder: Path) -> None:
     ):
         if (folder / name).exists():
             print(f"        {folder / name}")
+
+
+def _printer(summary: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Path], None]:
+    if "algo" in summary:
+        return print_training
+    return print_reinforcement if "recipe" in summary else print_imitation
 
 
 def print_training(summary: Mapping[str, Any], folder: Path) -> None:
@@ -80,4 +88,26 @@ def print_imitation(summary: Mapping[str, Any], folder: Path) -> None:
           f"{summary['validation_scenes']} scenes of {summary['validation']}")  # fmt: skip
     print(f"drive:  drivelab eval agent={summary['agent']} "
           f"agent.checkpoint={folder / summary['weights']}")  # fmt: skip
+    print(f"run:    {folder}")
+
+
+def print_reinforcement(summary: Mapping[str, Any], folder: Path) -> None:
+    """The policy before and after reinforcement, by RAD's metrics on unseen clips."""
+    from rich.console import Console
+    from rich.table import Table
+
+    columns = {
+        "CR": "collision_ratio", "DCR": "dynamic_collision_ratio", "SCR": "static_collision_ratio",
+        "DR": "deviation_ratio", "ADD [m]": "average_deviation_distance", "no event": "score",
+    }  # fmt: skip
+    table = Table(title=f"{summary['test_clips']} clips of {summary['test']}")
+    for name in ("policy", *columns):
+        table.add_column(name, justify="left" if name == "policy" else "right")
+    for policy, facts in summary["results"].items():
+        table.add_row(policy, *(f"{facts[key]:.3f}" for key in columns.values()))
+    Console(highlight=False).print(table)
+    dropped = f", {summary['dropped']} dropped" if summary["dropped"] else ""
+    print(f"learnt: {summary['minutes']:.1f} min, {summary['rounds']} rounds, "
+          f"{summary['clips']:,} clips driven{dropped}")  # fmt: skip
+    print(f"best:   round {summary['best']['round']}, weights best.safetensors")
     print(f"run:    {folder}")

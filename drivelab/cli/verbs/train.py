@@ -1,4 +1,4 @@
-"""`drivelab train`: let an algorithm learn in an environment, or a network imitate drivers."""
+"""`drivelab train`: learning in an environment, of recorded drivers, or of both in closed loop."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 USAGE = """usage: drivelab train [algo=NAME] [env=NAME] [key=value ...]
        drivelab train agent=NAME [data=NAME] [key=value ...]
+       drivelab train recipe=rad [obs=vector] [mode=il|rl|rl_il] [key=value ...]
        drivelab train anchors [data=NAME] [modes=20] out=FILE.npy
 
 By reinforcement, in an environment:
@@ -29,7 +30,17 @@ The run folder holds progress.jsonl, curve.png, anchors.npy, best.safetensors (t
 drive: agent.checkpoint=), checkpoint/ (to go on from) and summary.json.
 `train anchors` clusters the recorded trajectories for networks that plan from anchors (anchors=).
 
-Both: seed=N threads=N device=cpu|cuda quiet=true
+By imitation and reinforcement together, in closed loop (pip install 'drivelab[nn]'):
+  recipe=rad           RAD on clips of radlab        preset=mini|full
+  mode=rl_il           il: imitation only; rl: reinforcement after it; rl_il: both in turn, 4:1
+  clips=400            training clips                pretraining=30   rounds of imitation first
+  rounds=300           rounds after that             trials=100       unseen clips at the end
+  start=FILE           weights to begin with         minutes=N        pause after N minutes
+  recipe.KEY=VALUE     weights and clip ranges of the objective
+The run folder holds progress.jsonl, curve.png, best.safetensors, imitation.safetensors (before
+reinforcement), checkpoint/ (to go on from) and summary.json with RAD's metrics on unseen clips.
+
+All: seed=N threads=N device=cpu|cuda quiet=true
   run.dir=DIR          this folder: new, or resumed  run.root=DIR     where new ones are made
 The same command with the run's run.dir resumes it. Exit codes: 0 done, 2 usage or data error,
 130 interrupted."""
@@ -59,6 +70,10 @@ def _kind(words: Sequence[str]) -> tuple[str, Callable[[Mapping[str, Any]], int]
         from drivelab.cli.imitation_run import imitate_config
 
         return "imitate", imitate_config, words
+    if any(word.startswith("recipe=") for word in words):
+        from drivelab.cli.reinforcement_run import reinforce_config
+
+        return "reinforce", reinforce_config, words
     from drivelab.cli.train_run import train_config
 
     return "train", train_config, words

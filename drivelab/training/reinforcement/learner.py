@@ -109,16 +109,20 @@ class Learner:
         Raises:
             RunError: a loss is not finite; the weights are as before that update.
         """
+        settings = self.settings
         draw = np.random.default_rng(self._seeds(_BATCHES))
-        size = min(self.settings.imitation_batch, expert.decisions)
+        size = min(settings.imitation_batch, expert.decisions)
+        optimizer, updates = self.optimizer, settings.updates
+        if self.counts.round >= settings.pretraining:
+            optimizer, updates = self._beside(), settings.later_updates
         found = []
-        for _ in range(self.settings.updates):
+        for _ in range(updates):
             rows = draw.choice(expert.decisions, size, replace=False)
             features = {k: torch.from_numpy(array[rows]) for k, array in expert.features.items()}
             losses = imitation_losses(
                 self.network(features), torch.from_numpy(expert.bins[rows]), self.valid
             )
-            found.append(self._update(losses))
+            found.append(self._update(losses, optimizer))
         self.counts.round += 1
         return mean_of(found)
 
@@ -161,7 +165,7 @@ class Learner:
             stopped = self._went_too_far(losses)
             if stopped and found:  # the first batch always counts: the window holds older policies
                 break
-            found.append(self._update(losses))
+            found.append(self._update(losses, self.optimizer))
         assert self.window.clips is not None
         behind = self.counts.version - self.window.clips.version
         self.counts.round += 1
@@ -181,8 +185,10 @@ class Learner:
         divergence = max(float(losses[f"{axis}_kl"]) for axis in ("lateral", "longitudinal"))
         return divergence > self.settings.kl_limit
 
-    def _update(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
-        self.optimizer.zero_grad(set_to_none=True)
+    def _update(
+        self, losses: Mapping[str, Tensor], optimizer: torch.optim.AdamW
+    ) -> dict[str, float]:
+        self.network.zero_grad(set_to_none=True)  # frozen layers too, which no optimiser knows
         losses["loss"].backward()
         parameters = [p for p in self.network.parameters() if p.grad is not None]
         norm = float(nn.utils.clip_grad_norm_(parameters, self.settings.clip))
@@ -193,7 +199,7 @@ class Learner:
                 f"update {self.counts.updates}: {', '.join(wrong)} not finite; the last checkpoint "
                 "is whole: begin a new run with a lower rate="
             )
-        self.optimizer.step()
+        optimizer.step()
         self.counts.updates += 1
         return told
 
@@ -218,6 +224,17 @@ class Learner:
 
     def _seeds(self, stream: int) -> np.random.SeedSequence:
         return np.random.SeedSequence([self.settings.seed, stream, self.counts.round])
+
+    def _beside(self) -> torch.optim.AdamW:
+        """An optimiser for one round of imitation between those of reinforcement.
+
+        With one for both, what imitation set in motion went on in the next round of reinforcement
+        and ended it by its divergence after two or three batches.
+        """
+        beside = self._new_optimizer()
+        for own, group in zip(self.optimizer.param_groups, beside.param_groups, strict=True):
+            group["lr"] = own["lr"]
+        return beside
 
     def _new_optimizer(self) -> torch.optim.AdamW:
         return torch.optim.AdamW(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -27,6 +28,7 @@ from drivelab.training.reinforcement.objective import RlObjective
 from drivelab.training.reinforcement.settings import ReinforcementSettings, Say
 from drivelab.training.rollouts.clips import DrivenClips
 from drivelab.training.rollouts.demonstrations import demonstrate
+from drivelab.training.rollouts.runner import MAPS
 from drivelab.training.rollouts.worker import RolloutWorker
 from drivelab.training.run_folder import add_progress, keep_progress
 
@@ -78,11 +80,13 @@ class Progress:
         seconds: of learning so far, looks left out.
         best: score of the best look; -1 before the first.
         best_round: rounds done at that one.
+        rounds: done so far.
     """
 
     seconds: float = 0.0
     best: float = -1.0
     best_round: int = 0
+    rounds: int = 0
 
     def facts(self) -> dict[str, Any]:
         """As JSON."""
@@ -103,11 +107,10 @@ class _Run:
     began: float = field(default_factory=monotonic)
 
     @property
-    def over(self) -> bool:
-        """Whether the last round is done, or the time of this call is up."""
+    def late(self) -> bool:
+        """Whether the time of this call is up; a round is always done."""
         limit = self.settings.minutes
-        late = limit is not None and monotonic() - self.began > 60.0 * limit
-        return late or self.learner.counts.round >= self.settings.total
+        return limit is not None and monotonic() - self.began > 60.0 * limit
 
 
 def learn(
@@ -143,15 +146,12 @@ def learn(
         say(f"resuming at round {learner.counts.round}, update {learner.counts.updates}")
     keep_progress(settings.folder, learner.counts.updates)
     run = _Run(learner, course, settings, say, progress)
-    while not run.over:
+    while progress.rounds < settings.total:
         _round(run)
+        if run.late:
+            break
     _save(run)
     return progress
-
-
-def finished(settings: ReinforcementSettings, rounds: int) -> bool:
-    """Whether a run with so many rounds done is over, and not only paused."""
-    return rounds >= settings.total
 
 
 def _round(run: _Run) -> None:
@@ -170,7 +170,7 @@ def _round(run: _Run) -> None:
         told = learner.drive(run.worker)
         told |= learner.reinforce()
     run.progress.seconds += monotonic() - clock
-    done = number + 1
+    run.progress.rounds = done = number + 1
     last_of_kind = done in (settings.pretraining, settings.total)
     row: dict[str, Any] = {
         **_counts_of(run), "kind": "imitation" if imitates else "reinforcement",
@@ -202,7 +202,7 @@ def _look(run: _Run) -> dict[str, float]:
             greedy(learner.network, learner.valid), run.course.env,
             run.course.held_out(run.settings.validation),
         )  # fmt: skip
-    if look.score > progress.best:
+    if look.score >= progress.best:  # of equal ones the latest has learnt most
         progress.best, progress.best_round = look.score, learner.counts.round
         _keep(run, BEST)
     return {"score": look.score, **look.metrics}
@@ -223,7 +223,7 @@ def _make_worker(run: _Run) -> RolloutWorker:
     network = run.learner.network
     assert isinstance(network, RadNetwork)
     return RolloutWorker(
-        run.course.core(run.settings.environments), RadNetwork(network.config),
+        partial(run.course.core, run.settings.environments), RadNetwork(network.config),
         run.learner.valid, steps=run.course.steps,
     )  # fmt: skip
 
@@ -233,12 +233,17 @@ def _expert_clips(run: _Run) -> DrivenClips:
     if file.is_file():
         return load_clips(file)
     run.say(f"driving {settings.clips} clips as their experts did")
-    core = run.course.core(settings.environments)
-    found = demonstrate(core, range(settings.clips), steps=run.course.steps)
-    for dropped in found.dropped:
-        run.say(f"clip {dropped.seed} is left out: {dropped.reason}")
-    save_clips(found.clips, file)
-    return found.clips
+    make_core = partial(run.course.core, settings.environments)
+    parts = []
+    for first in range(0, settings.clips, MAPS):  # a world at a time, whose maps are let go
+        seeds = range(first, min(first + MAPS, settings.clips))
+        found = demonstrate(make_core, seeds, steps=run.course.steps)
+        for dropped in found.dropped:
+            run.say(f"clip {dropped.seed} is left out: {dropped.reason}")
+        parts.append(found.clips)
+    expert = DrivenClips.join(parts)
+    save_clips(expert, file)
+    return expert
 
 
 def _keep(run: _Run, name: str) -> None:

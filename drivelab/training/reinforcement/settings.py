@@ -13,15 +13,16 @@ LARGEST_SEED = 2**32 - 1  # of the network library's generators
 Say = Callable[[str], None]
 
 _COUNTS = (
-    "clips", "validation", "environments", "cycle", "updates", "imitation_batch", "harvest",
-    "window", "batch", "passes", "look_every", "save_every", "threads",
+    "clips", "validation", "environments", "cycle", "updates", "later_updates",
+    "imitation_batch", "harvest", "window", "batch", "passes", "look_every", "save_every",
+    "threads",
 )  # fmt: skip
 _POSITIVE = ("imitation_rate", "rate", "clip", "kl_limit")
 
 
 @dataclass(frozen=True, slots=True)
 class ReinforcementSettings:
-    """Sizes, rates and limits; a round is one harvest of clips, or `updates` of imitation.
+    """Sizes, rates and limits; a round is one harvest of clips, or some updates of imitation.
 
     Attributes:
         folder: where everything of the run is kept.
@@ -34,7 +35,8 @@ class ReinforcementSettings:
         pretraining: rounds of imitation at the beginning.
         rounds: rounds after that, of both kinds.
         cycle: with "rl_il" every so many rounds one is of imitation; 5 is the paper's RL:IL = 4:1.
-        updates: of a round of imitation.
+        updates: of a round of pre-training.
+        later_updates: of a round of imitation between those of reinforcement.
         imitation_batch: decisions of an update of imitation.
         imitation_rate: learning rate of the pre-training; it falls to 0 along a cosine.
         harvest: new clips of a round of reinforcement.
@@ -61,13 +63,14 @@ class ReinforcementSettings:
     rounds: int = 300
     cycle: int = 5
     updates: int = 50
+    later_updates: int = 10
     imitation_batch: int = 128
     imitation_rate: float = 1e-3
-    harvest: int = 16
+    harvest: int = 32
     window: int = 32
-    batch: int = 256
-    passes: int = 1
-    rate: float = 1e-4
+    batch: int = 512
+    passes: int = 3
+    rate: float = 2e-4
     weight_decay: float = 1e-4
     clip: float = 1.0
     kl_limit: float = 0.05
@@ -87,7 +90,8 @@ class ReinforcementSettings:
             self._require(name, getattr(self, name) > 0, "a number above 0")
         self._require("weight_decay", self.weight_decay >= 0, "0 or more")
         self._require("minutes", self.minutes is None or self.minutes > 0, "above 0, or null")
-        self._require("seed", 0 <= self.seed <= LARGEST_SEED, f"0 to {LARGEST_SEED}")
+        whole = type(self.seed) is int and 0 <= self.seed <= LARGEST_SEED
+        self._require("seed", whole, f"a whole number from 0 to {LARGEST_SEED}")
         self._require(
             "mode", self.mode in MODES,
             f"one of {', '.join(MODES)}{nearest_name(str(self.mode), MODES)}",

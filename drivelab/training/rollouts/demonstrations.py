@@ -14,12 +14,11 @@ from jaxtyping import Float
 
 from drivelab.errors import RunError
 from drivelab.geometry.poses import relative
-from drivelab.sim.envs.core import EnvCore
 from drivelab.sim.envs.rad_anchors import RadAnchors, rad_anchors
 from drivelab.sim.radlab import LENGTH
 from drivelab.training.reinforcement.imitation import expert_bins
 from drivelab.training.rollouts.clips import NO_EVENT, UNTAUGHT, Dropped, Harvest
-from drivelab.training.rollouts.runner import ClipRunner, Decided
+from drivelab.training.rollouts.runner import ClipRunner, Decided, MakeCore
 
 AHEAD = 5  # frames of 0.1 s that an action looks ahead
 
@@ -56,18 +55,18 @@ def expert_position(poses: Float[np.ndarray, "t 3"], frame: int) -> Float[np.nda
     return np.asarray(poses[min(frame, last), :2] + beyond * velocity)
 
 
-def demonstrate(core: EnvCore, seeds: Sequence[int], *, steps: int = LENGTH) -> Harvest:
+def demonstrate(make_core: MakeCore, seeds: Sequence[int], *, steps: int = LENGTH) -> Harvest:
     """Drive clips as their experts did; those in which that ends in an event are dropped.
 
     Args:
-        core: worlds with RAD's actions, which nobody else uses meanwhile.
+        make_core: makes worlds with RAD's actions.
         seeds: of the clips.
         steps: decisions of the longest clip.
 
     Raises:
         RunError: no clip is left.
     """
-    found = ClipRunner(core, steps=steps).run(ExpertDriver(rad_anchors()), seeds)
+    found = ClipRunner(make_core, steps=steps).run(ExpertDriver(rad_anchors()), seeds)
     clips = found.clips
     good = clips.events == NO_EVENT
     lost = tuple(

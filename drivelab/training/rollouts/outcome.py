@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import shapely
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from drivelab.errors import DataError
 from drivelab.geometry.boxes import box_polygon
-from drivelab.kernels.world.arrays import COLLISION, KERB
+from drivelab.kernels.world.arrays import ABSENT, COLLISION, KERB
 from drivelab.kernels.world.judge import HEADING_DEVIATION, ROUTE_DEVIATION
 from drivelab.sim.envs.core import EnvCore
 from drivelab.sim.envs.event_names import event_names
@@ -40,8 +40,8 @@ class Outcome:
 def outcome_of(core: EnvCore, e: int) -> Outcome | None:
     """How environment e ended in the last step; None while it goes on.
 
-    Of events in one step the first of `EventKind` counts. Of several bodies hit at once the nearest
-    says whether the collision is dynamic; one with the stage of a splat world is static.
+    Of events in one step the first of `EventKind` counts, so that of several bodies hit at once a
+    road user does. A collision with the stage of a splat world is static and has no side.
 
     Raises:
         DataError: another event ended it, which RAD does not know.
@@ -67,14 +67,32 @@ def outcome_of(core: EnvCore, e: int) -> Outcome | None:
 
 
 def _collision(world: NativeWorld, e: int) -> Outcome:
-    state = world.state
-    slot = int(state.hit[e, _EGO])
-    if slot < 0:
+    slots = _touched(world, e)
+    if not len(slots):
         return Outcome(EventKind.STATIC)
+    kinds = world.state.kind[e, slots]
+    users = slots[kinds < len(AGENT_KINDS)]
+    slot = int(users[0] if len(users) else slots[0])
     place = _in_ego_frame(world, e, _contact(world, e, slot))
-    if int(state.kind[e, slot]) < len(AGENT_KINDS):
+    if len(users):
         return Outcome(EventKind.DYNAMIC, dynamic_side=1.0 if place[0] >= 0.0 else -1.0)
     return Outcome(EventKind.STATIC, static_side=_side(place))
+
+
+def _touched(world: NativeWorld, e: int) -> Int[np.ndarray, " k"]:
+    """Slots of the actors whose boxes the ego meets; the nearest, which the world noted, first."""
+    state = world.state
+    nearest = int(state.hit[e, _EGO])
+    if nearest < 0:
+        return np.zeros(0, np.int64)
+    others = [
+        slot
+        for slot in range(1, int(state.count[e]))
+        if slot != nearest and state.mode[e, slot] != ABSENT
+    ]
+    ego = box_polygon(_box(world, e, _EGO))
+    met = [slot for slot in others if ego.intersects(box_polygon(_box(world, e, slot)))]
+    return np.array([nearest, *met], np.int64)
 
 
 def _contact(world: NativeWorld, e: int, slot: int) -> Float[np.ndarray, "2"]:

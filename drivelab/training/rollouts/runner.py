@@ -8,7 +8,7 @@ go on.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Protocol
@@ -26,6 +26,9 @@ from drivelab.training.rollouts.clips import NO_EVENT, DrivenClips, Dropped, Har
 from drivelab.training.rollouts.outcome import Outcome, outcome_of
 
 _IDLE = -1
+MAPS = 256  # clips after which a world is made anew: it keeps the maps of all it has driven
+
+MakeCore = Callable[[], EnvCore]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,19 +55,21 @@ class Decider(Protocol):
 
 
 class ClipRunner:
-    """Drives clips in the environments of a core, which nobody else uses.
+    """Drives clips in environments of its own.
 
     Args:
-        core: its actions are RAD's, its source makes the episodes.
+        make_core: makes them; their actions are RAD's, their source makes the episodes.
         steps: decisions of the longest clip.
 
     Attributes:
+        core: the present environments.
         at: decisions made so far in the present clip of each environment.
         episodes: what each environment drives in.
     """
 
-    def __init__(self, core: EnvCore, *, steps: int = LENGTH) -> None:
-        self.core, self.steps = core, steps
+    def __init__(self, make_core: MakeCore, *, steps: int = LENGTH) -> None:
+        self._make_core, self.steps = make_core, steps
+        self.core = core = make_core()
         room = (len(core), steps)
         self._features = {
             name: np.zeros((*room, *array.shape[2:]), array.dtype)
@@ -76,7 +81,7 @@ class ClipRunner:
         self.at = np.zeros(len(core), np.int64)
         self.episodes: list[Episode | None] = [None] * len(core)
         self._place = np.full(len(core), _IDLE)  # of an environment's clip among the seeds
-        self._begun = False
+        self._driven: set[int] = set()  # seeds of the clips in the present world
 
     def run(self, decider: Decider, seeds: Sequence[int]) -> Harvest:
         """Drive the clips of these seeds.
@@ -90,6 +95,8 @@ class ClipRunner:
         self._dropped: list[Dropped] = []
         self._seconds = {"begin": 0.0, "policy": 0.0, "world": 0.0}
         self._place[:] = _IDLE
+        if len(self._driven | set(self._seeds)) > MAPS:
+            self.core, self._driven = self._make_core(), set()
         for e in range(len(self.core)):
             self._next(e)
         while (self._place != _IDLE).any():
@@ -109,6 +116,7 @@ class ClipRunner:
             try:
                 self._begin(e, make_episode(self.core.source, seed))
                 self._place[e] = place
+                self._driven.add(seed)
             except Exception as error:  # whatever is wrong with one clip, the others are driven
                 self._dropped.append(Dropped(seed, f"{type(error).__name__}: {error}"))
         self._seconds["begin"] += perf_counter() - clock
@@ -125,9 +133,9 @@ class ClipRunner:
                 f"episode {episode.id} has {limit} decisions, there is room for {self.steps}: "
                 "give max_steps= or a larger steps="
             )
-        whole = range(len(self.core)) if not self._begun else (e,)  # a world begins everywhere
+        whole = (e,) if self._driven else range(len(self.core))  # a world begins everywhere
         self.core.reset_to(dict.fromkeys(whole, episode))
-        self._begun, self.at[e], self.episodes[e] = True, 0, episode
+        self.at[e], self.episodes[e] = 0, episode
         self._check_seen(e)
 
     def _step(self, decider: Decider) -> None:

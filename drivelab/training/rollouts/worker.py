@@ -15,11 +15,10 @@ from torch import Tensor, nn
 
 from drivelab.agents.rad.actions import choose
 from drivelab.errors import ConfigError, DataError, RunError
-from drivelab.sim.envs.core import EnvCore
 from drivelab.sim.envs.rad_anchors import BINS
 from drivelab.sim.radlab import LENGTH
 from drivelab.training.rollouts.clips import UNTAUGHT, Harvest
-from drivelab.training.rollouts.runner import ClipRunner, Decided
+from drivelab.training.rollouts.runner import ClipRunner, Decided, MakeCore
 
 
 class PolicyDriver:
@@ -76,7 +75,7 @@ class RolloutWorker:
     """Collects whole clips.
 
     Args:
-        core: worlds that are its own, with RAD's actions.
+        make_core: makes worlds with RAD's actions.
         network: a copy that is its own; `load` fills it.
         valid: the mask of the actions that is driven and learnt with.
         steps: decisions of the longest clip.
@@ -87,13 +86,13 @@ class RolloutWorker:
 
     def __init__(
         self,
-        core: EnvCore,
+        make_core: MakeCore,
         network: nn.Module,
         valid: Bool[Tensor, "m n"] | None,
         *,
         steps: int = LENGTH,
     ) -> None:
-        self._runner = ClipRunner(core, steps=steps)
+        self._runner = ClipRunner(make_core, steps=steps)
         self._generator = torch.Generator()
         network = network.eval().requires_grad_(False)
         self._driver = PolicyDriver(network, valid, generator=self._generator)

@@ -1,0 +1,69 @@
+"""What is trained, and by which objective: the options of `recipe=rad`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from drivelab.agents.rad.config import RadConfig
+from drivelab.agents.rad.policy import RadNetwork
+from drivelab.agents.rad.weights import open_rad
+from drivelab.errors import ConfigError
+from drivelab.training.reinforcement.objective import RlObjective
+
+
+@dataclass(frozen=True, slots=True)
+class RadRecipe:
+    """RAD on vector observations; weights and clip ranges as `RlObjective` has them.
+
+    Attributes:
+        preset: sizes of the network, see `RadConfig`.
+        lateral_clip, longitudinal_clip: how far a ratio of probabilities may go from 1.
+        ppo: weight of both axes.
+        value: weight of both value heads.
+        dynamic_aux, static_aux, position_aux, heading_aux: weights of the auxiliary objectives.
+    """
+
+    preset: str = "mini"
+    lateral_clip: float = 0.1
+    longitudinal_clip: float = 0.2
+    ppo: float = 1.0
+    value: float = 1.0
+    dynamic_aux: float = 1.0
+    static_aux: float = 1.0
+    position_aux: float = 1.0
+    heading_aux: float = 1.0
+
+    def __post_init__(self) -> None:
+        RadConfig.preset(self.preset)
+        self.objective()
+
+    def objective(self) -> RlObjective:
+        """Weights and clip ranges."""
+        return RlObjective(
+            self.lateral_clip,
+            self.longitudinal_clip,
+            self.ppo,
+            self.value,
+            (self.dynamic_aux, self.static_aux, self.position_aux, self.heading_aux),
+        )
+
+    def network(self, seed: int, start: Path | None) -> RadNetwork:
+        """A network of random weights, or of those of a file.
+
+        Raises:
+            ConfigError: the file's network has other sizes than the preset.
+            DataError: the file cannot be read.
+        """
+        config = RadConfig.preset(self.preset)
+        if start is None:
+            torch.manual_seed(seed)
+            return RadNetwork(config)
+        found = open_rad(start)
+        if found.config != config:
+            raise ConfigError(
+                f"start={start}: its network is not of preset={self.preset}; it has {found.config}"
+            )
+        return found.train()

@@ -1,0 +1,79 @@
+"""Clips small enough to be worked out by hand, and policies that see nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import torch
+from small_roads import parallel, straight
+from torch import nn
+
+from drivelab.sim.envs.core import EnvCore, EnvOptions
+from drivelab.sim.envs.rad_anchors import BINS, rad_anchors
+from drivelab.sim.envs.vector_view import VectorView
+from drivelab.sim.radlab import RULES
+from drivelab.sim.world.episode import ActorSpec, Episode
+from drivelab.types import EgoTrajectory, LaneMap
+
+VALID = torch.from_numpy(rad_anchors().valid.copy())
+SPEED = 5.0  # of the expert [m/s]; longitudinal bin 10
+START = 20.0  # rear axle of the ego at the start; its front is 4.049 m ahead of it
+LEFT, MIDDLE, RIGHT = 0.0, -3.5, -7.0  # lanes; the borders lie at +1.75 and -8.75
+
+
+@cache
+def road() -> LaneMap:
+    return parallel(200.0, lanes=3)
+
+
+def clip(
+    *actors: ActorSpec, y: float = MIDDLE, steps: int = 80, speed: float = SPEED, name: str = "clip"
+) -> Episode:
+    """The expert drives along x; the ego begins where it does."""
+    seconds = 0.1 * np.arange(steps + 1)
+    poses = np.column_stack([START + speed * seconds, np.full(steps + 1, y), np.zeros(steps + 1)])
+    velocities = np.tile([speed, 0.0], (steps + 1, 1))
+    return Episode(
+        id=name,
+        map=road(),
+        ego_pose=poses[0],
+        ego_speed=speed,
+        route=(f"b0/{round(-y / 3.5)}",),
+        route_line=straight((START, y), (190.0, y)),
+        duration=0.1 * steps,
+        actors=actors,
+        expert=EgoTrajectory(
+            (1e6 * seconds).astype(np.int64), poses, velocities, np.zeros((steps + 1, 2))
+        ),
+        termination=RULES,
+    )
+
+
+def thing(x: float, y: float = MIDDLE, kind: str = "vehicle", width: float = 2.0) -> ActorSpec:
+    """A box 4 m long that stands."""
+    return ActorSpec(f"{kind}-{x:g}", kind, (4.0, width), np.array([x, y, 0.0]))
+
+
+def cores(source: Callable[[int], Episode], environments: int = 1) -> Callable[[], EnvCore]:
+    """Makes worlds of these episodes."""
+    options = EnvOptions(episodes=source, action="rad", reward="rad")
+    return lambda: EnvCore(options, environments=environments, view=VectorView())
+
+
+class Blind(nn.Module):
+    """The same distributions and values in every state."""
+
+    def __init__(self, lateral: int, longitudinal: int, *, sure: float = 60.0, bins: int = BINS):
+        super().__init__()
+        places = torch.arange(bins)
+        peak = lambda at: -((places - at) ** 2) * sure  # noqa: E731
+        self.lateral = nn.Parameter(peak(lateral).float())
+        self.longitudinal = nn.Parameter(peak(longitudinal).float())
+        self.lateral_value = nn.Parameter(torch.tensor(-0.25))
+        self.longitudinal_value = nn.Parameter(torch.tensor(-0.5))
+
+    def forward(self, features: dict) -> dict:
+        rows = len(features["vector"])
+        return {name: value.expand(rows, *value.shape) for name, value in self.named_parameters()}

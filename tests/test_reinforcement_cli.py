@@ -1,0 +1,101 @@
+"""`drivelab train recipe=rad`: from the command line to its files, on a few clips of radlab."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra nn")
+
+from drivelab.cli import main
+from drivelab.reports.reinforcement_curve import draw_reinforcement_curve
+from drivelab.training.run_folder import read_progress
+
+pytestmark = pytest.mark.nn
+SHORT = [
+    "train", "recipe=rad", "clips=4", "validation=2", "trials=2", "environments=2", "updates=2",
+    "later_updates=2", "imitation_batch=32", "pretraining=1", "rounds=2", "cycle=2", "harvest=2",
+    "window=2", "batch=64", "passes=1", "quiet=true",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    assert main([*SHORT, f"run.dir={folder}"]) == 0
+    return folder
+
+
+def test_a_run_folder_tells_everything(run: Path):
+    summary = json.loads((run / "summary.json").read_text())
+    assert (summary["recipe"], summary["obs"], summary["mode"]) == ("rad", "vector", "rl_il")
+    assert (summary["rounds"], summary["clips"], summary["dropped"]) == (3, 2, 0)
+    assert set(summary["results"]) == {"imitation", "trained"}
+    for facts in summary["results"].values():
+        low, high = facts["collision_ratio_ci95"]
+        assert low <= facts["collision_ratio"] <= high
+        assert facts["score"] == pytest.approx(
+            1.0 - facts["collision_ratio"] - facts["deviation_ratio"]
+        )
+    kinds = [row["kind"] for row in read_progress(run)]
+    assert kinds == ["imitation", "reinforcement", "imitation"]
+    assert (run / "curve.png").read_bytes().startswith(b"\x89PNG")
+    assert {file.name for file in run.glob("*.safetensors")} == {
+        "best.safetensors", "imitation.safetensors", "expert.safetensors",
+    }  # fmt: skip
+
+
+def test_the_same_command_does_not_learn_again_and_another_is_refused(run: Path, capsys):
+    before = read_progress(run)
+    assert main([*SHORT, f"run.dir={run}", "minutes=3"]) == 0
+    assert read_progress(run) == before
+    assert "2 clips of radlab test (generated, not RAD's closed clips)" in capsys.readouterr().out
+    assert main([*SHORT, f"run.dir={run}", "seed=1"]) == 2
+    assert "holds a run with other settings" in capsys.readouterr().err
+
+
+def test_report_shows_a_run(run: Path, capsys):
+    assert main(["report", str(run)]) == 0
+    out = capsys.readouterr().out
+    assert "imitation" in out
+    assert "3 rounds, 2 clips driven" in out
+    assert str(run / "best.safetensors") in out
+
+
+def test_the_weights_of_a_run_begin_another_one(run: Path, tmp_path: Path, capsys):
+    words = [*SHORT, "mode=il", "preset=full", f"start={run / 'best.safetensors'}"]
+    assert main([*words, f"run.dir={tmp_path / 'other'}"]) == 2
+    assert "its network is not of preset=full" in capsys.readouterr().err
+    words = [*SHORT, "mode=il", f"start={run / 'best.safetensors'}"]
+    assert main([*words, f"run.dir={tmp_path / 'same'}"]) == 0
+    summary = json.loads((tmp_path / "same" / "summary.json").read_text())
+    assert (set(summary["results"]), summary["rounds"]) == ({"trained"}, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["obs=images"], "obs=images: expected vector"),
+        (["mode=li"], "mode=li: expected one of il, rl, rl_il; did you mean 'rl_il'?"),
+        (["clips=990", "validation=60"], "the training split has 1000 clips, and no clip is for"),
+        (["trials=301"], "trials=301: expected 1 to 300 test clips"),
+        (["harvest=many"], "harvest='many': expected a number"),
+        (["traffic=wild"], "traffic=wild"),
+        (["recipe=rat"], "recipe=rat: no such recipe; did you mean 'rad'?"),
+        (["recipe.lateral_clip=-1"], "lateral_clip=-1"),
+        (["recipe.clip=1"], "clip"),
+        (["later_update=2"], "no option 'later_update'; did you mean"),
+        (["start=nothing.safetensors"], "is no file of RAD's weights"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(words, message, tmp_path: Path, capsys):
+    assert main([*SHORT, *words, f"run.dir={tmp_path / 'run'}"]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_curve_of_no_looks_is_still_a_picture(tmp_path: Path):
+    row = {"round": 1, "kind": "imitation", "seconds": 1.0, "decisions": 0}
+    assert draw_reinforcement_curve([row], tmp_path / "curve.png").stat().st_size > 1000

@@ -1,0 +1,306 @@
+"""Rollouts: events and sides by hand, clips as arrays, broken ones dropped and counted."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra nn")
+
+from rad_clips import LEFT, MIDDLE, RIGHT, START, VALID, Blind, clip, cores, thing  # noqa: E402
+
+from drivelab.errors import ConfigError, DataError, RunError  # noqa: E402
+from drivelab.sim.envs.core import EnvCore  # noqa: E402
+from drivelab.sim.radlab import RULES  # noqa: E402
+from drivelab.sim.world.episode import Replay  # noqa: E402
+from drivelab.training.reinforcement.events import EventKind  # noqa: E402
+from drivelab.training.rollouts.clips import NO_EVENT, UNTAUGHT, DrivenClips  # noqa: E402
+from drivelab.training.rollouts.demonstrations import demonstrate, expert_position  # noqa: E402
+from drivelab.training.rollouts.episodes import KeptEpisodes  # noqa: E402
+from drivelab.training.rollouts.worker import RolloutWorker, weights_of  # noqa: E402
+from drivelab.types import Tracks  # noqa: E402
+
+pytestmark = pytest.mark.nn
+STRAIGHT, STEADY = 30, 10  # bins of the expert's 5 m/s straight on
+
+
+def worker_of(source, network=None, environments=1, **options) -> RolloutWorker:
+    made = RolloutWorker(
+        cores(source, environments), network or Blind(STRAIGHT, STEADY), VALID, **options
+    )
+    made.load(0, weights_of(network or Blind(STRAIGHT, STEADY)))
+    return made
+
+
+def driven(episode, lateral=STRAIGHT, longitudinal=STEADY) -> DrivenClips:
+    return worker_of(lambda seed: episode, Blind(lateral, longitudinal)).collect([0], 0).clips
+
+
+def only_event(clips: DrivenClips) -> tuple:
+    assert len(clips) == 1
+    event = int(clips.events[0])
+    kind = None if event == NO_EVENT else EventKind(event)
+    return kind, int(clips.lengths[0]), float(clips.dynamic_side[0]), float(clips.static_side[0])
+
+
+def test_a_clip_without_event_is_bootstrapped_from_its_last_state():
+    clips = driven(clip(steps=20))
+    assert only_event(clips) == (None, 20, 0.0, 0.0)
+    np.testing.assert_array_equal(clips.last_values, [[-0.25, -0.5]])
+    np.testing.assert_array_equal(clips.values, np.tile(np.float32([-0.25, -0.5]), (20, 1)))
+    np.testing.assert_array_equal(clips.bins, np.tile([STRAIGHT, STEADY], (20, 1)))
+    np.testing.assert_allclose(clips.log_probs, 0.0, atol=1e-6)
+    np.testing.assert_allclose(clips.path_offset, 0.0, atol=1e-6)
+    assert set(clips.version.tolist()) == {0}
+    assert clips.features["vector"].shape == (20, 515)
+
+
+@pytest.mark.parametrize(("kind", "event"), [("vehicle", "DYNAMIC"), ("barrier", "STATIC")])
+def test_what_stands_ahead_is_hit_by_the_bumper(kind, event):
+    # Its rear is at 38 m. The bumper is at 24.049 m + 0.5 m a step: 38.049 m after step 28.
+    clips = driven(clip(thing(40.0, kind=kind)))
+    found = only_event(clips)
+    assert found[:2] == (EventKind[event], 28)
+    assert found[2:] == ((1.0, 0.0) if event == "DYNAMIC" else (0.0, 0.0))
+    np.testing.assert_array_equal(clips.last_values, 0.0)
+
+
+@pytest.mark.parametrize(("y", "side"), [(MIDDLE + 1.5, 1.0), (MIDDLE - 1.5, -1.0)])
+def test_a_thing_on_one_side_is_hit_on_that_side(y, side):
+    assert only_event(driven(clip(thing(40.0, y, "barrier")))) == (EventKind.STATIC, 28, 0.0, side)
+
+
+def test_of_two_bodies_at_once_the_road_user_counts():
+    both = clip(thing(40.0, MIDDLE - 1.0, "barrier", 0.5), thing(40.0, MIDDLE + 1.0, width=0.5))
+    assert only_event(driven(both)) == (EventKind.DYNAMIC, 28, 1.0, 0.0)
+
+
+def test_who_comes_from_behind_hits_there():
+    # The ego stands, its rear 1.127 m behind its axle at 18.873 m. The other one's front is at
+    # 12 m + 1 m a step: 19 m after step 7.
+    frames = np.arange(81)
+    poses = np.zeros((81, 1, 3))
+    poses[:, 0, 0], poses[:, 0, 1] = 10.0 + frames, MIDDLE
+    velocities = np.tile([10.0, 0.0], (81, 1, 1))
+    log = Tracks(("pusher",), ("vehicle",), np.array([[4.0, 2.0]]), poses, velocities,
+                 np.ones((81, 1), bool), 0.1)  # fmt: skip
+    pusher = replace(thing(10.0), id="pusher", motion=Replay(0), speed=10.0)
+    clips = driven(replace(clip(pusher), log=log), longitudinal=0)
+    assert only_event(clips) == (EventKind.DYNAMIC, 7, -1.0, 0.0)
+
+
+@pytest.mark.parametrize(("y", "bend", "side"), [(LEFT, 6, 1.0), (RIGHT, -6, -1.0)])
+def test_the_kerb_is_touched_on_its_side(y, bend, side):
+    kind, _, _, static = only_event(driven(clip(y=y), STRAIGHT + bend))
+    assert (kind, static) == (EventKind.STATIC, side)
+
+
+def test_a_slow_drift_ends_2_m_off_the_path():
+    clips = driven(clip(), STRAIGHT + 1)
+    assert only_event(clips)[0] == EventKind.POSITION
+    assert clips.path_offset[0] == 0.0
+    assert 1.5 < clips.path_offset[-1] < 2.0  # before the last decision it was not yet over
+
+
+def test_a_sharp_turn_ends_40_degrees_off_the_path():
+    clips = driven(clip(), STRAIGHT + 13, 6)
+    assert only_event(clips)[0] == EventKind.HEADING
+    assert np.degrees(clips.heading_error[-1]) > 20.0
+
+
+def test_clips_come_in_the_order_they_were_asked_for_and_do_not_depend_on_others():
+    def source(seed: int):
+        return clip(thing(40.0 + 5.0 * seed), name=f"clip{seed}")
+
+    alone = worker_of(source).collect([0, 1, 2, 3, 4], 0).clips
+    beside = worker_of(source, environments=3).collect([0, 1, 2, 3, 4], 0).clips
+    assert alone.lengths.tolist() == [28, 38, 48, 58, 68]
+    assert alone.seeds.tolist() == [0, 1, 2, 3, 4]
+    for name, array in alone.arrays().items():
+        np.testing.assert_array_equal(beside.arrays()[name], array, err_msg=name)
+
+
+def test_the_same_draws_give_the_same_bits():
+    network = Blind(STRAIGHT, STEADY, sure=0.02)
+    first, again = (
+        worker_of(lambda seed: clip(), network, 3).collect(range(5), 7).clips for _ in range(2)
+    )
+    other = worker_of(lambda seed: clip(), network, 3).collect(range(5), 8).clips
+    for name, array in first.arrays().items():
+        np.testing.assert_array_equal(again.arrays()[name], array, err_msg=name)
+    assert not np.array_equal(other.bins[:5], first.bins[:5])
+    assert bool(VALID[first.bins[:, 1], first.bins[:, 0]].all())  # masked ones are never drawn
+
+
+def test_arrays_survive_a_trip():
+    clips = driven(clip(steps=5))
+    back = pickle.loads(pickle.dumps(clips.arrays()))
+    both = DrivenClips.join([clips, DrivenClips.from_arrays(back)])
+    assert (len(both), both.decisions, both.starts.tolist()) == (2, 10, [0, 5, 10])
+    assert both.rows(1) == slice(5, 10)
+    assert len(both.take(np.array([False, True]))) == 1
+    with pytest.raises(DataError, match=r"clips.values: 4 rows, expected 5"):
+        replace(clips, values=clips.values[1:])
+    with pytest.raises(DataError, match="no bins"):
+        DrivenClips.from_arrays({k: v for k, v in back.items() if k != "bins"})
+
+
+def broken(seed: int):
+    """Every clip but the even ones is broken in a way of its own."""
+    if seed == 1:
+        raise OSError("the disk is gone")
+    if seed == 3:
+        return replace(clip(), expert=None)
+    if seed == 5:
+        return replace(clip(), route=("nowhere",))
+    if seed == 7:
+        return "no episode"
+    if seed == 9:
+        return replace(clip(steps=81))
+    return clip(steps=3)
+
+
+@pytest.mark.parametrize("environments", [1, 4])
+def test_broken_clips_are_dropped_and_counted(environments):
+    found = worker_of(broken, environments=environments).collect(range(11), 0)
+    assert found.clips.seeds.tolist() == [0, 2, 4, 6, 8, 10]
+    told = {dropped.seed: dropped.reason for dropped in found.dropped}
+    assert sorted(told) == [1, 3, 5, 7, 9]
+    assert told[1] == "OSError: the disk is gone"
+    assert "no expert" in told[3]
+    assert "nowhere" in told[5]
+    assert "gave a str" in told[7]
+    assert "81 decisions, there is room for 80" in told[9]
+
+
+def test_no_clip_at_all_is_an_error():
+    with pytest.raises(RunError, match=r"none of 2 clips could be driven.*the disk is gone"):
+        worker_of(broken).collect([1, 1], 0)
+    with pytest.raises(RunError, match="no seed was given"):
+        worker_of(broken).collect([], 0)
+
+
+class _Damaged(EnvCore):
+    """In the third step of its first clip something happens to environment 0."""
+
+    def __init__(self, *args, harm, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.harm, self.steps = harm, 0
+
+    def step(self, actions):
+        super().step(actions)
+        self.steps += 1
+        if self.steps == 3:
+            self.harm(self)
+
+
+def _raise(core):
+    raise FloatingPointError("the world fell apart")
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason", "lost"),
+    [
+        (lambda core: core.verdict.rewards.__setitem__((0, 0), np.nan), "reward of decision 2", 1),
+        (lambda core: core.observations["vector"].__setitem__((0, 0), np.inf), "not finite", 1),
+        (_raise, "the world fell apart", 2),
+    ],
+)
+def test_a_clip_that_breaks_on_its_way_is_dropped(harm, reason, lost):
+    def make():
+        plain = cores(lambda seed: clip(steps=5), 2)()
+        return _Damaged(plain.options, environments=2, view=plain.view, harm=harm)
+
+    worker = RolloutWorker(make, Blind(STRAIGHT, STEADY), VALID)
+    worker.load(0, weights_of(Blind(STRAIGHT, STEADY)))
+    found = worker.collect(range(4), 0)
+    assert len(found.dropped) == lost
+    assert all(reason in dropped.reason for dropped in found.dropped)
+    assert found.clips.lengths.tolist() == [5] * (4 - lost)
+
+
+def test_an_end_that_rad_does_not_know_drops_the_clip():
+    slow = replace(RULES, blocked_for=0.3)
+    with pytest.raises(RunError, match=r"ended by blocked.*expected one of RAD's events"):
+        driven(replace(clip(), termination=slow), longitudinal=0)
+
+
+def test_a_policy_of_the_wrong_action_size_is_refused():
+    with pytest.raises(ConfigError, match=r"33 lateral and 33 longitudinal actions.*61 and 61"):
+        worker_of(lambda seed: clip(), Blind(16, 5, bins=33)).collect([0], 0)
+
+
+def test_a_diverged_policy_is_no_fault_of_the_clip():
+    network = Blind(STRAIGHT, STEADY)
+    with torch.no_grad():
+        network.lateral_value.fill_(torch.nan)
+    with pytest.raises(DataError, match="values that are not finite: the network has diverged"):
+        worker_of(lambda seed: clip(), network).collect([0], 0)
+
+
+def test_weights_go_in_by_version():
+    worker = RolloutWorker(cores(lambda seed: clip(steps=2)), Blind(0, 0), VALID)
+    assert worker.version == UNTAUGHT
+    with pytest.raises(RunError, match="no weights yet"):
+        worker.collect([0], 0)
+    worker.load(4, weights_of(Blind(STRAIGHT, STEADY)))
+    assert set(worker.collect([0], 0).clips.version.tolist()) == {4}
+    with pytest.raises(RunError, match="version 3 for a worker that drives with version 4"):
+        worker.load(3, weights_of(Blind(STRAIGHT, STEADY)))
+    with pytest.raises(RunError, match="version 5 are of another network"):
+        worker.load(5, {"lateral": np.zeros(61, np.float32)})
+
+
+def test_the_expert_is_repeated_by_actions():
+    clips = demonstrate(cores(lambda seed: clip()), [0]).clips
+    np.testing.assert_array_equal(clips.bins, np.tile([STRAIGHT, STEADY], (80, 1)))
+    between = demonstrate(cores(lambda seed: clip(speed=5.1)), [0]).clips  # no bin of its own
+    assert set(between.bins[:, 1].tolist()) == {10, 11}
+    assert float(between.bins[:, 1].mean()) == pytest.approx(10.2, abs=0.05)
+    assert set(between.version.tolist()) == {UNTAUGHT}
+
+
+def test_an_expert_that_meets_an_event_is_not_imitated():
+    def source(seed: int):
+        return clip(thing(40.0)) if seed else clip()
+
+    found = demonstrate(cores(source), [0, 1])
+    assert found.clips.seeds.tolist() == [0]
+    assert [dropped.seed for dropped in found.dropped] == [1]
+    with pytest.raises(RunError, match="none of 1 clips can be imitated"):
+        demonstrate(cores(source), [1])
+
+
+def test_beyond_its_record_the_expert_keeps_its_velocity():
+    poses = np.array([[0.0, 0.0, 0.0], [1.0, 0.5, 0.0]])
+    np.testing.assert_allclose(expert_position(poses, 1), [1.0, 0.5])
+    np.testing.assert_allclose(expert_position(poses, 3), [3.0, 1.5])
+
+
+def test_episodes_are_kept_and_the_oldest_lose_their_tables():
+    made = []
+
+    def source(seed: int):
+        made.append(seed)
+        return replace(clip(), map=replace(clip().map, cache={}))
+
+    kept = KeptEpisodes(source, limit=2, warm=1)
+    first = kept(0)
+    first.map.cache["tables"] = 1
+    assert kept(0) is first
+    assert first.map.cache
+    kept(1)
+    assert not first.map.cache
+    assert kept(0) is first
+    kept(2)
+    kept(1)
+    assert made == [0, 1, 2, 1]
+    with pytest.raises(ConfigError, match="limit=1, warm=2"):
+        KeptEpisodes(source, limit=1, warm=2)
+
+
+def test_the_ego_of_these_clips_begins_where_they_say():
+    assert clip().ego_pose[0] == START
