@@ -246,7 +246,7 @@ def test_a_run_paused_after_every_round_ends_with_the_same_bits(run: Path, tmp_p
     assert sorted(paused) == sorted(whole)
     for name, values in whole.items():
         assert torch.equal(paused[name], values), name
-    timed = ("seconds", "begin_s", "policy_s", "world_s")
+    timed = ("seconds", "begin_s", "policy_s", "world_s", "learn_s")
     plain = [
         [{k: v for k, v in row.items() if k not in timed} for row in read_progress(folder)]
         for folder in (run, tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,10 +14,12 @@ torch = pytest.importorskip("torch", reason="needs the extra nn")
 from rad_clips import LEFT, MIDDLE, RIGHT, START, VALID, Blind, clip, cores, thing  # noqa: E402
 
 from drivelab.errors import ConfigError, DataError, RunError  # noqa: E402
-from drivelab.sim.envs.core import EnvCore  # noqa: E402
+from drivelab.sim.envs.clips import ClipEpisodes  # noqa: E402
+from drivelab.sim.envs.core import EnvCore, EnvOptions  # noqa: E402
 from drivelab.sim.radlab import RULES  # noqa: E402
 from drivelab.sim.world.episode import Replay  # noqa: E402
 from drivelab.training.reinforcement.events import EventKind  # noqa: E402
+from drivelab.training.reinforcement.loop import Course  # noqa: E402
 from drivelab.training.rollouts.clips import NO_EVENT, UNTAUGHT, DrivenClips  # noqa: E402
 from drivelab.training.rollouts.demonstrations import demonstrate, expert_position  # noqa: E402
 from drivelab.training.rollouts.episodes import KeptEpisodes  # noqa: E402
@@ -300,6 +303,20 @@ def test_episodes_are_kept_and_the_oldest_lose_their_tables():
     assert made == [0, 1, 2, 1]
     with pytest.raises(ConfigError, match="limit=1, warm=2"):
         KeptEpisodes(source, limit=1, warm=2)
+
+
+def test_what_a_worker_is_made_of_and_what_it_brings_can_travel():
+    """So that it can live in a process of its own, which makes its own episodes."""
+    kept = KeptEpisodes(ClipEpisodes("train"), limit=7, warm=3)
+    env = EnvOptions(episodes=kept, action="rad", reward="rad")
+    make = partial(Course(env, size=1000, steps=80).core, 2)
+    made = (make, Blind(STRAIGHT, STEADY), VALID, weights_of(Blind(STRAIGHT, STEADY)))
+    copy, network, valid, weights = pickle.loads(pickle.dumps(made))
+    worker = RolloutWorker(copy, network, valid)
+    worker.load(0, weights)
+    found = pickle.loads(pickle.dumps(worker.collect([0], 0)))
+    assert found.clips.seeds.tolist() == [0]
+    assert set(found.seconds) == {"begin", "policy", "world"}
 
 
 def test_the_ego_of_these_clips_begins_where_they_say():

@@ -46,9 +46,8 @@ def draw_reinforcement_curve(rows: Sequence[Mapping[str, Any]], path: Path) -> P
     for axes in (left, right):
         axes.spines["top"].set_visible(False)
     if rows:
-        last = rows[-1]
         left.set_title(
-            f"{last['decisions']:,} decisions driven, {last['seconds'] / 60:.0f} minutes",
+            f"{rows[-1]['decisions']:,} decisions driven, {rows[-1]['seconds'] / 60:.0f} minutes",
             loc="left", fontsize=10,
         )  # fmt: skip
         left.legend(loc="upper right", frameon=False)

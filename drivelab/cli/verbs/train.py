@@ -33,7 +33,7 @@ drive: agent.checkpoint=), checkpoint/ (to go on from) and summary.json.
 By imitation and reinforcement together, in closed loop (pip install 'drivelab[nn]'):
   recipe=rad           RAD on clips of radlab        preset=mini|full
   mode=rl_il           il: imitation only; rl: reinforcement after it; rl_il: both in turn, 4:1
-  clips=400            training clips                pretraining=30   rounds of imitation first
+  clips=900            training clips                pretraining=60   rounds of imitation first
   rounds=300           rounds after that             trials=100       unseen clips at the end
   start=FILE           weights to begin with         minutes=N        pause after N minutes
   recipe.KEY=VALUE     weights and clip ranges of the objective

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from time import perf_counter
 
 import numpy as np
 import torch
@@ -149,11 +150,12 @@ class Learner:
         Returns:
             Means over its updates of losses, divergences and clipped shares; `batches` learnt from;
             `stopped` where it ended early; `staleness`, by how many versions the decisions are
-            behind the present policy on average.
+            behind the present policy on average; `learn_s`.
 
         Raises:
             RunError: a loss is not finite; the weights are as before that update.
         """
+        clock = perf_counter()
         practice = self.window.practice()
         found: list[dict[str, float]] = []
         stopped = False
@@ -175,6 +177,7 @@ class Learner:
             "stopped": float(stopped),
             "staleness": float(behind.mean()),
             "advantage": float(_size_of(practice)),
+            "learn_s": perf_counter() - clock,
         }
 
     def _end_pretraining(self) -> None:

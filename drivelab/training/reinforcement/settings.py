@@ -56,10 +56,10 @@ class ReinforcementSettings:
     folder: Path
     seed: int = 0
     mode: str = "rl_il"
-    clips: int = 400
+    clips: int = 900
     validation: int = 60
     environments: int = 16
-    pretraining: int = 30
+    pretraining: int = 60
     rounds: int = 300
     cycle: int = 5
     updates: int = 50
@@ -70,10 +70,10 @@ class ReinforcementSettings:
     window: int = 32
     batch: int = 512
     passes: int = 3
-    rate: float = 2e-4
+    rate: float = 3e-4
     weight_decay: float = 1e-4
     clip: float = 1.0
-    kl_limit: float = 0.05
+    kl_limit: float = 0.1
     look_every: int = 10
     save_every: int = 10
     minutes: float | None = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
 
 from drivelab.errors import ConfigError
 from drivelab.sim.envs.episodes import EpisodeSource
@@ -27,6 +29,10 @@ class KeptEpisodes:
         self._source, self._limit, self._warm = source, limit, warm
         self._kept: OrderedDict[int, Episode] = OrderedDict()
         self._hot: OrderedDict[int, Episode] = OrderedDict()
+
+    def __reduce__(self) -> tuple[Callable[..., KeptEpisodes], tuple[EpisodeSource]]:
+        """Another process makes episodes of its own."""
+        return partial(KeptEpisodes, limit=self._limit, warm=self._warm), (self._source,)
 
     def __call__(self, seed: int) -> Episode:
         """The episode of a seed."""
