@@ -21,7 +21,9 @@ every_op = pytest.mark.parametrize("name", OPS)
 causal_op = pytest.mark.parametrize("name", CAUSAL)
 
 
-@every_backend
+@pytest.mark.parametrize(  # compiled anew in float64; in float32 the golden gradients hold it
+    "backend", ["ref", "torch", pytest.param("numba", marks=pytest.mark.slow)]
+)
 @every_op
 def test_gradients_are_those_of_finite_differences(name, backend):
     op = OPS[name]

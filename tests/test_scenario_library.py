@@ -85,14 +85,17 @@ def test_scenarios_differ_by_seed_and_repeat_by_seed(name: str) -> None:
     assert first.info["drawn"] == again.info["drawn"] != other.info["drawn"]
 
 
-def test_a_blind_driver_fails_and_every_behaviour_can_be_carried_out() -> None:
+@pytest.mark.parametrize(
+    "names", [NAMES[::6], pytest.param(NAMES, marks=pytest.mark.slow)], ids=len
+)
+def test_a_blind_driver_fails_and_every_behaviour_can_be_carried_out(names: list[str]) -> None:
     failed = 0
-    sources = [load_scenario(name) for name in NAMES]
-    for name, (passed, rollout) in zip(NAMES, driven(sources, ConstantVelocity(), 0), strict=True):
+    sources = [load_scenario(name) for name in names]
+    for name, (passed, rollout) in zip(names, driven(sources, ConstantVelocity(), 0), strict=True):
         failed += not passed
         impossible = [e for e in rollout.events if e["kind"] == "behaviour_impossible"]
         assert not impossible, name
-    assert failed >= BLIND_FAILS
+    assert failed / len(names) >= BLIND_FAILS / len(NAMES)
 
 
 @pytest.mark.slow
