@@ -18,6 +18,7 @@ from drivelab.agents.rad.policy import RadNetwork  # noqa: E402
 from drivelab.agents.rad.weights import open_rad, save_rad  # noqa: E402
 from drivelab.errors import ConfigError, DataError, RunError  # noqa: E402
 from drivelab.sim.envs.core import EnvOptions  # noqa: E402
+from drivelab.training.reinforcement.checkpoints import resume_learner  # noqa: E402
 from drivelab.training.reinforcement.events import EventKind  # noqa: E402
 from drivelab.training.reinforcement.learner import Learner, freeze_norms  # noqa: E402
 from drivelab.training.reinforcement.loop import BEST, IMITATION, Course, learn  # noqa: E402
@@ -274,6 +275,18 @@ def test_imitation_alone_learns_what_the_expert_did(tmp_path: Path):
     losses = [row["loss"] for row in read_progress(tmp_path)]
     assert losses[-1] < 0.2 * losses[0]
     assert not list((tmp_path / CHECKPOINT).glob("window-*"))
+
+
+def test_a_crash_between_two_files_of_a_checkpoint_leaves_the_old_one(tmp_path: Path):
+    """The window of a later round is there already, the weights beside it are not yet."""
+    taught(tmp_path, rounds=3)
+    place = tmp_path / CHECKPOINT
+    (kept,) = place.glob("window-*")
+    (place / "window-000099.safetensors").write_bytes(b"half of a file")
+    facts = resume_learner(learner_of(tmp_path, RadNetwork(TINY), rounds=3), tmp_path)
+    assert facts["window"] == kept.name
+    taught(tmp_path, rounds=3)
+    assert list(place.glob("window-*")) == [kept]
 
 
 def test_a_damaged_checkpoint_says_so(run: Path, tmp_path: Path):
