@@ -58,7 +58,7 @@ class ReinforcementSettings:
     mode: str = "rl_il"
     clips: int = 900
     validation: int = 60
-    environments: int = 16
+    environments: int = 32
     pretraining: int = 60
     rounds: int = 300
     cycle: int = 5
