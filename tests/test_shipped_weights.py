@@ -1,0 +1,54 @@
+"""Weights that ship: named on their card, small, loaded without options, and finite plans."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra nn")
+
+from drivelab.agents.ego_mlp.agent import inputs_of  # noqa: E402
+from drivelab.agents.learned.checkpoint import open_network, read_notes  # noqa: E402
+from drivelab.registry import load_object  # noqa: E402
+
+SHIPPED = sorted(Path(str(files("drivelab.agents"))).glob("*/weights/*.safetensors"))
+ALLOWED = 12e6  # bytes together
+CLASSES = {"diffusiondrive": "DiffusionDrive", "transfuser": "Transfuser", "ego_mlp": "EgoMlp"}
+
+
+def test_there_are_some_and_they_are_small() -> None:
+    assert SHIPPED
+    assert sum(file.stat().st_size for file in SHIPPED) <= ALLOWED
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: f"{file.parent.parent.name}-{file.stem}")
+def test_the_card_tells_their_digest_and_the_agent_uses_them(file: Path) -> None:
+    name = file.parent.parent.name
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    card = (file.parent.parent / "README.md").read_text("utf-8")
+    assert f"SHA-256 `{digest[:12]}...`" in card
+    agent = load_object(f"drivelab.agents.{name}.agent:{CLASSES[name]}")()
+    assert agent.weights_sha256 == digest
+    assert agent.weights.startswith(f"weights: {name}-{file.stem}, the weights that ship")
+    assert float(read_notes(file)["validation_pdms"]) > 0.5
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: f"{file.parent.parent.name}-{file.stem}")
+def test_they_plan_forward_at_the_speed_they_are_told(file: Path) -> None:
+    network = open_network(file).float()
+    status = torch.zeros(2, 8)
+    status[:, 1], status[:, 4] = 1.0, torch.tensor([2.0, 12.0])
+    features = {
+        "camera_feature": torch.full((2, 3, 128, 512), 0.4),
+        "lidar_feature": torch.zeros(2, 1, 256, 256),
+        "status_feature": status,
+    }
+    if file.parent.parent.name == "ego_mlp":
+        features = inputs_of(features)
+    with torch.inference_mode():
+        plans = network(features)["trajectory"]
+    assert torch.isfinite(plans).all()
+    assert plans[1, -1, 0] > plans[0, -1, 0] + 5.0
