@@ -67,22 +67,35 @@ def test_bfloat16_learns_and_plans():
 
 
 def test_the_noise_is_of_the_seed_alone():
-    network = mini().eval()
+    network = mini(noise_share=1.0).eval()
     features, _ = scene(network)
     with torch.no_grad():
         both = network(features)
         torch.rand(7)
         alone = network({name: value[1:] for name, value in features.items()})
-        other = mini(noise_seed=1).eval()(features)
+        other = mini(noise_seed=1, noise_share=1.0).eval()(features)
     torch.testing.assert_close(both["modes"][1:], alone["modes"], rtol=1e-4, atol=1e-4)
     assert not torch.equal(both["modes"], other["modes"])
 
 
 def test_without_a_seed_each_call_draws_noise():
-    network = mini(noise_seed=None).eval()
+    network = mini(noise_seed=None, noise_share=1.0).eval()
     features, _ = scene(network)
     with torch.no_grad():
         assert not torch.equal(network(features)["modes"], network(features)["modes"])
+
+
+def test_half_the_noise_is_half_of_it_but_pure_noise_stays_whole():
+    whole, half = (mini(noise_share=share)._trajectory_head.noise(3) for share in (1.0, 0.5))
+    torch.testing.assert_close(half, 0.5 * whole)
+    torch.manual_seed(0)
+    taught = mini(noise_share=1.0)._trajectory_head.draw(2)[0]
+    torch.manual_seed(0)
+    torch.testing.assert_close(mini(noise_share=0.5)._trajectory_head.draw(2)[0], 0.5 * taught)
+    vanilla = mini(diffusion="vanilla", noise_share=0.5)._trajectory_head.noise(3)
+    torch.testing.assert_close(vanilla, whole)
+    with pytest.raises(ConfigError, match=r"noise_share=1\.5: expected 0 to 1"):
+        mini(noise_share=1.5)
 
 
 def test_more_steps_begin_below_level_twenty():

@@ -88,7 +88,7 @@ def test_diffusiondrive_tells_all_modes_and_how_likely_they_are(files, observati
 
 def test_the_noise_has_a_seed_and_none_means_other_noise(files, observations):
     def plans(**options: object) -> np.ndarray:
-        driver = agent("diffusiondrive", files, **options)
+        driver = agent("diffusiondrive", files, **{"noise_share": 1.0, **options})
         return np.stack([driver.act(observations[:1])[0].modes for _ in range(2)])
 
     first, second = plans()
@@ -97,6 +97,9 @@ def test_the_noise_has_a_seed_and_none_means_other_noise(files, observations):
     assert np.abs(other - first).max() > 1e-3
     fresh = plans(noise_seed=None)
     assert np.abs(fresh[0] - fresh[1]).max() > 1e-3
+    still = plans(noise_seed=None, noise_share=0.0)
+    np.testing.assert_array_equal(still[0], still[1])
+    np.testing.assert_array_equal(still[0], plans(noise_seed=7, noise_share=0.0)[0])
 
 
 def test_a_training_tries_out_with_the_steps_and_noise_it_is_told():

@@ -33,6 +33,8 @@ class DiffusionDrive(LearnedAgent):
         diffusion: "truncated" or "vanilla"; None takes what the weights are of.
         denoise_steps: of truncated diffusion; None takes 2.
         noise_seed: of the noise at inference; None draws other noise each time.
+        noise_share: of the published noise that plans start with, 0 to 1; None takes what the
+            weights are of.
         device: "cpu", "cuda", "cuda:N".
         precision: "fp32", or "bf16" for products.
     """
@@ -45,10 +47,11 @@ class DiffusionDrive(LearnedAgent):
         diffusion: str | None = None,
         denoise_steps: int | None = None,
         noise_seed: int | None = 0,
+        noise_share: float | None = None,
         device: str = "cpu",
         precision: str = "fp32",
     ) -> None:
-        changes = _changes(image_encoder, diffusion, denoise_steps, noise_seed)
+        changes = _changes(image_encoder, diffusion, denoise_steps, noise_seed, noise_share)
         loaded = load_weights(FAMILY, preset=preset, checkpoint=checkpoint, changes=changes)
         super().__init__(
             loaded, sight_of(loaded.network.config), faster=FastDiffusionDrive, device=device,
@@ -64,6 +67,7 @@ class DiffusionDrive(LearnedAgent):
         diffusion: str | None = None,
         denoise_steps: int | None = None,
         noise_seed: int | None = 0,
+        noise_share: float | None = None,
         **options: Any,
     ) -> Trainee:
         """A network to be taught: a new one, or that of a file, which keeps its anchors.
@@ -71,7 +75,7 @@ class DiffusionDrive(LearnedAgent):
         The small one begins with the eyes of the TransFuser that ships, as the published one
         begins with those of a ResNet that knew ImageNet.
         """
-        changes = _changes(image_encoder, diffusion, denoise_steps, noise_seed)
+        changes = _changes(image_encoder, diffusion, denoise_steps, noise_seed, noise_share)
         network = new_network(FAMILY, preset=preset, checkpoint=checkpoint, changes=changes)
         set_anchors = network._trajectory_head.set_anchors if checkpoint is None else None
         name = preset_of(FAMILY, network.config)
@@ -84,11 +88,12 @@ class DiffusionDrive(LearnedAgent):
 
 def _changes(
     image_encoder: str | None, diffusion: str | None, denoise_steps: int | None,
-    noise_seed: int | None,
+    noise_seed: int | None, noise_share: float | None,
 ) -> dict[str, Any]:  # fmt: skip
     """What differs from the preset or the file: None leaves it, but for the seed of the noise."""
     asked = {
         "image_encoder": image_encoder, "diffusion": diffusion, "denoise_steps": denoise_steps,
+        "noise_share": noise_share,
     }  # fmt: skip
     given = {name: value for name, value in asked.items() if value is not None}
     return {**given, "noise_seed": noise_seed}
