@@ -64,10 +64,11 @@ def render(
             summed up.
         labels: (n,) uint8, where labels are asked for.
         settings: how; by default as gsplat 1.5.3 does.
-        backend: "numba" (float32 by compiled code, forward only), "ref" (float64 by torch,
-            differentiable in whatever tensors it is given, extra `nn`) or "gsplat" (CUDA, extra
+        backend: "numba" (float32 by compiled code; for tensors that ask for a gradient with one of
+            all but the intrinsics, extra `nn`), "ref" (float64 by torch, differentiable in
+            whatever tensors it is given, extra `nn`) or "gsplat" (CUDA, differentiable, extra
             `splat`); "auto" takes gsplat for tensors on a GPU, else numba, or ref where a gradient
-            is asked for.
+            of the intrinsics is asked for.
 
     Raises:
         ValueError: no such backend or mode, one that has no gradient where one is asked for, or
@@ -76,13 +77,12 @@ def render(
         ImportError: the backend needs a package that is not installed.
     """
     name = _chosen(gaussians, cameras) if backend == "auto" else backend
-    if name == "numba" and _asks_for_gradients(gaussians, cameras):
-        raise ValueError("render: backend='numba' has no gradients; use backend='ref' or auto")
     if name not in BACKENDS:
         raise ValueError(f"render: backend={backend!r}; expected auto, {', '.join(BACKENDS)}")
     check_cameras(cameras)
     asked = Modes.of(modes, labels, len(gaussians))
-    rgb, depth, alpha, shown = _backend(name)(gaussians, cameras, settings or Settings(), asked)
+    draw = _backend(name, name == "numba" and _asks_for_gradients(gaussians, cameras))
+    rgb, depth, alpha, shown = draw(gaussians, cameras, settings or Settings(), asked)
     return Pictures(
         rgb if "rgb" in modes else None,
         depth if "depth" in modes else None,
@@ -94,7 +94,7 @@ def render(
 def _chosen(gaussians: Gaussians, cameras: Cameras) -> str:
     if getattr(gaussians.means, "is_cuda", False):
         return "gsplat"
-    return "ref" if _asks_for_gradients(gaussians, cameras) else "numba"
+    return "ref" if getattr(cameras.intrinsics, "requires_grad", False) else "numba"
 
 
 def _asks_for_gradients(gaussians: Gaussians, cameras: Cameras) -> bool:
@@ -105,7 +105,11 @@ def _asks_for_gradients(gaussians: Gaussians, cameras: Cameras) -> bool:
     return any(getattr(field, "requires_grad", False) for field in fields)
 
 
-def _backend(name: str) -> Callable[..., tuple[Any, Any, Any, Any]]:
+def _backend(name: str, tensors: bool) -> Callable[..., tuple[Any, Any, Any, Any]]:
+    if tensors:  # who has them has torch
+        draw: Callable[..., tuple[Any, Any, Any, Any]]
+        draw = import_module("drivelab.kernels.splat.ref").compiled
+        return draw
     module, package, extra = BACKENDS[name]
     if package and find_spec(package) is None:
         raise ImportError(

@@ -83,11 +83,17 @@ class Seen(NamedTuple):
 
 
 class Lists(NamedTuple):
-    """Packed Gaussians, and where in the entries (m,) the tiles' lists begin (c * tiles + 1,)."""
+    """Packed Gaussians, and where in the entries (m,) the tiles' lists begin (c * tiles + 1,).
+
+    Rows of a camera's part go from `firsts` to `stops` (c, p); their tiles are in `spans` (rows,).
+    """
 
     rows: np.ndarray
     begins: np.ndarray
     entries: np.ndarray
+    spans: np.ndarray
+    firsts: np.ndarray
+    stops: np.ndarray
 
 
 def _culled(
@@ -120,21 +126,12 @@ def _together(counts: np.ndarray, most: int) -> list[tuple[int, int]]:
 
 def _listed(
     crew: Crew, scene: Scene, seen: Seen, lenses: np.ndarray, cameras: Cameras,
-    settings: Settings, modes: Modes,
+    settings: Settings, modes: Modes, desk: _Desk | None = None,
 ) -> Lists:  # fmt: skip
     """Gaussians on the pictures, and the lists of their tiles in the order of rows."""
-    degree = COEFFICIENTS[scene.sh.shape[1]]
-    if settings.sh_degree is not None:
-        degree = min(degree, settings.sh_degree)
-    limits = np.array(
-        [settings.near, settings.far, settings.min_radius_px, settings.prune_opacity,
-         cameras.width, cameras.height], float,
-    )  # fmt: skip
-    how = (
-        limits, _MODELS[cameras.model], settings.antialiased, degree if modes.colours else -1,
-        -(-cameras.width // TILE),
-    )  # fmt: skip
-    rows, spans, keys = _DESK.rows(len(scene.means))
+    how = *ways(scene, cameras, settings, modes), -(-cameras.width // TILE)
+    desk = _DESK if desk is None else desk
+    rows, spans, keys = desk.rows(len(scene.means))
     ends = np.cumsum(seen.counts).reshape(seen.counts.shape)
     begins, stops = ends - seen.counts, np.empty_like(ends)
     each = how[-1] * -(-cameras.height // TILE)
@@ -147,12 +144,27 @@ def _listed(
         ),
     )  # fmt: skip
     lists = np.empty(len(lenses) * each + 1, np.int64)
-    entries = _DESK.entries(places(counts.reshape(len(counts), -1), lists))
+    entries = desk.entries(places(counts.reshape(len(counts), -1), lists))
     crew.share(
         len(counts),
         lambda counter: fill(counter, begins, stops, spans, keys, how[-1], counts, entries),
     )
-    return Lists(rows, lists, entries)
+    return Lists(rows, lists, entries, spans, begins, stops)
+
+
+def ways(
+    scene: Scene, cameras: Cameras, settings: Settings, modes: Modes
+) -> tuple[np.ndarray, int, bool, int]:
+    """Limits (LIMITS,) of `pack`, the lens, whether antialiased, and the degree of colours."""
+    degree = COEFFICIENTS[scene.sh.shape[1]]
+    if settings.sh_degree is not None:
+        degree = min(degree, settings.sh_degree)
+    limits = np.array(
+        [settings.near, settings.far, settings.min_radius_px, settings.prune_opacity,
+         cameras.width, cameras.height], float,
+    )  # fmt: skip
+    soft = settings.antialiased
+    return limits, _MODELS[cameras.model], soft, degree if modes.colours else -1
 
 
 def _drawn(
@@ -162,7 +174,7 @@ def _drawn(
     back = (0.0, 0.0, 0.0) if settings.background is None else settings.background
     turns = np.argsort(lists.begins[:-1] - lists.begins[1:], kind="stable")
     how = -(-cameras.width // TILE), np.float32(settings.alpha_max), np.array(back, np.float32)
-    rows, begins, entries = lists
+    rows, begins, entries = lists[:3]
     crew.share(len(turns), lambda counter: tiles(counter, turns, rows, begins, entries, *how, *out))
 
 
