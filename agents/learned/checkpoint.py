@@ -26,11 +26,13 @@ from drivelab.registry import load_object
 PREFIXES = ("agent._transfuser_model.", "_transfuser_model.", "agent.")  # of Lightning checkpoints
 ANCHORS = "_trajectory_head.plan_anchor"
 SIGNS = {  # a tensor that only this network has
+    "vadv2": "_planning_head.navigation.0.weight",
     "diffusiondrive": ANCHORS,
     "transfuser": "_trajectory_head._mlp.0.weight",
     "ego_mlp": "_mlp.0.weight",
 }
 PLACES = {
+    "vadv2": ("drivelab.agents.vadv2", "VadV2"),
     "diffusiondrive": ("drivelab.agents.diffusiondrive", "DiffusionDrive"),
     "transfuser": ("drivelab.agents.transfuser", "Transfuser"),
     "ego_mlp": ("drivelab.agents.ego_mlp", "EgoMlp"),

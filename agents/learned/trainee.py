@@ -24,6 +24,8 @@ class Trainee:
         start: agent whose shipped weights it begins with where they fit, unless told otherwise;
             None: random ones.
         set_anchors: takes the (m, t, 2) anchors to plan from [m]; None where none are needed.
+        learn_vocabulary: takes the recorded drives (n, t, 3) of all training scenes before the
+            first update, to make of them what the network chooses from; None where nothing is.
     """
 
     name: str
@@ -33,3 +35,4 @@ class Trainee:
     inputs: Callable[[Arrays], dict[str, Any]]
     start: str | None = None
     set_anchors: Callable[[Any], None] | None = None
+    learn_vocabulary: Callable[[Any], None] | None = None

@@ -20,6 +20,7 @@ from drivelab.training.imitation.learner import Learner
 from drivelab.training.imitation.lesson import Lesson, Share, batches
 from drivelab.training.imitation.settings import ImitationSettings, Say
 from drivelab.training.imitation.together import of_the_first
+from drivelab.training.imitation.vocabulary import recorded_drives
 from drivelab.training.run_folder import CHECKPOINT, add_progress, keep_progress
 
 BEST = "best.safetensors"  # the mean of the weights at the best look: what agents load
@@ -94,6 +95,8 @@ def imitate(
     keep_memory()
     per_epoch = lesson.updates(settings.batch * settings.accumulate)
     share = share or Share()
+    if trainee.learn_vocabulary is not None and load_facts(settings.folder / CHECKPOINT) is None:
+        trainee.learn_vocabulary(recorded_drives(lesson.train, lesson.train_ids))
     learner = Learner(trainee, settings, settings.epochs * per_epoch, rank=share.rank)
     progress = _resume(learner, lesson, settings, say)
     if share.rank == 0:

@@ -1,0 +1,130 @@
+"""VADv2 as an agent: three cameras and lidar in, the most probable entry of a vocabulary driven."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from drivelab.agents.learned.agent import LearnedAgent
+from drivelab.agents.learned.config import MINI
+from drivelab.agents.learned.sight import sight_of
+from drivelab.agents.learned.trainee import Trainee
+from drivelab.agents.learned.weights import Family, load_weights, new_network, preset_of
+from drivelab.agents.vadv2.fast import FastVadV2
+from drivelab.agents.vadv2.vocabulary import load_vocabulary
+from drivelab.errors import ConfigError
+
+FAMILY = Family(
+    "vadv2",
+    "drivelab.agents.vadv2.config:VadV2Config",
+    "drivelab.agents.vadv2.policy:VadV2Network",
+)
+
+
+class VadV2(LearnedAgent):
+    """Drives by a VADv2; plans hold the most probable entries and their probabilities.
+
+    Args:
+        preset: "mini" or "full"; None takes what the weights are of.
+        checkpoint: safetensors of ours; None: those that ship.
+        image_encoder: "resnet" or "vig_h"; None takes the preset's.
+        planning: "probabilistic", or "deterministic" for the twin; None takes what the weights are
+            of.
+        entries: of the vocabulary; None takes what the weights are of.
+        choice: "argmax" or "sample" of the entry that is driven; None takes "argmax".
+        sample_seed: of "sample"; None draws another entry each time.
+        vocabulary: a file of entries to be taught with; only for training.
+        device: "cpu", "cuda", "cuda:N".
+        precision: "fp32", or "bf16" for products.
+    """
+
+    def __init__(
+        self,
+        preset: str | None = None,
+        checkpoint: str | None = None,
+        image_encoder: str | None = None,
+        planning: str | None = None,
+        entries: int | None = None,
+        choice: str | None = None,
+        sample_seed: int | None = 0,
+        vocabulary: str | None = None,
+        device: str = "cpu",
+        precision: str = "fp32",
+    ) -> None:
+        if vocabulary is not None:
+            raise ConfigError(
+                f"agent.vocabulary={vocabulary}: the weights hold the vocabulary that they were "
+                "taught with; leave it out"
+            )
+        changes = _changes(image_encoder, planning, entries, choice, sample_seed)
+        loaded = load_weights(FAMILY, preset=preset, checkpoint=checkpoint, changes=changes)
+        _check_frames(loaded.network.config.frames)
+        super().__init__(
+            loaded, sight_of(loaded.network.config), faster=FastVadV2, device=device,
+            precision=precision,
+        )  # fmt: skip
+
+    @classmethod
+    def trainee(
+        cls,
+        preset: str | None = None,
+        checkpoint: str | None = None,
+        image_encoder: str | None = None,
+        planning: str | None = None,
+        entries: int | None = None,
+        choice: str | None = None,
+        sample_seed: int | None = 0,
+        vocabulary: str | None = None,
+        **options: Any,
+    ) -> Trainee:
+        """A network to be taught: a new one, or that of a file, which keeps its vocabulary.
+
+        A new one takes its vocabulary from a file, or from the training scenes. The small one
+        begins with the eyes of the TransFuser that ships.
+        """
+        changes = _changes(image_encoder, planning, entries, choice, sample_seed)
+        network = new_network(FAMILY, preset=preset, checkpoint=checkpoint, changes=changes)
+        _check_frames(network.config.frames)
+        learn = None
+        if network.config.planning == "probabilistic" and checkpoint is None:
+            learn = network._planning_head.learn_vocabulary
+        if vocabulary is not None:
+            _take_vocabulary(network, vocabulary, new=learn is not None)
+            learn = None
+        small = all(getattr(network.config, name) == size for name, size in MINI.items())
+        begins = small and checkpoint is None and network.config.image_encoder == "resnet"
+        return Trainee(
+            FAMILY.name, preset_of(FAMILY, network.config), network, sight_of(network.config),
+            dict, start="transfuser" if begins else None, learn_vocabulary=learn,
+        )  # fmt: skip
+
+
+def _take_vocabulary(network: Any, file: str, *, new: bool) -> None:
+    import torch
+
+    if not new:
+        raise ConfigError(
+            f"agent.vocabulary={file}: agent.planning=deterministic needs none, and the weights of "
+            "agent.checkpoint bring their own; leave it out"
+        )
+    network._planning_head.set_vocabulary(torch.from_numpy(load_vocabulary(Path(file))).float())
+
+
+def _check_frames(frames: int) -> None:
+    if frames > 1:
+        raise ConfigError(
+            f"a network of frames={frames}: agent and trainer see single frames; use its `stream` "
+            "and `loss(memory=)` from Python, or frames=1"
+        )
+
+
+def _changes(
+    image_encoder: str | None, planning: str | None, entries: int | None, choice: str | None,
+    sample_seed: int | None,
+) -> dict[str, Any]:  # fmt: skip
+    """What differs from the preset or the file: None leaves it, but for the seed."""
+    asked = {
+        "image_encoder": image_encoder, "planning": planning, "entries": entries, "choice": choice,
+    }  # fmt: skip
+    given = {name: value for name, value in asked.items() if value is not None}
+    return {**given, "sample_seed": sample_seed}
