@@ -14,8 +14,9 @@ from typing import Any
 from drivelab.kernels.splat.modes import Modes
 from drivelab.kernels.splat.scene import Cameras, Gaussians, check_cameras
 from drivelab.kernels.splat.settings import Settings
+from drivelab.kernels.splat.trace import Trace
 
-__all__ = ["Cameras", "Gaussians", "Pictures", "Settings", "render"]
+__all__ = ["Cameras", "Gaussians", "Pictures", "Settings", "Trace", "render"]
 BACKENDS = {  # name -> module with its `render`, package and extra that it needs
     "ref": ("drivelab.kernels.splat.ref", "torch", "nn"),
     "numba": ("drivelab.kernels.splat.compiled", "", ""),
@@ -54,6 +55,7 @@ def render(
     labels: Any = None,
     settings: Settings | None = None,
     backend: str = "auto",
+    trace: Trace | None = None,
 ) -> Pictures:
     """Draw Gaussians for some cameras.
 
@@ -69,6 +71,7 @@ def render(
             whatever tensors it is given, extra `nn`) or "gsplat" (CUDA, differentiable, extra
             `splat`); "auto" takes gsplat for tensors on a GPU, else numba, or ref where a gradient
             of the intrinsics is asked for.
+        trace: what numba's and gsplat's gradients fill, if anything.
 
     Raises:
         ValueError: no such backend or mode, one that has no gradient where one is asked for, or
@@ -80,7 +83,9 @@ def render(
     if name not in BACKENDS:
         raise ValueError(f"render: backend={backend!r}; expected auto, {', '.join(BACKENDS)}")
     check_cameras(cameras)
-    asked = Modes.of(modes, labels, len(gaussians))
+    if trace is not None and name == "ref":
+        raise ValueError("render: backend='ref' fills no trace; use numba or gsplat")
+    asked = Modes.of(modes, labels, len(gaussians), trace)
     draw = _backend(name, name == "numba" and _asks_for_gradients(gaussians, cameras))
     rgb, depth, alpha, shown = draw(gaussians, cameras, settings or Settings(), asked)
     return Pictures(

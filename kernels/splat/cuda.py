@@ -5,6 +5,7 @@ Not run by any test that goes without a GPU, but for the arguments that it hands
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ import torch
 from drivelab.kernels.splat.modes import Modes
 from drivelab.kernels.splat.scene import COEFFICIENTS, Cameras, Gaussians
 from drivelab.kernels.splat.settings import Settings
+from drivelab.kernels.splat.trace import Trace
 
 ALPHA_MAX = (0.999, 0.99)  # of gsplat up to 1.5.3, and since 1.6
 
@@ -27,8 +29,32 @@ def render(
     _refuse(settings, modes)
     from gsplat import rasterization
 
-    pictures, covers, _ = rasterization(**arguments(gaussians, cameras, settings))
+    pictures, covers, found = rasterization(**arguments(gaussians, cameras, settings))
+    if modes.trace is not None:
+        opaque = _tensor(gaussians.opacities) >= settings.prune_opacity
+        fill_with_gradient(modes.trace, found, opaque)
     return pictures[..., :3], pictures[..., 3], covers[..., 0], None
+
+
+def fill_with_gradient(trace: Trace, found: Mapping[str, Any], kept: Any) -> None:
+    """Fill a trace once the gradient comes by.
+
+    Args:
+        trace: is filled.
+        found: what `gsplat.rasterization` tells besides its pictures, of packed Gaussians.
+        kept: (n,) bool, those that it was given.
+    """
+    numbers = kept.nonzero()[:, 0][found["gaussian_ids"].long()]
+    half = 0.5 * found["means2d"].new_tensor([found["width"], found["height"]])
+    ones = torch.ones_like(numbers, dtype=torch.int32)
+    trace.drawn = torch.zeros_like(kept, dtype=torch.int32).index_add(0, numbers, ones)
+
+    def fill(gradient: Any) -> None:
+        pulls = (gradient * half).norm(dim=-1)
+        trace.pulls = torch.zeros_like(kept, dtype=pulls.dtype).index_add(0, numbers, pulls)
+
+    if found["means2d"].requires_grad:
+        found["means2d"].register_hook(fill)
 
 
 def arguments(gaussians: Gaussians, cameras: Cameras, settings: Settings) -> dict[str, Any]:

@@ -81,6 +81,8 @@ class Gradients:
         scales: (n, 3).
         opacities: (n,).
         sh: (n, k, 3).
+        pulls: (n,) of the places on the pictures, as `Trace` has them, and so the following.
+        drawn: (n,) int32.
         views: (c, 4, 4) float64; all 16 numbers count, as if they were free.
     """
 
@@ -89,6 +91,8 @@ class Gradients:
     scales: np.ndarray
     opacities: np.ndarray
     sh: np.ndarray
+    pulls: np.ndarray
+    drawn: np.ndarray
     views: np.ndarray
 
 
@@ -129,7 +133,8 @@ def differentiate(
     """Gradients of a loss from those of the pictures, shaped as the pictures, float32."""
     crew, scene = Crew(thread_count()), drawing.scene
     # A part of the scene sets its own numbers, so that no page is touched twice.
-    own = tuple(np.empty_like(field) for field in scene[:5])
+    count = len(scene.means)
+    own = *map(np.empty_like, scene[:5]), np.empty(count, np.float32), np.empty(count, np.int32)
     views = np.zeros((len(drawing.lenses), 4, 4))
     if not drawing.groups:
         for field in own:

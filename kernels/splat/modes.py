@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from drivelab.kernels.splat.trace import Trace
+
 NAMES = ("rgb", "depth", "alpha", "labels")
 
 
@@ -16,10 +18,12 @@ class Modes:
     Attributes:
         names: some of NAMES.
         labels: (n,) uint8, a number for each Gaussian; None where no labels are asked for.
+        trace: what the gradient is to fill, if anything.
     """
 
     names: tuple[str, ...]
     labels: Any = None
+    trace: Trace | None = None
 
     @property
     def colours(self) -> bool:
@@ -27,7 +31,7 @@ class Modes:
         return "rgb" in self.names
 
     @staticmethod
-    def of(names: Sequence[str], labels: Any, count: int) -> Modes:
+    def of(names: Sequence[str], labels: Any, count: int, trace: Trace | None = None) -> Modes:
         """The modes as asked for.
 
         Raises:
@@ -37,7 +41,7 @@ class Modes:
             if name not in NAMES:
                 raise ValueError(f"render: modes={tuple(names)}; expected some of {NAMES}")
         if "labels" not in names:
-            return Modes(tuple(names))
+            return Modes(tuple(names), trace=trace)
         if labels is None:
             raise ValueError("render: modes has 'labels'; hand over a number of each as labels=")
         if tuple(labels.shape) != (count,):
@@ -45,4 +49,4 @@ class Modes:
                 f"render: labels have the shape {tuple(labels.shape)}; expected ({count},), one "
                 "for each Gaussian"
             )
-        return Modes(tuple(names), labels)
+        return Modes(tuple(names), labels, trace)

@@ -251,6 +251,8 @@ class Compiled(torch.autograd.Function):  # type: ignore[misc] # torch is option
         """Gradients of the Gaussians' fields and of the views."""
         given = ctx.saved_tensors
         found = differentiate(ctx.drawing, *(part.numpy() for part in to_pictures[:3]))
+        if (trace := ctx.drawing.how[2].trace) is not None:
+            trace.pulls, trace.drawn = map(torch.from_numpy, (found.pulls, found.drawn))
         arrays = (*(getattr(found, name) for name in FIELDS), found.views)
         gradients = (
             None if field is None else torch.from_numpy(array).to(field)

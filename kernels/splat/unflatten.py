@@ -175,7 +175,7 @@ def _slopes(
 
 def _of_pinhole(regs: Lanes, rows: list[Term], numbers: list[Term], _: Term) -> Any:
     """The Jacobian of a pinhole."""
-    _, _, held, focal = _slopes(rows, numbers)
+    held, focal = _slopes(rows, numbers)[2:]
     zero = regs.constant(0.0)
     values = (focal[0], zero, zero - focal[0] * held[0], zero, focal[1], zero - focal[1] * held[1])
     yield from ((JACOBIAN + n, value) for n, value in enumerate(values))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -28,6 +30,7 @@ from drivelab.kernels.splat.unflatten import (
     SUMS,
     TO_MEAN,
     TO_OPACITY,
+    TO_PLACE,
     TO_QUAT,
     TO_SCALE,
     TO_TURN,
@@ -49,11 +52,12 @@ from drivelab.kernels.splat.unshade import (
 
 @njit(nogil=True, cache=True)
 def _reached(  # type: ignore[no-untyped-def]
-    scene, which, lens, limits, model, soft, at, homes, marks, room, live, places, slots
+    scene, which, lens, limits, model, soft, at, homes, marks, room, live, places, slots, drawn_on
 ):
     """Of the Gaussians `which`, those that a pixel has a word about; returns how many, and rows.
 
-    `live`, `places` and `slots` take their numbers, rows, and first and last slots.
+    `live`, `places` and `slots` take their numbers, rows, and first and last slots; `drawn_on` (n,)
+    counts all that are drawn.
     """
     means, quats, scales, opacities = scene
     block, flat, opacity, packed, boxes = room
@@ -75,6 +79,7 @@ def _reached(  # type: ignore[no-untyped-def]
                     slots[count, 0], slots[count, 1] = slot, last
                     count += 1
                     break
+            drawn_on[own[n]] += 1
             at += 1
     return count, at
 
@@ -134,9 +139,10 @@ def _uncolour(sh, which, bench, colours, degree, values, dots, to_sh):  # type: 
 
 
 @njit(nogil=True, cache=True)
-def _hand_out(bench, which, gradients):  # type: ignore[no-untyped-def]
+def _hand_out(bench, which, limits, gradients):  # type: ignore[no-untyped-def]
     """Add a bench's gradients to those of its Gaussians."""
-    to_means, to_quats, to_scales, to_opacities, _ = gradients
+    to_means, to_quats, to_scales, to_opacities, _, pulls, _ = gradients
+    wide, high = 0.5 * limits[4], 0.5 * limits[5]
     for lane in range(len(which)):
         i = which[lane]
         for n in range(3):
@@ -145,6 +151,8 @@ def _hand_out(bench, which, gradients):  # type: ignore[no-untyped-def]
         for n in range(4):
             to_quats[i, n] += bench[TO_QUAT + n, lane]
         to_opacities[i] += bench[TO_OPACITY, lane]
+        across, down = wide * bench[TO_PLACE, lane], high * bench[TO_PLACE + 1, lane]
+        pulls[i] += math.sqrt(across * across + down * down)
 
 
 @njit(nogil=True, cache=True)
@@ -155,8 +163,9 @@ def _unproject(  # type: ignore[no-untyped-def]
     """Some Gaussians of one camera, whose rows begin at `at`; returns where they end."""
     room, bench, live, places, slots, values, dots, colours = tools
     count, at = _reached(
-        scene, found, lens, limits, model, soft, at, homes, marks, room, live, places, slots
-    )
+        scene, found, lens, limits, model, soft, at, homes, marks, room, live, places, slots,
+        gradients[6],
+    )  # fmt: skip
     pose[:] = 0.0
     fields = (
         scene[0].reshape(-1), scene[1].reshape(-1), scene[2].reshape(-1), scene[3],
@@ -176,7 +185,7 @@ def _unproject(  # type: ignore[no-untyped-def]
             for n in range(LANES):
                 unbend(bench, n, lens, model)
         mean(bench, lens, 0.0)
-        _hand_out(bench, which, gradients)
+        _hand_out(bench, which, limits, gradients)
         for n in range(POSE):
             for lane in range(LANES):
                 pose[n, lane] += bench[TO_TURN + n, lane]
@@ -226,7 +235,8 @@ def unproject(  # type: ignore[no-untyped-def]
         sums: (slots, MOMENTS) of `untile`.
         marks: (slots,) of `untile`.
         fresh: whether gradients are set and not added to.
-        gradients: of means, quats, scales, opacities and sh, float32; are written.
+        gradients: of means, quats, scales, opacities and sh, float32, with `pulls` float32 and
+            `drawn` int32 of `Gradients` behind them; are written.
         poses: (c, blocks, POSE) sums over every BLOCK Gaussians; are written.
     """
     tools, pose = _tools(), np.empty((POSE, LANES))
@@ -245,6 +255,8 @@ def unproject(  # type: ignore[no-untyped-def]
                 gradients[2][first:last] = 0
                 gradients[3][first:last] = 0
                 gradients[4][first:last] = 0
+                gradients[5][first:last] = 0
+                gradients[6][first:last] = 0
             for camera in range(len(lenses)):
                 count, _ = _found(masks[camera], first, last, found)
                 at[camera] = _unproject(

@@ -1,0 +1,105 @@
+"""Milliseconds, memory and training steps of the gradient of a picture of Gaussians on the CPU.
+
+Run: `python benchmarks/splat_backward.py [--threads 2] [--clock wall|cpu]`. The scene is the street
+of `benchmarks/splat.py`, all of its 59 numbers a Gaussian ask for a gradient, and so does the pose.
+Forward is a call of `drivelab.kernels.splat.render` without gradients, backward what the gradient
+of random weights of colours, depths and covers takes besides a picture that keeps what it needs.
+Memory is what picture and gradient take at their most above the scene, per Gaussian, the gradients
+of all numbers (236 bytes) included.
+
+A step is what `drivelab.training.reconstruction` does with one picture: activations, picture, loss
+(L1 and SSIM), gradient, Adam. With one thread, `--clock cpu` counts what other programs do not
+disturb.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+from splat import rig, street, with_threads
+
+BAR, BYTES = 3.0, 600  # backward by forward, bytes a Gaussian: what was asked for
+VIEWS = ((1, 224, 128), (3, 448, 256), (1, 960, 544))
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+
+
+def best(job: Callable[[], Any], clock: Callable[[], float], seconds: float) -> float:
+    """Best time of a call [ms]."""
+    job()
+    took: list[float] = []
+    while len(took) < 5 or sum(took) < seconds:
+        start = clock()
+        job()
+        took.append(clock() - start)
+    return 1e3 * min(took)
+
+
+def tensors_of(scene: Any) -> Any:
+    """The same scene as tensors that ask for gradients."""
+    import torch
+
+    from drivelab.kernels.splat import Gaussians
+
+    names = ("means", "quats", "scales", "opacities", "sh")
+    return Gaussians(*(torch.tensor(getattr(scene, name)).requires_grad_() for name in names))
+
+
+def measured(size: int, view: tuple[int, int, int], clock: Callable[[], float]) -> str:
+    """A row of the table."""
+    import numpy as np
+    import torch
+
+    from drivelab.kernels.splat import Cameras, render
+    from drivelab.speed.clock import cpu_mb
+
+    scene, cameras = street(size), rig(*view)
+    tensors = tensors_of(scene)
+    views = torch.tensor(cameras.views).requires_grad_()
+    seen = Cameras(views, cameras.intrinsics, cameras.width, cameras.height)
+    given = [tensors.means, tensors.quats, tensors.scales, tensors.opacities, tensors.sh, views]
+    found = render(tensors, seen)
+    rng = np.random.default_rng(0)
+    pictures = (found.rgb, found.depth_sum, found.alpha)
+    weights = [torch.tensor(rng.normal(size=x.shape).astype(np.float32)) for x in pictures]
+
+    def gradient() -> None:
+        torch.autograd.grad(pictures, given, weights, retain_graph=True)
+
+    def both() -> None:
+        found = render(tensors, seen)
+        torch.autograd.grad((found.rgb, found.depth_sum, found.alpha), given, weights)
+
+    forward = best(lambda: render(scene, cameras), clock, 1.0)
+    backward = best(gradient, clock, 1.0)
+    del found, pictures
+    each = cpu_mb(both)
+    taken = "" if each is None else f"{1e6 * each / size:.0f}"
+    name = f"{view[0]} x {view[1]}x{view[2]}"
+    return (
+        f"{size:>10,} {name:>12} {forward:>9.1f} {backward:>9.1f} {backward / forward:>7.2f} "
+        f"{BAR:>5.1f} {taken:>7} {BYTES:>5}"
+    )
+
+
+def main() -> None:
+    """Print one row per scene and rig."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[100_000, 500_000])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--clock", choices=sorted(CLOCKS), default="wall")
+    asked = parser.parse_args()
+    with_threads(asked.threads)
+    print(f"{asked.threads} threads, {asked.clock} ms, best of the runs; SH 3, float32")
+    heads = (("Gaussians", 10), ("rig", 12), ("forward", 9), ("backward", 9), ("ratio", 7))
+    heads += (("bar", 5), ("B each", 7), ("bar", 5))
+    print(" ".join(f"{name:>{wide}}" for name, wide in heads))
+    for size in asked.sizes:
+        for view in VIEWS:
+            print(measured(size, view, CLOCKS[asked.clock]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
