@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drivelab.agents.transfuser.backbone import Backbone
-from drivelab.agents.transfuser.folded import FoldedTrunk, can_pack
+from drivelab.agents.transfuser.folded import FoldedConvolution, FoldedTrunk, can_pack
 from drivelab.agents.transfuser.inputs import check_features
 from drivelab.agents.transfuser.perception import Perception
 from drivelab.agents.transfuser.policy import TransfuserNetwork
@@ -38,6 +38,10 @@ class FastBackbone(nn.Module):
         self.plain = copy.deepcopy(backbone).eval()
         self.plain.image_encoder = folded(backbone.image_encoder, packed=packed)
         self.plain.lidar_encoder = folded(backbone.lidar_encoder, packed=packed)
+        if can_pack(backbone.up_conv4.weight) if packed is None else packed:
+            for name in ("up_conv5", "up_conv4"):
+                layer = FoldedConvolution(getattr(self.plain, name), None, packed=True)
+                setattr(self.plain, name, layer)
         self.last = len(backbone.transformers) - 1
 
     def forward(

@@ -1,7 +1,8 @@
 """Residual encoders for inference: norms folded into convolutions, weights laid out once.
 
 On a CPU torch lays out a convolution's weights anew at every call and runs what follows it on its
-own. Where oneDNN is at hand, the layout is kept here, and ReLU and shortcut are part of the call.
+own. Where oneDNN is at hand, the layout is kept here, and ReLU and shortcut are part of the call;
+most 3 x 3 convolutions of large maps are Winograd's instead.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch.nn.utils import fuse_conv_bn_eval
 
 from drivelab.agents.encoders.resnet import BasicBlock
 from drivelab.agents.transfuser.trunk import ResNetTrunk
+from drivelab.agents.transfuser.winograd import WinogradConvolution, worthwhile
 
 NO_SCALARS: tuple[str, list[float], str] = ("relu", [], "")  # what oneDNN is told of an activation
 
@@ -27,11 +29,14 @@ class FoldedConvolution(nn.Module):
     only in float32 on the CPU, elsewhere it falls back to torch's convolution.
     """
 
-    def __init__(self, plain: nn.Conv2d, norm: nn.Module, *, packed: bool) -> None:
+    def __init__(self, plain: nn.Conv2d, norm: nn.Module | None, *, packed: bool) -> None:
         super().__init__()
-        self.plain = fuse_conv_bn_eval(plain, norm).to(memory_format=torch.channels_last)
+        plain = plain if norm is None else fuse_conv_bn_eval(plain, norm)
+        self.plain = plain.to(memory_format=torch.channels_last)
         self.packed = packed
         self._layouts: dict[tuple[int, ...], Tensor] = {}
+        self._winograd: WinogradConvolution | None = None
+        self._worthwhile: dict[tuple[int, int], bool] = {}
 
     def forward(
         self, x: Float[Tensor, "b c h w"], beside: Float[Tensor, "b d i j"] | None = None
@@ -40,6 +45,8 @@ class FoldedConvolution(nn.Module):
         if not self._packs(x):
             found = self.plain(x)
             return F.relu(found if beside is None else found + beside)
+        if self._wins(x):
+            return self._made()(x, beside)
         shape, operators = self._shape(), torch.ops.mkldnn
         weight, bias = self._layout(x), self.plain.bias
         if beside is None:
@@ -49,6 +56,17 @@ class FoldedConvolution(nn.Module):
 
     def _packs(self, x: Tensor) -> bool:
         return self.packed and x.device.type == "cpu" and x.dtype == torch.float32
+
+    def _wins(self, x: Tensor) -> bool:
+        size = (x.shape[2], x.shape[3])
+        if size not in self._worthwhile:
+            self._worthwhile[size] = worthwhile(self.plain, *size)
+        return self._worthwhile[size] and not torch.is_autocast_enabled("cpu")
+
+    def _made(self) -> WinogradConvolution:
+        if self._winograd is None:
+            self._winograd = WinogradConvolution(self.plain.weight, self.plain.bias)
+        return self._winograd
 
     def _shape(self) -> tuple[list[int], list[int], list[int], int]:
         plain = self.plain
