@@ -1,0 +1,194 @@
+"""The loop of a reconstruction: one picture a step, Adam, checkpoints that go on bit by bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from drivelab.errors import RunError
+from drivelab.kernels.splat import Gaussians, Trace, render
+from drivelab.training.checkpoint import load_facts, load_weights, save_checkpoint
+from drivelab.training.reconstruction import densify
+from drivelab.training.reconstruction.losses import loss, psnr, ssim
+from drivelab.training.reconstruction.model import Model, optimizer_of
+from drivelab.training.reconstruction.settings import ReconstructionSettings
+from drivelab.training.reconstruction.views import Views, split
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Of views that were not learned from, colours held to 0..1; NaN where there are none.
+
+    Attributes:
+        psnr: mean over the views [dB].
+        ssim: mean over the views.
+        views: how many.
+    """
+
+    psnr: float
+    ssim: float
+    views: int
+
+
+class Reconstruction:
+    """A scene that is being learned.
+
+    Attributes:
+        model: its numbers.
+        step: steps that are done.
+    """
+
+    def __init__(self, views: Views, model: Model, settings: ReconstructionSettings) -> None:
+        self.views, self.model, self.settings = views, model, settings
+        self.step, self._extent = 0, views.extent
+        self._learned, self._held = split(len(views), settings.hold_out)
+        if not len(self._learned):
+            raise ValueError(f"{len(views)} views, none to learn from; hand over more")
+        self._optimizer = optimizer_of(model, settings.rates, self._extent)
+
+    @property
+    def degree(self) -> int:
+        """Of the harmonics that are learned now."""
+        return min(self.step // self.settings.degree_every, self.settings.degree)
+
+    def advance(self) -> float:
+        """Do a step; returns its loss."""
+        how, trace = self.settings, Trace()
+        number = self._next()
+        self._set_rate()
+        pictures = render(
+            self.model.gaussians(self.degree), self.views.camera(number), settings=how.render,
+            trace=trace,
+        )  # fmt: skip
+        total = loss(pictures, *self._given(number), how.weights)
+        total.backward()
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self._change(trace)
+        self.step += 1
+        return float(total.detach())
+
+    def judge(self) -> Quality:
+        """The views that were held out."""
+        scene, found = self.gaussians(), []
+        for number in self._held.tolist():
+            seen = render(scene, self.views.camera(number), settings=self.settings.render).rgb[0]
+            image, _, sky = self._given(number)
+            picture = torch.as_tensor(seen).clamp(0, 1)
+            picture = picture if sky is None else torch.where(sky[..., None], image, picture)
+            found.append((float(psnr(picture, image)), float(ssim(picture, image))))
+        means = np.mean(found, 0) if found else (np.nan, np.nan)
+        return Quality(float(means[0]), float(means[1]), len(found))
+
+    def gaussians(self) -> Gaussians:
+        """The scene as it is now, as arrays."""
+        with torch.no_grad():
+            scene = self.model.gaussians(self.degree)
+        names = ("means", "quats", "scales", "opacities", "sh")
+        return Gaussians(*(getattr(scene, name).detach().cpu().numpy() for name in names))
+
+    def save(self, folder: Path) -> None:
+        """Write a checkpoint; a broken write leaves the old one."""
+        facts = {"step": self.step, "count": len(self.model), "settings": asdict(self.settings)}
+        save_checkpoint(folder, self.model, facts, self._optimizer)
+
+    @staticmethod
+    def load(folder: Path, views: Views, settings: ReconstructionSettings) -> Reconstruction:
+        """Go on from a checkpoint.
+
+        Raises:
+            RunError: there is none, it is damaged, or it was made with other settings.
+        """
+        facts = load_facts(folder)
+        if facts is None:
+            raise RunError(f"{folder} holds no checkpoint of a reconstruction; begin anew")
+        if (other := _other(facts["settings"], asdict(settings))) is not None:
+            raise RunError(
+                f"{folder} was made with other settings ({other}); go on with those, or choose "
+                "another folder"
+            )
+        found = Reconstruction(views, Model(int(facts["count"])), settings)
+        load_weights(folder, found.model, found._optimizer)
+        found.step = int(facts["step"])
+        return found
+
+    def _next(self) -> int:
+        """The view of this step: all of them in a random order, again and again."""
+        turn, place = divmod(self.step, len(self._learned))
+        order = np.random.default_rng([self.settings.seed, turn]).permutation(self._learned)
+        return int(order[place])
+
+    def _given(self, number: int) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        """Picture, depths and sky of a view."""
+        depths, sky = self.views.depths, self.views.sky
+        return (
+            torch.as_tensor(self.views.images[number]),
+            None if depths is None else torch.as_tensor(depths[number]),
+            None if sky is None else torch.as_tensor(sky[number]),
+        )
+
+    def _set_rate(self) -> None:
+        rates = self.settings.rates
+        fallen = rates.means_fall ** (self.step / self.settings.steps)
+        (group,) = (g for g in self._optimizer.param_groups if g["name"] == "means")
+        group["lr"] = rates.means * self._extent * fallen
+
+    def _change(self, trace: Trace) -> None:
+        """Copy, split, remove and fade where it is time to."""
+        model, optimizer, density = self.model, self._optimizer, self.settings.density
+        if self.step < density.last:
+            densify.gather(model, trace)
+        if densify.due(self.step, density):
+            # By the step, so that a run that goes on draws what it would have drawn
+            chance = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + self.step)
+            densify.grow(model, optimizer, density, self._extent, chance)
+            densify.prune(model, optimizer, density, self._extent, self.step)
+        if densify.fades(self.step, density):
+            densify.fade(model, optimizer, density)
+
+
+def reconstruct(
+    views: Views,
+    points: np.ndarray,
+    colours: np.ndarray,
+    settings: ReconstructionSettings,
+    folder: Path,
+    *,
+    tell: Callable[[int, float], None] = lambda step, loss: None,
+) -> Reconstruction:
+    """Learn a scene from pictures; goes on from the checkpoint of the folder, if there is one.
+
+    Args:
+        views: the pictures.
+        points: (n, 3) where Gaussians begin, in the scene's frame [m].
+        colours: (n, 3) 0..1.
+        settings: how.
+        folder: of the checkpoint.
+        tell: is told every step and its loss.
+    """
+    if load_facts(folder) is not None:
+        found = Reconstruction.load(folder, views, settings)
+    else:
+        model = Model.of_points(points, colours, settings.opacity)
+        found = Reconstruction(views, model, settings)
+    while found.step < settings.steps:
+        tell(found.step, found.advance())
+        if found.step % settings.save_every == 0 or found.step == settings.steps:
+            found.save(folder)
+    return found
+
+
+def _other(one: Any, two: Any, name: str = "") -> str | None:
+    """The first setting in which two differ, or None."""
+    if isinstance(one, Mapping) and isinstance(two, Mapping):
+        for key in two:
+            if (found := _other(one.get(key), two[key], f"{name}.{key}".lstrip("."))) is not None:
+                return found
+        return None
+    two = list(two) if isinstance(two, tuple) else two  # as JSON has them
+    return None if one == two else f"{name}: {one} there, {two} now"

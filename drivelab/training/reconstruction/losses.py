@@ -1,0 +1,75 @@
+"""How far a picture is from the one that was taken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from drivelab.training.reconstruction.settings import Weights
+
+_WIDE, _SPREAD = 11, 1.5  # pixels of SSIM's window, its standard deviation
+_STEADY = (0.01**2, 0.03**2)
+
+
+def ssim(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Mean structural similarity of two pictures (h, w, 3) with colours 0..1.
+
+    Wang et al. 2004, "Image quality assessment: from error visibility to structural similarity",
+    eq. 13, with a Gaussian window of 11 pixels and zeros beyond the edge as in arXiv 2308.04079.
+    """
+    apart = torch.arange(_WIDE, dtype=a.dtype) - _WIDE // 2
+    window = torch.exp(-(apart**2) / (2 * _SPREAD**2))
+    window = (window / window.sum()).to(a)
+    a, b = (x.movedim(-1, 0) for x in (a, b))
+    stacked = torch.cat([a, b, a * a, b * b, a * b])[:, None]
+    for shape, pad in (((1, 1, _WIDE, 1), (_WIDE // 2, 0)), ((1, 1, 1, _WIDE), (0, _WIDE // 2))):
+        stacked = torch.nn.functional.conv2d(stacked, window.view(shape), padding=pad)
+    mean_a, mean_b, square_a, square_b, product = stacked[:, 0].unflatten(0, (5, 3))
+    spread = square_a + square_b - mean_a**2 - mean_b**2
+    shared = product - mean_a * mean_b
+    one, two = _STEADY
+    alike = (2 * mean_a * mean_b + one) * (2 * shared + two)
+    return (alike / ((mean_a**2 + mean_b**2 + one) * (spread + two))).mean()
+
+
+def psnr(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Peak signal-to-noise ratio of two pictures with colours 0..1 [dB]."""
+    return -10.0 * torch.log10(((a - b) ** 2).mean())
+
+
+def loss(
+    pictures: Any,
+    image: torch.Tensor,
+    depth: torch.Tensor | None,
+    sky: torch.Tensor | None,
+    weights: Weights,
+) -> torch.Tensor:
+    """What a step makes smaller.
+
+    Colours are not compared in the sky, which is not made of Gaussians; there nothing should cover
+    the picture. A depth counts as much as its pixel is covered, which no division by a small cover
+    disturbs.
+
+    Args:
+        pictures: `Pictures` of one camera with colours, sums of depths and covers (1, h, w).
+        image: (h, w, 3) as it was taken.
+        depth: (h, w) [m], 0 where none was measured; or None.
+        sky: (h, w) bool; or None.
+        weights: of the parts.
+    """
+    seen, cover = pictures.rgb[0], pictures.alpha[0]
+    if sky is not None:
+        seen = torch.where(sky[..., None], image, seen)
+    total = (1.0 - weights.dissimilarity) * (seen - image).abs().mean()
+    total = total + weights.dissimilarity * (1.0 - ssim(seen, image))
+    if depth is not None and weights.depth > 0:
+        known = depth > 0
+        off = (pictures.depth_sum[0] - cover * depth).abs() * known
+        total = total + weights.depth * off.sum() / known.sum().clamp(min=1)
+    if sky is not None and weights.sky > 0:
+        inside = cover.clamp(1e-6, 1.0 - 1e-6)
+        total = total + weights.sky * torch.nn.functional.binary_cross_entropy(
+            inside, (~sky).to(inside)
+        )
+    return total

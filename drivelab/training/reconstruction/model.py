@@ -1,0 +1,102 @@
+"""The numbers of a scene that learn, and Adam's memory of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+
+from drivelab.kernels.splat import Gaussians
+from drivelab.kernels.splat.harmonics import C0
+from drivelab.training.reconstruction.settings import Rates
+
+FIELDS = ("means", "quats", "scales", "opacities", "sh_first", "sh_rest")
+
+
+class Model(torch.nn.Module):
+    """n Gaussians in numbers that may take any value.
+
+    Parameters: means (n, 3) [m], quats (n, 4) wxyz of any length, scales (n, 3) logarithms,
+    opacities (n,) logits, sh_first (n, 1, 3), sh_rest (n, 15, 3). Buffers: pulls and drawn (n,),
+    what has been gathered of `Trace` since Gaussians were last added and removed.
+    """
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        shapes = ((3,), (4,), (3,), (), (1, 3), (15, 3))
+        for name, shape in zip(FIELDS, shapes, strict=True):
+            self.register_parameter(name, torch.nn.Parameter(torch.zeros(count, *shape)))
+        self.register_buffer("pulls", torch.zeros(count))
+        self.register_buffer("drawn", torch.zeros(count))
+
+    def __len__(self) -> int:
+        return int(self.means.shape[0])
+
+    def gaussians(self, degree: int) -> Gaussians:
+        """The scene with harmonics up to a degree."""
+        rest = (degree + 1) ** 2 - 1
+        sh = self.sh_first if rest == 0 else torch.cat([self.sh_first, self.sh_rest[:, :rest]], 1)
+        return Gaussians(
+            self.means, self.quats, self.scales.exp(), self.opacities.sigmoid(), sh
+        )  # fmt: skip
+
+    @staticmethod
+    def of_points(points: np.ndarray, colours: np.ndarray, opacity: float) -> Model:
+        """A ball at each point, as large as the root mean square distance to three neighbours.
+
+        Args:
+            points: (n, 3) in the scene's frame [m], four or more.
+            colours: (n, 3) 0..1.
+            opacity: of each.
+        """
+        if len(points) < 4 or points.shape != (len(points), 3) or colours.shape != points.shape:
+            raise ValueError(
+                f"points have the shape {points.shape}, colours {colours.shape}; expected (n, 3) "
+                "of both, with 4 points or more"
+            )
+        apart = cKDTree(points).query(points, k=4)[0][:, 1:]
+        size = np.sqrt((apart**2).mean(1)).clip(1e-7)
+        model = Model(len(points))
+        with torch.no_grad():
+            model.means.copy_(torch.as_tensor(points))
+            model.quats[:, 0] = 1.0
+            model.scales.copy_(torch.as_tensor(np.log(size))[:, None].expand(-1, 3))
+            model.opacities.fill_(float(np.log(opacity / (1.0 - opacity))))
+            model.sh_first.copy_(torch.as_tensor((colours - 0.5) / C0)[:, None])
+        return model
+
+
+def optimizer_of(model: Model, rates: Rates, extent: float) -> torch.optim.Adam:
+    """Adam with a rate for each field; `extent` of the scene [m]."""
+    found = {name: getattr(rates, name) * (extent if name == "means" else 1) for name in FIELDS}
+    groups = [{"params": [getattr(model, n)], "lr": rate, "name": n} for n, rate in found.items()]
+    return torch.optim.Adam(groups, eps=1e-15, betas=(0.9, 0.999), fused=True)
+
+
+def change(
+    model: Model,
+    optimizer: torch.optim.Adam,
+    rows: Callable[[str, torch.Tensor], torch.Tensor],
+    moments: Callable[[str, torch.Tensor], torch.Tensor],
+) -> None:
+    """Put other rows in the place of all fields, and of their moments in Adam's memory.
+
+    Args:
+        model: is changed.
+        optimizer: is changed.
+        rows: name and old values -> new ones.
+        moments: name and old moments -> new ones.
+    """
+    for group in optimizer.param_groups:
+        name, (old,) = group["name"], group["params"]
+        new = torch.nn.Parameter(rows(name, old.detach()))
+        state = optimizer.state.pop(old, {})
+        if state:
+            kept = {key: moments(name, state[key]) for key in ("exp_avg", "exp_avg_sq")}
+            optimizer.state[new] = {**state, **kept}
+        group["params"] = [new]
+        setattr(model, name, new)
+    count = len(model)
+    model.pulls, model.drawn = (torch.zeros(count).to(model.means) for _ in range(2))

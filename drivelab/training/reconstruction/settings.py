@@ -1,0 +1,112 @@
+"""The numbers of a reconstruction, with the values of gsplat 1.5.3's simple trainer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from drivelab.kernels.splat import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Learning rates of Adam.
+
+    Attributes:
+        means: times the extent of the scene [1/m]; falls to `means_fall` of it by the last step.
+        means_fall: see above.
+        quats: of the unnormalised quaternions.
+        scales: of their logarithms.
+        opacities: of their logits.
+        sh_first: of the coefficients of degree 0.
+        sh_rest: of the other ones.
+    """
+
+    means: float = 1.6e-4
+    means_fall: float = 0.01
+    quats: float = 1e-3
+    scales: float = 5e-3
+    opacities: float = 5e-2
+    sh_first: float = 2.5e-3
+    sh_rest: float = 2.5e-3 / 20
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Of the losses; those that the pictures bring nothing for are left out.
+
+    Attributes:
+        dissimilarity: of 1 - SSIM; the rest of 1 is that of the absolute error of colours.
+        depth: of the absolute error of depths where one was measured [1/m] (DriveStudio).
+        sky: of the cross entropy between cover and what is no sky (DriveStudio).
+    """
+
+    dissimilarity: float = 0.2
+    depth: float = 0.01
+    sky: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Density:
+    """When Gaussians are copied, split and removed: gsplat's default strategy.
+
+    Attributes:
+        first: nothing happens up to this step.
+        last: nothing happens from this step on.
+        every: steps between two turns.
+        reset_every: steps after which opacities fall to twice `least_opacity`.
+        pull: mean gradient of the place on the picture, in half widths, above which one grows.
+        small: share of the extent of the scene up to which one is copied, and split beyond.
+        least_opacity: below it one is removed.
+        large: share of the extent beyond which one is removed, once opacities were reset.
+    """
+
+    first: int = 500
+    last: int = 15_000
+    every: int = 100
+    reset_every: int = 3000
+    pull: float = 2e-4
+    small: float = 0.01
+    least_opacity: float = 0.005
+    large: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class ReconstructionSettings:
+    """A reconstruction.
+
+    Attributes:
+        steps: pictures that are learned from, one at a time.
+        seed: of the order of the pictures and of what is split.
+        degree: of the harmonics in the end.
+        degree_every: steps after which one more degree is learned.
+        opacity: of the first Gaussians.
+        hold_out: every so many-th view is held out, from the first on; 0 is none.
+        save_every: steps between two checkpoints.
+        rates: of learning.
+        weights: of the losses.
+        density: of Gaussians.
+        render: how they are drawn.
+    """
+
+    steps: int = 30_000
+    seed: int = 0
+    degree: int = 3
+    degree_every: int = 1000
+    opacity: float = 0.1
+    hold_out: int = 8
+    save_every: int = 1000
+    rates: Rates = field(default_factory=Rates)
+    weights: Weights = field(default_factory=Weights)
+    density: Density = field(default_factory=Density)
+    render: Settings = field(default_factory=Settings)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "degree_every", "save_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}; expected 1 or more")
+        if self.degree not in (0, 1, 2, 3):
+            raise ValueError(f"degree={self.degree}; expected 0 to 3")
+        if not 0.0 < self.opacity < 1.0:
+            raise ValueError(f"opacity={self.opacity}; expected between 0 and 1")
+        if self.hold_out < 0 or self.hold_out == 1:
+            raise ValueError(f"hold_out={self.hold_out}; expected 0, or 2 and more")

@@ -1,0 +1,67 @@
+"""Pictures with poses: what a scene is reconstructed from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from drivelab.kernels.splat import Cameras
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Views:
+    """Pictures of one size and where they were taken.
+
+    Attributes:
+        images: (v, h, w, 3) float32 colours 0..1.
+        cameras: of all views; camera from scene.
+        depths: (v, h, w) float32 depths along the camera's axis [m], 0 where none was measured; or
+            None.
+        sky: (v, h, w) bool, where nothing but the sky is seen; or None.
+    """
+
+    images: np.ndarray
+    cameras: Cameras
+    depths: np.ndarray | None = None
+    sky: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __post_init__(self) -> None:
+        size = (len(self.cameras), self.cameras.height, self.cameras.width)
+        for name, shape in (("images", (*size, 3)), ("depths", size), ("sky", size)):
+            found = getattr(self, name)
+            if found is not None and found.shape != shape:
+                raise ValueError(
+                    f"views.{name} has the shape {found.shape}; expected {shape} as its cameras"
+                )
+        if not (np.isfinite(self.images).all() and self.images.min(initial=0) >= 0):
+            raise ValueError("views.images are not finite or below 0; expected colours 0..1")
+        if self.images.max(initial=0) > 1:
+            raise ValueError("views.images are above 1; expected colours 0..1, not 0..255")
+
+    def camera(self, number: int) -> Cameras:
+        """The camera of one view."""
+        part, cameras = slice(number, number + 1), self.cameras
+        return Cameras(
+            cameras.views[part], cameras.intrinsics[part], cameras.width, cameras.height,
+            cameras.model,
+        )  # fmt: skip
+
+    @property
+    def extent(self) -> float:
+        """Largest distance of a camera from the middle of all, and a tenth more [m] (gsplat)."""
+        eyes = np.linalg.inv(self.cameras.views)[:, :3, 3]
+        return 1.1 * float(np.linalg.norm(eyes - eyes.mean(0), axis=1).max(initial=0)) or 1.0
+
+
+def split(count: int, every: int) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the views to learn from and of those held out: every so many-th, 0 is none.
+
+    As Mip-NeRF 360 (arXiv 2111.12077) holds out every eighth.
+    """
+    numbers = np.arange(count)
+    held = numbers % every == 0 if every else np.zeros(count, bool)
+    return numbers[~held], numbers[held]
