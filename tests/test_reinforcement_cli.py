@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="needs the extra nn")
 
+from safetensors.numpy import load_file
+
 from drivelab.cli import main
 from drivelab.reports.reinforcement_curve import draw_reinforcement_curve
-from drivelab.training.run_folder import read_progress
+from drivelab.training.run_folder import CHECKPOINT, read_progress
 
 pytestmark = pytest.mark.nn
 SHORT = [
@@ -99,3 +106,49 @@ def test_options_that_make_no_sense_are_refused(words, message, tmp_path: Path, 
 def test_a_curve_of_no_looks_is_still_a_picture(tmp_path: Path):
     row = {"round": 1, "kind": "imitation", "seconds": 1.0, "decisions": 0}
     assert draw_reinforcement_curve([row], tmp_path / "curve.png").stat().st_size > 1000
+
+
+def weights(folder: Path) -> dict:
+    return load_file(folder / CHECKPOINT / "model.safetensors")
+
+
+@pytest.mark.ray
+def test_a_killed_driver_of_a_cluster_goes_on_as_if_nothing_had_been(tmp_path: Path, capsys):
+    """Two actors and a kill, or this process in one go: the same rounds, clips and bits."""
+    pytest.importorskip("ray")
+    asked = [*SHORT, "environments=1", "rounds=6", "mode=rl", "save_every=1", "validation=1"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    on_ray = [*asked, f"run.dir={killed}", "launcher=ray", "workers=2"]
+    program = [sys.executable, "-c", "import sys; from drivelab.cli import main; sys.exit(main())"]
+    with subprocess.Popen([*program, *on_ray], stderr=subprocess.PIPE, text=True) as driver:
+        deadline = time.monotonic() + 300
+        while not (killed / CHECKPOINT / "config.json").is_file() or len(read_progress(killed)) < 3:
+            assert driver.poll() is None, driver.stderr.read()
+            assert time.monotonic() < deadline, "no rounds after 5 minutes"
+            time.sleep(0.05)
+        driver.send_signal(signal.SIGKILL)
+    left = len(read_progress(killed))
+    assert left < 7
+    assert main(on_ray) == 0
+    assert main([*asked, f"run.dir={whole}"]) == 0
+    assert [row["round"] for row in read_progress(killed)] == list(range(1, 8))
+    last, wanted = read_progress(killed)[-1], read_progress(whole)[-1]
+    for name in ("clips", "dropped", "decisions", "updates"):
+        assert last[name] == wanted[name], name
+    assert last["broadcast_bytes"] > 0
+    assert last["replaced"] == 0
+    found, expected = weights(killed), weights(whole)
+    assert sorted(found) == sorted(expected)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values, err_msg=name)
+
+
+@pytest.mark.ray
+def test_actors_that_drive_ahead_are_a_round_behind(tmp_path: Path):
+    pytest.importorskip("ray")
+    asked = [*SHORT, "environments=1", "rounds=3", "mode=rl", f"run.dir={tmp_path}"]
+    assert main([*asked, "launcher=ray", "workers=2", "ahead=true"]) == 0
+    rows = [row for row in read_progress(tmp_path) if row["kind"] == "reinforcement"]
+    assert [row["staleness"] for row in rows] == [0.0, 1.0, 1.0]
+    assert [row["clips"] for row in rows] == [2, 4, 6]
+    assert main([*asked[:-1], f"run.dir={tmp_path / 'alone'}", "ahead=true"]) == 2

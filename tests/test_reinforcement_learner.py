@@ -31,6 +31,7 @@ from drivelab.training.reinforcement.window import (  # noqa: E402
 )
 from drivelab.training.rollouts.clips import NO_EVENT, DrivenClips  # noqa: E402
 from drivelab.training.rollouts.episodes import KeptEpisodes  # noqa: E402
+from drivelab.training.rollouts.fleet import LocalFleet  # noqa: E402
 from drivelab.training.rollouts.worker import RolloutWorker  # noqa: E402
 from drivelab.training.run_folder import CHECKPOINT, read_progress  # noqa: E402
 
@@ -134,8 +135,18 @@ def test_staleness_is_told(tmp_path: Path):
     learner = learner_of(tmp_path)
     learner.window.add(clips_of(5, version=1))
     learner.window.add(clips_of(5, version=3))
-    learner.counts.version = 3
+    learner.counts.round = 3
     assert learner.reinforce()["staleness"] == pytest.approx(1.0)
+
+
+def test_clips_of_policies_too_far_behind_leave_but_the_newest_stay(tmp_path: Path):
+    window = ClipWindow(10)
+    for version in (1, 3, 4):
+        window.add(clips_of(5, version=version))
+    window.forget(before=3)
+    assert window.clips.version[::5].tolist() == [3, 4]
+    window.forget(before=9)
+    assert window.clips.version[::5].tolist() == [4]
 
 
 def test_a_loss_that_is_not_finite_leaves_the_weights(tmp_path: Path):
@@ -177,16 +188,17 @@ def test_a_learner_slows_down_before_a_wall(tmp_path: Path):
     with torch.no_grad():
         learner.network.lateral.copy_(Blind(30, 0).lateral)  # straight on
     source = KeptEpisodes(lambda seed: clip(thing(40.0), steps=40))
-    worker = RolloutWorker(cores(source, 8), Blind(30, 20), VALID, steps=40)
+    fleet = LocalFleet(lambda: RolloutWorker(cores(source, 8), Blind(30, 20), VALID, steps=40), 8)
     driven = []
     for _ in range(25):
         learner.begin_round()
-        driven.append(learner.drive(worker))
+        driven.append(learner.drive(fleet))
         learner.reinforce()
     assert driven[0]["dynamic_share"] == 1.0
     assert driven[0]["length"] == pytest.approx(14.0, abs=1.5)
     assert np.mean([row["length"] for row in driven[-5:]]) > 22.0
-    assert (learner.counts.version, learner.counts.clips) == (25, 200)
+    assert (learner.counts.round, learner.counts.clips) == (25, 200)
+    assert set(learner.window.clips.version.tolist()) == {24}
 
 
 def course() -> Course:
@@ -226,7 +238,6 @@ def test_a_run_leaves_everything_behind(run: Path):
     assert kinds == ["imitation", *4 * ["reinforcement"], "imitation", "reinforcement"]  # RL:IL 4:1
     assert [row["round"] for row in rows] == list(range(1, 8))
     assert rows[-1]["clips"] == 10
-    assert rows[-1]["version"] == 5
     assert [row["round"] for row in rows if "validation" in row] == [1, 7]
     for row in rows:
         assert np.isfinite([v for v in row.values() if isinstance(v, float)]).all()
@@ -247,7 +258,7 @@ def test_a_run_paused_after_every_round_ends_with_the_same_bits(run: Path, tmp_p
     assert sorted(paused) == sorted(whole)
     for name, values in whole.items():
         assert torch.equal(paused[name], values), name
-    timed = ("seconds", "begin_s", "policy_s", "world_s", "learn_s")
+    timed = ("seconds", "begin_s", "policy_s", "world_s", "learn_s", "wait_s")
     plain = [
         [{k: v for k, v in row.items() if k not in timed} for row in read_progress(folder)]
         for folder in (run, tmp_path)

@@ -28,7 +28,7 @@ from drivelab.training.run_folder import (
 
 OBSERVATIONS = ("vector",)
 # Options that change nothing of what is learnt: a run goes on with others.
-_PASSING = ("quiet", "minutes", "run")
+_PASSING = ("quiet", "minutes", "run", "launcher", "workers")
 
 
 def reinforce_config(config: Mapping[str, Any]) -> int:
@@ -53,9 +53,12 @@ def reinforce_config(config: Mapping[str, Any]) -> int:
     tested = course_of(config, "test")
     if not 1 <= config["trials"] <= tested.size:
         raise ConfigError(f"trials={config['trials']}: expected 1 to {tested.size} test clips")
-    open_folder(folder, {key: value for key, value in config.items() if key not in _PASSING})
+    lasting = {key: value for key, value in config.items() if key not in _PASSING}
+    lasting[NAMES] = {group: name for group, name in names.items() if group not in _PASSING}
+    open_folder(folder, lasting)
+    teach = partial(learn, network, course, cluster=cluster_of(config))
     with run_lock(folder):
-        return _taught(config, partial(learn, network, course), recipe, tested, settings)
+        return _taught(config, teach, recipe, tested, settings)
 
 
 def _taught(
@@ -99,10 +102,17 @@ def settings_of(config: Mapping[str, Any], folder: Path) -> Any:
         found[option.name] = value = config[option.name]
         kind = str(option.type).partition(" ")[0]
         empty = value is None and "None" in str(option.type)
-        if not empty and not (isinstance(value, str) if kind == "str" else _is_number(value)):
+        if kind != "bool" and not empty and not _is_a(kind, value):
             told = "a text" if kind == "str" else "a number"
             raise ConfigError(f"{option.name}={value!r}: expected {told}")
     return ReinforcementSettings(folder=folder, **found)
+
+
+def cluster_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Where actors of launcher=ray live; None: this process drives."""
+    if config[NAMES]["launcher"] == "local":
+        return None
+    return {name: config["launcher"][name] for name in ("address", "cpus", "gpus")}
 
 
 def course_of(config: Mapping[str, Any], split: str) -> Any:
@@ -178,7 +188,9 @@ def _draw(folder: Path) -> None:
     draw_reinforcement_curve(read_progress(folder), folder / "curve.png")
 
 
-def _is_number(value: Any) -> bool:
+def _is_a(kind: str, value: Any) -> bool:
+    if kind == "str":
+        return isinstance(value, str)
     return not isinstance(value, bool) and isinstance(value, int | float)
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +19,7 @@ from drivelab.sim.envs.rad_anchors import BINS, rad_anchors
 from drivelab.sim.envs.vector_view import VectorView
 from drivelab.sim.radlab import RULES
 from drivelab.sim.world.episode import ActorSpec, Episode
+from drivelab.training.rollouts.worker import RolloutWorker
 from drivelab.types import EgoTrajectory, LaneMap
 
 VALID = torch.from_numpy(rad_anchors().valid.copy())
@@ -56,10 +61,43 @@ def thing(x: float, y: float = MIDDLE, kind: str = "vehicle", width: float = 2.0
     return ActorSpec(f"{kind}-{x:g}", kind, (4.0, width), np.array([x, y, 0.0]))
 
 
+def walled(seed: int) -> Episode:
+    """A car stands across the way, farther off for later seeds."""
+    return clip(thing(44.0 + 3.0 * (seed % 4)), steps=24, name=f"clip{seed}")
+
+
+def deadly(seed: int, *, folder: str, fatal: int) -> Episode:
+    """As `walled`, but the first to make the clip of the seed `fatal` is killed by it."""
+    marker = Path(folder) / "died"
+    if seed == fatal and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return walled(seed)
+
+
+def gated(seed: int, *, folder: str) -> Episode:
+    """As `walled`, but only once the file `go` is there."""
+    Path(folder, f"asked-{os.getpid()}").touch()
+    while not Path(folder, "go").exists():
+        time.sleep(0.05)
+    return walled(seed)
+
+
+def environments_of(source: Callable[[int], Episode], environments: int) -> EnvCore:
+    """Worlds of these episodes; by `partial` it can be sent to another process."""
+    options = EnvOptions(episodes=source, action="rad", reward="rad")
+    return EnvCore(options, environments=environments, view=VectorView())
+
+
+def blind_worker(source: Callable[[int], Episode], environments: int = 2) -> RolloutWorker:
+    """Drives straight on, at speeds it draws."""
+    network = Blind(30, 10, sure=0.02)
+    return RolloutWorker(partial(environments_of, source, environments), network, VALID, steps=24)
+
+
 def cores(source: Callable[[int], Episode], environments: int = 1) -> Callable[[], EnvCore]:
     """Makes worlds of these episodes."""
-    options = EnvOptions(episodes=source, action="rad", reward="rad")
-    return lambda: EnvCore(options, environments=environments, view=VectorView())
+    return partial(environments_of, source, environments)
 
 
 class Blind(nn.Module):

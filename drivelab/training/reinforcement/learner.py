@@ -31,7 +31,8 @@ from drivelab.training.reinforcement.objective import RlObjective, rl_losses
 from drivelab.training.reinforcement.settings import ReinforcementSettings
 from drivelab.training.reinforcement.window import ClipWindow, Practice
 from drivelab.training.rollouts.clips import DrivenClips
-from drivelab.training.rollouts.worker import RolloutWorker, weights_of
+from drivelab.training.rollouts.fleet import Fleet
+from drivelab.training.rollouts.worker import weights_of
 
 _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
 _ORDER, _BATCHES, _DRAWS = range(3)  # streams of random numbers
@@ -47,7 +48,6 @@ class Counts:
         clips: driven for learning, dropped ones included.
         dropped: of these.
         decisions: learnt from, each counted once.
-        version: of the policy that drives, counted up with each round of reinforcement.
     """
 
     round: int = 0
@@ -55,7 +55,6 @@ class Counts:
     clips: int = 0
     dropped: int = 0
     decisions: int = 0
-    version: int = 0
 
 
 class Learner:
@@ -81,6 +80,7 @@ class Learner:
         self.counts = Counts()
         self.window = ClipWindow(settings.window, compat=self.objective.compat)
         self.optimizer = self._new_optimizer()
+        self._out = 0  # clips that are being driven
 
     def resume(self, counts: Counts) -> None:
         """Stand where another learner stood, whose weights and moments are filled in after this."""
@@ -127,30 +127,41 @@ class Learner:
         self.counts.round += 1
         return mean_of(found)
 
-    def drive(self, worker: RolloutWorker) -> dict[str, float]:
-        """Send the present policy out, and put what it drove into the window.
+    def drive(self, fleet: Fleet) -> dict[str, float]:
+        """Put into the window what the present policy, or with `ahead` the one before, drove.
 
         Returns:
-            Shares of the new clips that ended in events, mean length, and the worker's seconds.
+            Shares of the new clips that ended in events, mean length, the workers' seconds by
+            stage, `wait_s` (until the last of them was back) and what the fleet tells.
+
+        Raises:
+            RunError: no clip could be driven.
         """
-        counts = self.counts
-        counts.version += 1
-        worker.load(counts.version, weights_of(self.network))
-        seeds = self._next_clips(self.settings.harvest)
-        found = worker.collect(seeds, int(self._seeds(_DRAWS).generate_state(1)[0]))
-        counts.clips += len(seeds)
+        counts, settings = self.counts, self.settings
+        if not self._out:
+            self._send(fleet)
+        clock = perf_counter()
+        found = fleet.fetch()
+        waited = perf_counter() - clock
+        told = fleet.told()
+        counts.clips += self._out
         counts.dropped += len(found.dropped)
         counts.decisions += found.clips.decisions
+        self._out = 0
         self.window.add(found.clips)
-        return {**told_of(found.clips), **{f"{k}_s": s for k, s in found.seconds.items()}}
+        self.window.forget(before=counts.round - settings.staleness)
+        if settings.ahead and counts.round + 1 < settings.total:
+            self._send(fleet)
+        seconds = {f"{k}_s": s for k, s in found.seconds.items()}
+        return {**told_of(found.clips), **seconds, "wait_s": waited, **told}
 
     def reinforce(self) -> dict[str, float]:
         """Learn from the window: the rest of a round of reinforcement.
 
         Returns:
             Means over its updates of losses, divergences and clipped shares; `batches` learnt from;
-            `stopped` where it ended early; `staleness`, by how many versions the decisions are
-            behind the present policy on average; `learn_s`.
+            `stopped` where it ended early; `staleness`, by how many rounds the policies that
+            decided are behind the present one on average; `learn_s`.
 
         Raises:
             RunError: a loss is not finite; the weights are as before that update.
@@ -169,7 +180,7 @@ class Learner:
                 break
             found.append(self._update(losses, self.optimizer))
         assert self.window.clips is not None
-        behind = self.counts.version - self.window.clips.version
+        behind = self.counts.round - self.window.clips.version
         self.counts.round += 1
         return {
             **mean_of(found),
@@ -179,6 +190,14 @@ class Learner:
             "advantage": float(_size_of(practice)),
             "learn_s": perf_counter() - clock,
         }
+
+    def _send(self, fleet: Fleet) -> None:
+        """Let the next clips be driven by the present weights; their version is their rounds."""
+        seeds = self._next_clips(self.settings.harvest)
+        self._out = len(seeds)
+        draws = np.random.SeedSequence([self.settings.seed, _DRAWS, self.counts.clips])
+        version, draw = self.counts.round, int(draws.generate_state(1)[0])
+        fleet.send(version, weights_of(self.network), seeds, draw)
 
     def _end_pretraining(self) -> None:
         freeze_norms(self.network)

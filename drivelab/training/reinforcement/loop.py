@@ -9,7 +9,9 @@ from time import monotonic
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from drivelab.agents.rad.config import RadConfig
 from drivelab.agents.rad.policy import RadNetwork
 from drivelab.agents.rad.weights import save_rad
 from drivelab.errors import ConfigError
@@ -28,6 +30,7 @@ from drivelab.training.reinforcement.objective import RlObjective
 from drivelab.training.reinforcement.settings import ReinforcementSettings, Say
 from drivelab.training.rollouts.clips import DrivenClips
 from drivelab.training.rollouts.demonstrations import demonstrate
+from drivelab.training.rollouts.fleet import Fleet, LocalFleet
 from drivelab.training.rollouts.runner import MAPS
 from drivelab.training.rollouts.worker import RolloutWorker
 from drivelab.training.run_folder import add_progress, keep_progress
@@ -102,7 +105,8 @@ class _Run:
     settings: ReinforcementSettings
     say: Say
     progress: Progress
-    worker: RolloutWorker | None = None
+    cluster: Mapping[str, Any] | None
+    fleet: Fleet | None = None
     expert: DrivenClips | None = None
     began: float = field(default_factory=monotonic)
 
@@ -119,6 +123,7 @@ def learn(
     *,
     settings: ReinforcementSettings,
     objective: RlObjective | None = None,
+    cluster: Mapping[str, Any] | None = None,
     say: Say = print,
 ) -> Progress:
     """Teach a network until its rounds are over or time is up.
@@ -128,6 +133,7 @@ def learn(
         course: what is driven.
         settings: sizes, rates and limits.
         objective: of reinforcement.
+        cluster: see `make_fleet`.
         say: is told the progress.
 
     Returns:
@@ -135,6 +141,8 @@ def learn(
         those that the pre-training ended with.
     """
     course.check(settings)
+    if cluster is None:
+        settings.check_alone()
     settings.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(settings.threads)
     valid = torch.from_numpy(rad_anchors().valid.copy())
@@ -145,11 +153,15 @@ def learn(
         progress = Progress(**{name: facts[name] for name in Progress.__slots__})
         say(f"resuming at round {learner.counts.round}, update {learner.counts.updates}")
     keep_progress(settings.folder, learner.counts.updates)
-    run = _Run(learner, course, settings, say, progress)
-    while progress.rounds < settings.total:
-        _round(run)
-        if run.late:
-            break
+    run = _Run(learner, course, settings, say, progress, cluster)
+    try:
+        while progress.rounds < settings.total:
+            _round(run)
+            if run.late:
+                break
+    finally:
+        if run.fleet is not None:
+            run.fleet.close()
     _save(run)
     return progress
 
@@ -166,8 +178,8 @@ def _round(run: _Run) -> None:
         assert run.expert is not None
         told = learner.imitate(run.expert)
     else:
-        run.worker = run.worker or _make_worker(run)
-        told = learner.drive(run.worker)
+        run.fleet = run.fleet or make_fleet(run.learner, course=run.course, cluster=run.cluster)
+        told = learner.drive(run.fleet)
         told |= learner.reinforce()
     run.progress.seconds += monotonic() - clock
     run.progress.rounds = done = number + 1
@@ -190,7 +202,7 @@ def _counts_of(run: _Run) -> dict[str, int]:
     counts = run.learner.counts
     return {
         "round": counts.round, "updates": counts.updates, "clips": counts.clips,
-        "dropped": counts.dropped, "decisions": counts.decisions, "version": counts.version,
+        "dropped": counts.dropped, "decisions": counts.decisions,
     }  # fmt: skip
 
 
@@ -219,13 +231,33 @@ def _tell(run: _Run, row: Mapping[str, Any]) -> None:
     )
 
 
-def _make_worker(run: _Run) -> RolloutWorker:
-    network = run.learner.network
+def make_fleet(learner: Learner, *, course: Course, cluster: Mapping[str, Any] | None) -> Fleet:
+    """Who drives for a learner.
+
+    Args:
+        learner: whose network drives.
+        course: what is driven.
+        cluster: address, cpus and gpus of the actors of a Ray cluster; None: this process drives.
+
+    Raises:
+        MissingExtra: Ray is not installed.
+    """
+    network, settings = learner.network, learner.settings
     assert isinstance(network, RadNetwork)
-    return RolloutWorker(
-        partial(run.course.core, run.settings.environments), RadNetwork(network.config),
-        run.learner.valid, steps=run.course.steps,
-    )  # fmt: skip
+    make_worker = partial(_worker, course, settings.environments, network.config, learner.valid)
+    if cluster is None:
+        return LocalFleet(make_worker, settings.environments)
+    from drivelab.training.rollouts.ray_fleet import Cluster, RayFleet
+
+    return RayFleet(make_worker, settings.environments, Cluster(settings.workers, **cluster))
+
+
+def _worker(
+    course: Course, environments: int, config: RadConfig, valid: Tensor | None
+) -> RolloutWorker:
+    """A worker, made where it drives."""
+    make_core = partial(course.core, environments)
+    return RolloutWorker(make_core, RadNetwork(config), valid, steps=course.steps)
 
 
 def _expert_clips(run: _Run) -> DrivenClips:

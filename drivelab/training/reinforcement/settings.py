@@ -15,7 +15,7 @@ Say = Callable[[str], None]
 _COUNTS = (
     "clips", "validation", "environments", "cycle", "updates", "later_updates",
     "imitation_batch", "harvest", "window", "batch", "passes", "look_every", "save_every",
-    "threads",
+    "threads", "workers", "staleness",
 )  # fmt: skip
 _POSITIVE = ("imitation_rate", "rate", "clip", "kl_limit")
 
@@ -31,7 +31,12 @@ class ReinforcementSettings:
             imitation between them, which keeps the policy near the expert.
         clips: of the training split, from the first on.
         validation: held-out clips of a look, from the last of the training split backwards.
-        environments: clips driven side by side.
+        environments: clips that a worker drives side by side; a round's clips go out in shares of
+            so many, whoever drives them.
+        workers: of a cluster that drive; 1 without one.
+        ahead: whether the next clips are driven while the learner learns, by weights that are one
+            round older; it needs workers of a cluster. What a resumed run drives first is then not
+            what it would have driven.
         pretraining: rounds of imitation at the beginning.
         rounds: rounds after that, of both kinds.
         cycle: with "rl_il" every so many rounds one is of imitation; 5 is the paper's RL:IL = 4:1.
@@ -41,6 +46,7 @@ class ReinforcementSettings:
         imitation_rate: learning rate of the pre-training; it falls to 0 along a cosine.
         harvest: new clips of a round of reinforcement.
         window: latest clips that are learnt from; older ones leave first.
+        staleness: rounds that the policy which drove a clip may be behind; older ones leave, too.
         batch: decisions of an update of reinforcement.
         passes: over the window in a round.
         rate: learning rate of all rounds after the pre-training; it falls to 0 along a cosine.
@@ -59,6 +65,8 @@ class ReinforcementSettings:
     clips: int = 900
     validation: int = 60
     environments: int = 32
+    workers: int = 1
+    ahead: bool = False
     pretraining: int = 60
     rounds: int = 300
     cycle: int = 5
@@ -68,6 +76,7 @@ class ReinforcementSettings:
     imitation_rate: float = 1e-3
     harvest: int = 32
     window: int = 32
+    staleness: int = 8
     batch: int = 512
     passes: int = 3
     rate: float = 3e-4
@@ -96,6 +105,7 @@ class ReinforcementSettings:
             "mode", self.mode in MODES,
             f"one of {', '.join(MODES)}{nearest_name(str(self.mode), MODES)}",
         )  # fmt: skip
+        self._require("ahead", type(self.ahead) is bool, "true or false")
         self._require("window", self.window >= self.harvest, f"harvest={self.harvest} or more")
         self._require("cycle", self.cycle >= 2, "2 or more: one of imitation, the rest not")
         self._require("rounds", self.total > 0, "1 or more, or some rounds of pretraining")
@@ -111,6 +121,16 @@ class ReinforcementSettings:
         if later < 0:
             return True
         return self.mode == "rl_il" and later % self.cycle == self.cycle - 1
+
+    def check_alone(self) -> None:
+        """Refuse what takes workers of a cluster.
+
+        Raises:
+            ConfigError: several workers, or clips driven ahead.
+        """
+        told = "without workers of a cluster; add launcher=ray"
+        self._require("workers", self.workers == 1, f"1 {told}")
+        self._require("ahead", not self.ahead, f"false {told}")
 
     def _require(self, name: str, holds: bool, expected: str) -> None:
         if not holds:

@@ -62,6 +62,13 @@ class ClipWindow:
         both = clips if self.clips is None else DrivenClips.join([self.clips, clips])
         self.clips = both.take(np.arange(len(both)) >= len(both) - self.size)
 
+    def forget(self, *, before: int) -> None:
+        """Put out clips driven by policies of versions below `before`; the newest always stay."""
+        if self.clips is not None:
+            newest = self.clips.version.max()
+            driven = self.clips.version[self.clips.starts[:-1]]
+            self.clips = self.clips.take(driven >= min(before, newest))
+
     def practice(self) -> Practice:
         """All decisions of the window.
 
