@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drivelab.agents.transfuser.folded import FoldedConvolution
+from drivelab.agents.transfuser.packed_linear import PackedLinear, pack_linears
 from drivelab.agents.transfuser.winograd import WinogradConvolution, can_be, worthwhile
 
 pytestmark = pytest.mark.skipif(not can_be(), reason="made for x86 processors with AVX2")
@@ -142,3 +144,14 @@ def test_what_it_cannot_take_is_told() -> None:
         fast(torch.zeros(1, 64, 8, 8, dtype=torch.float64))
     with pytest.raises(ValueError, match="beside a result of shape"):
         fast(torch.zeros(1, 64, 8, 8), torch.zeros(1, 64, 8, 9))
+
+
+def test_packed_linears_are_linears() -> None:
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Linear(256, 64), nn.ReLU(), nn.Linear(64, 8)).requires_grad_(False)
+    packed = copy.deepcopy(plain)
+    pack_linears(packed)
+    assert [type(part) for part in packed] == [PackedLinear, nn.ReLU, nn.Linear]
+    x = torch.randn(2, 5, 256)
+    torch.testing.assert_close(packed(x), plain(x), rtol=0, atol=1e-5)
+    torch.testing.assert_close(packed.double()(x.double()), plain.double()(x.double()))

@@ -14,9 +14,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from drivelab.agents.encoders.grids import to_map
 from drivelab.agents.transfuser.backbone import Backbone
 from drivelab.agents.transfuser.folded import FoldedConvolution, FoldedTrunk, can_pack
 from drivelab.agents.transfuser.inputs import check_features
+from drivelab.agents.transfuser.packed_linear import pack_linears
 from drivelab.agents.transfuser.perception import Perception
 from drivelab.agents.transfuser.policy import TransfuserNetwork
 from drivelab.agents.transfuser.trunk import ResNetTrunk, ViGHTrunk
@@ -39,6 +41,7 @@ class FastBackbone(nn.Module):
         self.plain.image_encoder = folded(backbone.image_encoder, packed=packed)
         self.plain.lidar_encoder = folded(backbone.lidar_encoder, packed=packed)
         if can_pack(backbone.up_conv4.weight) if packed is None else packed:
+            pack_linears(self.plain.transformers)
             for name in ("up_conv5", "up_conv4"):
                 layer = FoldedConvolution(getattr(self.plain, name), None, packed=True)
                 setattr(self.plain, name, layer)
@@ -56,11 +59,29 @@ class FastBackbone(nn.Module):
         for index in range(self.last):
             image_map = plain.image_encoder.stage(index, image_map)
             lidar_map = plain.lidar_encoder.stage(index, lidar_map)
-            image_map, lidar_map = plain.fuse(index, image_map, lidar_map)
+            image_map, lidar_map = self._fused(index, image_map, lidar_map)
         image_map = plain.image_encoder.stage(self.last, image_map)
         lidar_map = plain.lidar_encoder.stage(self.last, lidar_map)
         coarse = lidar_map + self._seen(image_map, lidar_map)
         return coarse, plain.fine(coarse)
+
+    def _fused(
+        self, index: int, image_map: Float[Tensor, "b c h w"], lidar_map: Float[Tensor, "b d i j"]
+    ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b d i j"]]:
+        """`Backbone.fuse` with channels last all the way: sums of mixed layouts are slow."""
+        plain = self.plain
+        transformer = plain.transformers[index]
+        tokens = transformer.ln_f(
+            transformer.blocks(transformer._tokens(*plain.pooled(index, image_map, lidar_map)))
+        )
+        sizes = plain.config.image_cells, plain.config.lidar_cells
+        split = tokens.split([rows * columns for rows, columns in sizes], 1)
+        to_image, to_lidar = (
+            to_map(part, size).contiguous(memory_format=torch.channels_last)
+            for part, size in zip(split, sizes, strict=True)
+        )
+        to_lidar = plain.img_channel_to_lidar[index](to_lidar)
+        return plain._added(image_map, to_image), plain._added(lidar_map, to_lidar)
 
     def _seen(
         self, image_map: Float[Tensor, "b c h w"], lidar_map: Float[Tensor, "b d i j"]
