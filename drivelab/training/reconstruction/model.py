@@ -36,8 +36,10 @@ class Model(torch.nn.Module):
 
     def gaussians(self, degree: int) -> Gaussians:
         """The scene with harmonics up to a degree."""
-        rest = (degree + 1) ** 2 - 1
-        sh = self.sh_first if rest == 0 else torch.cat([self.sh_first, self.sh_rest[:, :rest]], 1)
+        count = (degree + 1) ** 2 - 1
+        # The gradient of a part is a copy of the whole
+        rest = self.sh_rest if count == self.sh_rest.shape[1] else self.sh_rest[:, :count]
+        sh = torch.cat([self.sh_first, rest], 1) if count else self.sh_first
         return Gaussians(
             self.means, self.quats, self.scales.exp(), self.opacities.sigmoid(), sh
         )  # fmt: skip
