@@ -84,6 +84,20 @@ class TestConflicts:
         scene.semantics[0, 40:44, 120:136] = SemanticClass.STATIC
         assert conflicting(ahead(2.0), ahead(0.0)[:, 0], scene).item()
 
+    def test_few_digits_elsewhere_do_not_make_conflicts_coarse(self):
+        generator = torch.Generator().manual_seed(0)
+        boxes = torch.tensor([20.0, 9.0, 1.0, 1.0, 0.3]) * torch.randn(
+            1, 30, 5, generator=generator
+        )
+        boxes[..., 3:] += torch.tensor([4.5, 1.9])
+        scene = Surroundings(boxes, boxes[..., 0] < 99, road().semantics, 0.25)
+        entries = ahead(*(0.1 * n for n in range(150)))
+        expected = conflicting(entries, ahead(0.0)[:, 0], scene)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = conflicting(entries, ahead(0.0)[:, 0], scene)
+        assert torch.equal(found, expected)
+        assert 0 < expected.sum() < 150
+
     def test_scenes_of_a_batch_do_not_mix(self):
         first, second = road(box=(20.0, 0.0, 0.0, 4.0, 2.0)), road(half_width=1.2)
         both = Surroundings(

@@ -43,6 +43,7 @@ class Surroundings:
     pixel: float
 
 
+@torch.no_grad()
 def conflicting(
     entries: Float[Tensor, "b k t 3"], recorded: Float[Tensor, "b t 3"], scene: Surroundings
 ) -> Bool[Tensor, "b k"]:
@@ -84,9 +85,10 @@ def _met(
     forward = torch.stack([heading.cos(), heading.sin()], -1)  # b n 2
     left = torch.stack([-heading.sin(), heading.cos()], -1)
     beyond = torch.zeros_like(at[:, :, 0])[:, None].repeat(1, boxes.shape[1], 1)
-    for axis, reach in ((forward, half[..., 0]), (left, half[..., 1])):  # in frames of the boxes
-        apart = torch.baddbmm(-(axis * centre).sum(-1)[..., None], axis, at.transpose(1, 2))
-        beyond += apart.abs_().sub_(reach[..., None]).clamp_min_(0).square_()
+    with torch.autocast(at.device.type, enabled=False):  # decimetres count
+        for axis, reach in ((forward, half[..., 0]), (left, half[..., 1])):  # in frames of boxes
+            apart = torch.baddbmm(-(axis * centre).sum(-1)[..., None], axis, at.transpose(1, 2))
+            beyond += apart.abs_().sub_(reach[..., None]).clamp_min_(0).square_()
     met = (beyond < radius**2).unflatten(-1, (trajectories.shape[1], -1)).any(-1)
     return met.transpose(1, 2)
 
