@@ -21,7 +21,7 @@ from drivelab.kernels.splat.cells import (
     unfinished,
 )
 from drivelab.kernels.splat.composite import _AHEAD, _PLACE, _TOGETHER, _begin
-from drivelab.kernels.splat.moments import LEFT, LIGHT, TO_RED, weigh
+from drivelab.kernels.splat.moments import LEFT, MOMENTS, TO_RED, weigh
 from drivelab.kernels.splat.tiles import TILE
 from drivelab.kernels.splat.turns import next_of
 
@@ -46,30 +46,42 @@ def house(begins, stops, spans):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _load(state, left, top, pictures, gradients):  # type: ignore[no-untyped-def]
-    """Fill a tile's pixels with their gradients and with what of their loss is behind nothing."""
+def _load(state, left, top, width, height, pictures, gradients):  # type: ignore[no-untyped-def]
+    """Fill a tile's pixels with their gradients and with what of their loss is behind nothing.
+
+    Pictures and gradients (rgb, depth, cover) are flat.
+    """
     (rgb, depth, cover), (to_rgb, to_depth, to_cover) = pictures, gradients
+    for j in range(top, min(top + TILE, height)):  # rows lie far apart: all on their way at once
+        for part in range(3):
+            fetch(rgb, 3 * (j * width + left) + TILE * part)
+            fetch(to_rgb, 3 * (j * width + left) + TILE * part)
+        fetch(depth, j * width + left)
+        fetch(to_depth, j * width + left)
+        fetch(cover, j * width + left)
+        fetch(to_cover, j * width + left)
     for cell in range(CELLS):
         j, i = top + cell % HIGH, left + cell // HIGH * WIDE
-        for p in range(WIDE):
-            if state[cell, LIGHT, p] < 0:
-                continue
-            total = to_depth[j, i + p] * depth[j, i + p]
-            total -= to_cover[j, i + p] * (np.float32(1.0) - cover[j, i + p])
-            for c in range(3):
-                own = to_rgb[j, i + p, c]
-                state[cell, TO_RED + c, p] = own
-                total += own * rgb[j, i + p, c]
-            state[cell, TO_RED + 3, p] = to_depth[j, i + p]
-            state[cell, LEFT, p] = total
+        if j >= height:
+            continue
+        own = state[cell]
+        for p in range(min(WIDE, width - i)):
+            at = j * width + i + p
+            red, green, blue = to_rgb[3 * at], to_rgb[3 * at + 1], to_rgb[3 * at + 2]
+            own[TO_RED, p], own[TO_RED + 1, p], own[TO_RED + 2, p] = red, green, blue
+            own[TO_RED + 3, p] = to_depth[at]
+            total = red * rgb[3 * at] + green * rgb[3 * at + 1] + blue * rgb[3 * at + 2]
+            total += to_depth[at] * depth[at]
+            own[LEFT, p] = total - to_cover[at] * (np.float32(1.0) - cover[at])
 
 
 @njit(nogil=True, cache=True)
 def _weigh_all(  # type: ignore[no-untyped-def]
-    rows, homes, entries, across, down, most, open_, state, edges, bits, columns, lines, sums, marks
-):
+    rows, homes, entries, across, down, most, open_, state, edges, bits, columns, lines, slots,
+    sums, marks,
+):  # fmt: skip
     """Lay a tile's Gaussians over its cells until none is open, as `composite` does."""
-    flat = rows.reshape(-1)
+    flat, flat_sums = rows.reshape(-1), sums.reshape(-1)
     x, y = np.float32(across * TILE), np.float32(down * TILE)
     for p in range(2 * WIDE):
         columns[p] = x + np.float32(p) + np.float32(0.5)
@@ -82,14 +94,15 @@ def _weigh_all(  # type: ignore[no-untyped-def]
             fetch(flat, ahead * ROW)
             fetch(homes, ahead)
             place = entries[begin + n] & _PLACE
+            slots[n] = (homes[place] >> 16) + down * (homes[place] & 0xFFFF) + across
+            fetch(flat_sums, slots[n] * MOMENTS)
             bits[n] = touched(rows, place, x, y, edges, n) & open_
         for n in range(count):
             if bits[n] == 0:
                 continue
             place = entries[begin + n] & _PLACE
-            slot = (homes[place] >> 16) + down * (homes[place] & 0xFFFF) + across
-            marks[slot] = 1
-            weigh(rows, place, edges, n, state, bits[n], columns, lines, most, sums, slot)
+            marks[slots[n]] = 1
+            weigh(rows, place, edges, n, state, bits[n], columns, lines, most, sums, slots[n])
         for cell in range(CELLS):
             if unfinished(state, cell) == 0:
                 open_ &= ~(np.uint32(1) << np.uint32(cell))
@@ -127,6 +140,7 @@ def untile(  # type: ignore[no-untyped-def]
     state = np.empty((CELLS, STATE, WIDE), np.float32)
     edges, bits = np.empty((_TOGETHER, EDGES), np.float32), np.empty(_TOGETHER, np.uint32)
     columns, lines = np.empty(2 * WIDE, np.float32), np.empty(HIGH, np.float32)
+    slots = np.empty(_TOGETHER, np.int64)
     while True:
         turn: int = next_of(counter)
         if turn >= len(turns):
@@ -137,10 +151,14 @@ def untile(  # type: ignore[no-untyped-def]
         own = entries[begins[t] : begins[t + 1]]
         open_ = _begin(state, min(TILE, width - right * TILE), min(TILE, height - down * TILE))
         _load(
-            state, right * TILE, down * TILE, (rgb[camera], depth[camera], cover[camera]),
-            (to_rgb[camera], to_depth[camera], to_cover[camera]),
+            state, right * TILE, down * TILE, width, height,
+            (rgb[camera].reshape(-1), depth[camera].reshape(-1), cover[camera].reshape(-1)),
+            (
+                to_rgb[camera].reshape(-1), to_depth[camera].reshape(-1),
+                to_cover[camera].reshape(-1),
+            ),
         )  # fmt: skip
         _weigh_all(
-            rows, homes, own, right, down, most, open_, state, edges, bits, columns, lines, sums,
-            marks,
+            rows, homes, own, right, down, most, open_, state, edges, bits, columns, lines, slots,
+            sums, marks,
         )  # fmt: skip
