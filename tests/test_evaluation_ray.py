@@ -23,7 +23,8 @@ RAY = {"_target_": "drivelab.evaluation.launchers.ray:RayLauncher"}
 def cluster() -> Iterator[Any]:
     """One cluster for all tests of this file."""
     ray = pytest.importorskip("ray")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    still = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+    ray.init(address="local", num_cpus=2, **still)
     yield ray
     ray.shutdown()
 

@@ -113,6 +113,7 @@ def weights(folder: Path) -> dict:
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_a_killed_driver_of_a_cluster_goes_on_as_if_nothing_had_been(tmp_path: Path, capsys):
     """Two actors and a kill, or this process in one go: the same rounds, clips and bits."""
     pytest.importorskip("ray")
@@ -144,6 +145,7 @@ def test_a_killed_driver_of_a_cluster_goes_on_as_if_nothing_had_been(tmp_path: P
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_actors_that_drive_ahead_are_a_round_behind(tmp_path: Path):
     pytest.importorskip("ray")
     asked = [*SHORT, "environments=1", "rounds=3", "mode=rl", f"run.dir={tmp_path}"]

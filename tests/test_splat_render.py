@@ -169,12 +169,26 @@ def test_refusals(words: list[str], told: str, capsys, tmp_path: Path, monkeypat
     assert not list(tmp_path.iterdir())
 
 
-def test_the_page_on_splat_worlds_runs(tmp_path: Path, monkeypatch) -> None:
+def run_page(part: int) -> dict:
+    """What a piece of code on the page on splat worlds leaves behind."""
     page = (Path(__file__).parent.parent / "docs" / "splats.md").read_text()
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    monkeypatch.chdir(tmp_path)
+    code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[part]
     found: dict = {}
     exec(compile(code, "docs/splats.md", "exec"), found)
+    return found
+
+
+def test_the_page_on_splat_worlds_runs(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = run_page(0)
     assert found["picture"].shape == (256, 448, 3)
     words = ["street.splats.safetensors", "camera=CAM_FRONT", "out=a.png"]
     assert main(["splat", "render", *words]) == 0
+
+
+@pytest.mark.nn
+def test_the_page_on_gradients_runs() -> None:
+    torch = pytest.importorskip("torch", reason="gradients need the extra nn")
+    found = run_page(1)
+    assert torch.isfinite(found["means"].grad).all()
+    assert found["view"].grad.abs().max() > 0

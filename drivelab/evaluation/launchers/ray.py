@@ -35,7 +35,7 @@ class RayWorker:
 
 @dataclass(frozen=True, slots=True)
 class RayLauncher:
-    """Run on Ray actors; starts a cluster on this machine unless one is running or named."""
+    """Run on Ray actors; starts a cluster on this machine unless one is named."""
 
     workers: int = 2  # actors
     address: str | None = None  # of a running cluster, e.g. "auto"
@@ -108,11 +108,12 @@ def _import_ray() -> Any:
 
 
 def _connect(ray: Any, launcher: RayLauncher) -> None:
-    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     if launcher.address:
-        ray.init(address=launcher.address, log_to_driver=False, logging_level="ERROR")
-    else:
-        ray.init(num_cpus=max(1, round(launcher.workers * launcher.cpus)), **quiet)
+        ray.init(address=launcher.address, **quiet)
+    else:  # "local": without it Ray joins whichever cluster runs here, and then refuses num_cpus
+        cpus = max(1, round(launcher.workers * launcher.cpus))
+        ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
 
 
 def _reason(error: Exception) -> str:

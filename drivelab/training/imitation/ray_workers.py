@@ -40,7 +40,7 @@ def imitate_on_ray(
         RunError: the workers died more often than they are restarted; the checkpoint is kept.
     """
     if not ray.is_initialized():
-        ray.init(address=launcher["address"], log_to_driver=True)
+        ray.init(address=launcher["address"] or "local", log_to_driver=True)
     gpus = float(launcher["gpus"])
     if settings.device.startswith("cuda") and gpus == 0:
         raise ConfigError("device=cuda with launcher=ray: say launcher.gpus=1, a share per worker")

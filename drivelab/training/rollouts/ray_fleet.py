@@ -203,6 +203,6 @@ def _connect(cluster: Cluster) -> None:
     still: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if cluster.address:
         ray.init(address=cluster.address, **still)
-    else:
+    else:  # "local": without it Ray joins whichever cluster runs here, and then refuses num_cpus
         cpus = max(1, round(cluster.actors * cluster.cpus))
-        ray.init(num_cpus=cpus, include_dashboard=False, **still)
+        ray.init(address="local", num_cpus=cpus, include_dashboard=False, **still)
