@@ -238,7 +238,7 @@ def test_cells_evaluated_one_by_one_give_the_same() -> None:
     channels = plain.value_proj[0].in_channels
     queries, points = torch.randn(2, 3, 16), 6 * torch.randn(2, 3, 4, 2)  # some lie outside
     points[0, 1] = points[0, 0]  # two modes at the same place
-    table = cells.bordered(torch.randn(2, 8, 8, channels))
+    frame = sampled.look(cells.bordered(torch.randn(2, 8, 8, channels)))
     with torch.no_grad():
-        found = TracedAttention(sampled)(queries, points, table)
-        torch.testing.assert_close(found, sampled(queries, points, table), rtol=0, atol=1e-5)
+        found = TracedAttention(sampled)(queries, points, frame)
+        torch.testing.assert_close(found, sampled(queries, points, frame), rtol=0, atol=1e-5)

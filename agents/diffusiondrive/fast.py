@@ -1,9 +1,10 @@
 """DiffusionDrive at inference, without what inference does not need.
 
-Beyond `drivelab.agents.transfuser.fast`: values only at the cells that trajectories touch, scale
-and shift of every noise level kept, keys of the road users made once a frame, the attention to the
-one ego key replaced by what it must give, scores only of the last layer in the last pass, no step
-after that, neither boxes nor semantics. The plans are those of the plain network up to rounding.
+Beyond `drivelab.agents.transfuser.fast`: values only at the cells that trajectories touch, each
+once a frame on the CPU; scale and shift of every noise level kept, keys of the road users made once
+a frame, the attention to the one ego key replaced by what it must give, scores only of the last
+layer in the last pass, no step after that, neither boxes nor semantics. The plans are those of the
+plain network up to rounding.
 """
 
 from __future__ import annotations
@@ -21,18 +22,20 @@ from drivelab.agents.diffusiondrive.decoder import DecoderLayer
 from drivelab.agents.diffusiondrive.embeddings import embed_points
 from drivelab.agents.diffusiondrive.head import TrajectoryHead, chosen
 from drivelab.agents.diffusiondrive.policy import DiffusionDriveNetwork
-from drivelab.agents.diffusiondrive.sampled_cells import BevCells, SampledAttention
+from drivelab.agents.diffusiondrive.sampled_cells import BevCells, Projected, SampledAttention
 from drivelab.agents.diffusiondrive.schedule import denormalise, normalise
 from drivelab.agents.transfuser.backbone import resize
 from drivelab.agents.transfuser.fast import FastPerception
+from drivelab.agents.transfuser.folded import can_pack
 from drivelab.agents.transfuser.inputs import check_features
+from drivelab.agents.transfuser.packed_linear import pack_linears
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What a layer needs of a frame, the same in every pass."""
 
-    table: Float[Tensor, "cells c"]  # of the map
+    bev: Projected  # the map
     keys: Float[Tensor, "b h a e"]  # of the road users
     values: Float[Tensor, "b h a e"]
     ego: Float[Tensor, "b 1 c"]  # all that attention to one key can give
@@ -66,7 +69,7 @@ class FastLayer(nn.Module):
         keys, values = self._projected(self.agents, agents, 1).chunk(2, -1)
         width = ego.shape[-1]
         own = self.ego.out_proj(self._projected(self.ego, ego, 2)[..., -width:])
-        return Seen(table, self._heads(keys), self._heads(values), own)
+        return Seen(self.bev.look(table), self._heads(keys), self._heads(values), own)
 
     def forward(
         self,
@@ -76,7 +79,7 @@ class FastLayer(nn.Module):
         turn: int,
     ) -> tuple[Float[Tensor, "b m c"], Float[Tensor, "b m t 3"]]:
         """Features and poses; `turn` counts the passes."""
-        x = self.bev(x, points, seen.table)
+        x = self.bev(x, points, seen.bev)
         width = x.shape[-1]
         queries = F.linear(x, self.agents.in_proj_weight[:width], self.agents.in_proj_bias[:width])
         found = F.scaled_dot_product_attention(self._heads(queries), seen.keys, seen.values)
@@ -97,9 +100,9 @@ class FastLayer(nn.Module):
 
 
 class FastHead(nn.Module):
-    """`TrajectoryHead` with its constants at hand."""
+    """`TrajectoryHead` with its constants at hand; `packed` as for `FastPerception`."""
 
-    def __init__(self, plain: TrajectoryHead) -> None:
+    def __init__(self, plain: TrajectoryHead, *, packed: bool | None = None) -> None:
         super().__init__()
         plain = copy.deepcopy(plain).eval()
         self.config, self.plain = plain.config, plain
@@ -113,6 +116,8 @@ class FastHead(nn.Module):
         self.layers = nn.ModuleList(
             FastLayer(layer, cells, times) for layer in plain.diff_decoder.layers
         )
+        if can_pack(self.layers[0].bev.project.weight) if packed is None else packed:
+            pack_linears(self.layers)
 
     def forward(
         self,
@@ -160,7 +165,7 @@ class FastDiffusionDrive(nn.Module):
         super().__init__()
         self.config = network.config
         self.perception = FastPerception(network, packed=packed)
-        self.head = FastHead(network._trajectory_head)
+        self.head = FastHead(network._trajectory_head, packed=packed)
         projection, _, norm = network.bev_proj
         coarse, fine = projection.weight.detach().split(
             [network.config.width, network.config.bev_channels], 1

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from drivelab.agents.diffusiondrive.fast import FastDiffusionDrive
 from drivelab.agents.diffusiondrive.policy import DiffusionDriveNetwork
-from drivelab.agents.diffusiondrive.sampled_cells import SampledAttention
+from drivelab.agents.diffusiondrive.sampled_cells import Projected, SampledAttention
 from drivelab.agents.ego_mlp.policy import EgoMlpNetwork
 from drivelab.agents.transfuser.fast import FastTransfuser
 from drivelab.agents.transfuser.policy import TransfuserNetwork
@@ -66,19 +66,19 @@ class TracedAttention(nn.Module):
 
     def __init__(self, sampled: SampledAttention) -> None:
         super().__init__()
-        self.sampled, self.cells = sampled, sampled.cells
+        self.sampled, self.cells, self.look = sampled, sampled.cells, sampled.look
 
     def forward(
         self,
         queries: Float[Tensor, "b m c"],
         points: Float[Tensor, "b m t 2"],
-        table: Float[Tensor, "cells c"],
+        frame: Projected,
     ) -> Float[Tensor, "b m c"]:
         """Queries with what lies under their points."""
         rows, shares = self.cells.corners(points)
         weights = self.sampled.attention_weights(queries).softmax(-1).flatten(0, 1)
         shares = (shares * weights[..., None]).flatten(1)
-        values = self.sampled.values(table, rows.flatten()).unflatten(0, rows.shape)
+        values = self.sampled.values(frame.table, rows.flatten()).unflatten(0, rows.shape)
         taken = (shares[..., None] * values).sum(1)
         return self.sampled.output_proj(taken).view_as(queries) + queries
 
