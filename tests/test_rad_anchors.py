@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from drivelab.sim.envs.rad_anchors import (
+from drivelab.planning.rad_anchors import (
     BINS,
     LATERAL,
     LONGITUDINAL,

@@ -16,8 +16,8 @@ import golden_models as golden  # noqa: E402
 
 from drivelab.agents.rad.actions import Choice, choose  # noqa: E402
 from drivelab.metrics.closed_loop.jerk import released_jerk  # noqa: E402
+from drivelab.planning.rad_anchors import flat_index, rad_anchors  # noqa: E402
 from drivelab.sim.envs.actions import next_poses  # noqa: E402
-from drivelab.sim.envs.rad_anchors import flat_index, rad_anchors  # noqa: E402
 from drivelab.training.reinforcement.advantages import GAMMA, LAMBDA, clip_advantages  # noqa: E402
 from drivelab.training.reinforcement.decisions import Decisions  # noqa: E402
 from drivelab.training.reinforcement.events import (  # noqa: E402

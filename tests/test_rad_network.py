@@ -20,7 +20,7 @@ from drivelab.agents.rad.scene_tokens import SceneTokens  # noqa: E402
 from drivelab.agents.rad.vector_encoder import VectorEncoder, rows_of  # noqa: E402
 from drivelab.errors import ConfigError, DataError  # noqa: E402
 from drivelab.kernels.world.observe_ego import ACTORS, BORDERS, EGO_FLOATS, LANES  # noqa: E402
-from drivelab.sim.envs.rad_anchors import BINS, rad_anchors  # noqa: E402
+from drivelab.planning.rad_anchors import BINS, rad_anchors  # noqa: E402
 
 pytestmark = pytest.mark.nn
 VALID = torch.from_numpy(rad_anchors().valid.copy())

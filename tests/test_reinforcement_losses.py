@@ -13,7 +13,7 @@ from drivelab.agents.rad import RadConfig  # noqa: E402
 from drivelab.agents.rad.actions import Choice, choose  # noqa: E402
 from drivelab.agents.rad.policy import RadNetwork  # noqa: E402
 from drivelab.errors import ConfigError, DataError  # noqa: E402
-from drivelab.sim.envs.rad_anchors import BINS, rad_anchors  # noqa: E402
+from drivelab.planning.rad_anchors import BINS, rad_anchors  # noqa: E402
 from drivelab.training.reinforcement.advantages import clip_advantages  # noqa: E402
 from drivelab.training.reinforcement.auxiliary import side_gap, side_loss  # noqa: E402
 from drivelab.training.reinforcement.decisions import Decisions  # noqa: E402

@@ -26,12 +26,14 @@ from drivelab.registry import load_object
 PREFIXES = ("agent._transfuser_model.", "_transfuser_model.", "agent.")  # of Lightning checkpoints
 ANCHORS = "_trajectory_head.plan_anchor"
 SIGNS = {  # a tensor that only this network has
+    "rad": "longitudinal_value.0.weight",
     "vadv2": "_planning_head.navigation.0.weight",
     "diffusiondrive": ANCHORS,
     "transfuser": "_trajectory_head._mlp.0.weight",
     "ego_mlp": "_mlp.0.weight",
 }
 PLACES = {
+    "rad": ("drivelab.agents.rad", "Rad"),
     "vadv2": ("drivelab.agents.vadv2", "VadV2"),
     "diffusiondrive": ("drivelab.agents.diffusiondrive", "DiffusionDrive"),
     "transfuser": ("drivelab.agents.transfuser", "Transfuser"),

@@ -26,12 +26,14 @@ class Family:
         config: its configuration's class, `module:Class`.
         network: its class, `module:Class`.
         presets: it has some.
+        taught: what `drivelab train` is told to teach one; None: `agent=NAME`.
     """
 
     name: str
     config: str
     network: str
     presets: bool = True
+    taught: str | None = None
 
     def make(self, config: Any) -> Any:
         """A network of a configuration, with random weights."""
@@ -104,7 +106,7 @@ def bundled_file(family: Family, preset: str) -> Path:
         raise ConfigError(
             f"no weights ship for agent={family.name} preset={preset}: name a checkpoint with "
             f"agent.checkpoint=FILE, leave out agent.preset, or train some with "
-            f"'drivelab train agent={family.name} preset={preset}'"
+            f"'drivelab train {family.taught or f'agent={family.name}'} preset={preset}'"
         )
     return file
 

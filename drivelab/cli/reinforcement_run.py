@@ -133,7 +133,7 @@ def _test(config: Mapping[str, Any], tested: Any, folder: Path) -> dict[str, dic
     import torch
 
     from drivelab.agents.rad.weights import open_rad
-    from drivelab.sim.envs.rad_anchors import rad_anchors
+    from drivelab.planning.rad_anchors import rad_anchors
     from drivelab.training.reinforcement.judge import greedy, judge_clips
     from drivelab.training.reinforcement.loop import BEST, IMITATION
 

@@ -33,16 +33,22 @@ def check_agent(agent: object) -> Agent:
 def check_wishes(agent: Agent, source: SceneSource, scene_id: str) -> None:
     """Refuse an agent that asks for what the source lacks, on the first scene as a sample."""
     rig = agent.rig
-    if not rig.cameras and not rig.lidar and rig.privilege is not Privilege.FUTURE:
+    sensed = bool(rig.cameras) or rig.lidar
+    if not sensed and not rig.vector and rig.privilege is not Privilege.FUTURE:
         return
     try:
         scene = source.load(scene_id)
     except DataError:
         return  # this scene fails with its own row; the others may be well
     if isinstance(scene, Scene):
+        if rig.vector:
+            raise ConfigError(
+                f"the agent asks for vector observations, which {source.label} lacks: only closed "
+                "loops have them; drive it with bench=rad, nuplan_closed_loop or scenarios"
+            )
         check_rig(scene, rig, bench=source.label, who_has=WHO_HAS_SENSORS)
         return
-    if rig.cameras or rig.lidar:  # an episode: its base scene has what its rendering gives
+    if sensed:  # an episode: its base scene has what its rendering gives
         from drivelab.sim.world.view import base_scene
 
         check_rig(base_scene(scene), rig, bench=source.label, who_has=WHO_HAS_SENSORS)

@@ -120,9 +120,8 @@ def _decide(active: Sequence[Drive], agent: Agent) -> None:
     future = agent.rig.privilege is Privilege.FUTURE
     observations = []
     for one in active:
-        observations.append(
-            one.view.told(build_observation(one.view.scene(future=future), agent.rig))
-        )
+        seen = one.view.told(build_observation(one.view.scene(future=future), agent.rig))
+        observations.append(one.view.with_vector(seen) if agent.rig.vector else seen)
     start = perf_counter()
     try:
         plans = check_answer(agent.act(observations), len(active))

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 
 from drivelab.types.scene import CameraFrame, Command, Scene
 
@@ -29,6 +29,7 @@ class SensorRig:
     lidar: bool = False
     history: int = 4  # frames of ego status up to now, and of the sensors below
     sensor_frames: int = 1  # latest frames for which cameras and lidar are loaded
+    vector: bool = False  # the surroundings as numbers; closed loops of the native world only
     privilege: Privilege = Privilege.NONE
 
 
@@ -38,6 +39,8 @@ class Observation:
 
     Ego poses are relative to the current rear axle (last row is 0), velocities and accelerations
     in the ego frame. `images` and `lidar` are lists over the latest `sensor_frames` frames.
+    `vector` is the present moment in the layout `drivelab.kernels.world.observe_ego.EGO_LAYOUT`,
+    where the rig asks for it.
     """
 
     scene_id: str
@@ -49,6 +52,7 @@ class Observation:
     ego_accelerations: Float[np.ndarray, "h 2"]
     images: Mapping[str, Sequence[CameraFrame]] = field(default_factory=dict)
     lidar: Sequence[np.ndarray] = ()
+    vector: Float32[np.ndarray, " f"] | None = None
     scene: Scene | None = None  # only as far as the rig's privilege allows
 
 

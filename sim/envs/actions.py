@@ -15,7 +15,7 @@ from drivelab.errors import ConfigError, nearest_name
 from drivelab.kernels.world.arrays import State
 from drivelab.kernels.world.bodies import POSES
 from drivelab.kernels.world.env_step import command_pedals
-from drivelab.sim.envs.rad_anchors import BINS, nearest_valid, rad_anchors
+from drivelab.planning.rad_anchors import BINS, nearest_valid, rad_anchors
 from drivelab.sim.world.control import track_plans
 
 

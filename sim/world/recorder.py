@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 
 from drivelab.geometry.poses import wrap_angle
 from drivelab.kernels.world import arrays as a
@@ -89,6 +89,14 @@ class Recorder:
             self.valid[:n],
             DT,
         )
+
+    def vector(self) -> Float32[np.ndarray, " f"]:
+        """The present moment as the driver's row of numbers, in the layout `EGO_LAYOUT`."""
+        from drivelab.kernels.world.observe_ego import EGO_FLOATS, observe_ego
+
+        row = np.zeros((1, EGO_FLOATS), np.float32)
+        observe_ego(self._world.roads, self._world.one(self._e), row)
+        return row[0]
 
     def rollout(
         self,

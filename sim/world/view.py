@@ -94,6 +94,10 @@ class SceneView:
         noise = status_noise(faults_of(faults, cameras=cameras), time)
         return observation if noise is None else noisy_observation(observation, noise)
 
+    def with_vector(self, observation: Observation) -> Observation:
+        """The observation with the numbers that `drivelab/Native-v0` shows at this moment."""
+        return replace(observation, vector=self._recorder.vector())
+
     def _line_ahead(self) -> Float[np.ndarray, "m 3"] | None:
         """The part of the route's line about the ego."""
         if self._line is None:

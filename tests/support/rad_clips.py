@@ -14,8 +14,8 @@ import torch
 from small_roads import parallel, straight
 from torch import nn
 
+from drivelab.planning.rad_anchors import BINS, rad_anchors
 from drivelab.sim.envs.core import EnvCore, EnvOptions
-from drivelab.sim.envs.rad_anchors import BINS, rad_anchors
 from drivelab.sim.envs.vector_view import VectorView
 from drivelab.sim.radlab import RULES
 from drivelab.sim.world.episode import ActorSpec, Episode

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from drivelab.agents.rad.actions import log_probs
 from drivelab.errors import DataError
-from drivelab.sim.envs.rad_anchors import (
+from drivelab.planning.rad_anchors import (
     BINS,
     LATERAL,
     LONGITUDINAL,

@@ -15,8 +15,8 @@ from drivelab.agents.rad.config import RadConfig
 from drivelab.agents.rad.policy import RadNetwork
 from drivelab.agents.rad.weights import save_rad
 from drivelab.errors import ConfigError
+from drivelab.planning.rad_anchors import rad_anchors
 from drivelab.sim.envs.core import EnvCore, EnvOptions
-from drivelab.sim.envs.rad_anchors import rad_anchors
 from drivelab.sim.envs.vector_view import VectorView
 from drivelab.training.reinforcement.checkpoints import (
     load_clips,

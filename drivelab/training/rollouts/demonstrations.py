@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from drivelab.errors import RunError
 from drivelab.geometry.poses import relative
-from drivelab.sim.envs.rad_anchors import RadAnchors, rad_anchors
+from drivelab.planning.rad_anchors import RadAnchors, rad_anchors
 from drivelab.sim.radlab import LENGTH
 from drivelab.training.reinforcement.imitation import expert_bins
 from drivelab.training.rollouts.clips import NO_EVENT, UNTAUGHT, Dropped, Harvest

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from drivelab.agents.rad.actions import choose
 from drivelab.errors import ConfigError, DataError, RunError
-from drivelab.sim.envs.rad_anchors import BINS
+from drivelab.planning.rad_anchors import BINS
 from drivelab.sim.radlab import LENGTH
 from drivelab.training.rollouts.clips import UNTAUGHT, Harvest
 from drivelab.training.rollouts.runner import ClipRunner, Decided, MakeCore

@@ -1,0 +1,100 @@
+"""RAD as an agent: the most likely action of each axis, 0.5 s of motion ten times a second.
+
+A plan is the anchor itself, so `controller=perfect` drives its first 0.1 s as the environment does
+that the policy learns in; a tracker drives close to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float32
+
+from drivelab.agents.learned.driver import check_device
+from drivelab.agents.learned.weights import Family, load_weights
+from drivelab.agents.rad.actions import choose
+from drivelab.agents.rad.vector_encoder import KEY
+from drivelab.errors import DataError
+from drivelab.planning.rad_anchors import BINS, rad_anchors
+from drivelab.types import Observation, Plan, Privilege, SensorRig
+
+FAMILY = Family(
+    "rad",
+    "drivelab.agents.rad.config:RadConfig",
+    "drivelab.agents.rad.policy:RadNetwork",
+    taught="recipe=rad",
+)
+DT = 0.1  # between the poses of an anchor [s]
+
+
+class Rad:
+    """Drives by a RAD network on vector observations, which hold the map and the boxes.
+
+    Plans are the 5 poses of the action taken, 0.1 s apart; their notes hold its probability by axis
+    and the two values of the state.
+
+    Args:
+        checkpoint: safetensors of ours, such as best.safetensors of a run; None: those that ship.
+        device: "cpu", "cuda", "cuda:N".
+
+    Raises:
+        ConfigError: no weights ship, or no such device.
+        DataError: the file cannot be read, holds another network, or other actions than 61 x 61.
+    """
+
+    def __init__(self, checkpoint: str | None = None, device: str = "cpu") -> None:
+        import torch
+
+        loaded = load_weights(FAMILY, preset=None, checkpoint=checkpoint, changes={})
+        bins = loaded.network.config.bins
+        if bins != BINS:
+            raise DataError(
+                f"its network has {bins} actions an axis, the anchors are {BINS} x {BINS}; take "
+                f"weights of RadConfig(bins={BINS})",
+                file=checkpoint,
+            )
+        self.rig = SensorRig(history=1, vector=True, privilege=Privilege.STATE)
+        self.weights, self.weights_sha256 = loaded.told, loaded.sha256
+        self._device = check_device(device)
+        self._network = loaded.network.requires_grad_(False).to(self._device)
+        self._anchors = rad_anchors()
+        self._valid = torch.from_numpy(self._anchors.valid.copy()).to(self._device)
+
+    def act(self, observations: Sequence[Observation]) -> list[Plan]:
+        """One plan each.
+
+        Raises:
+            DataError: an observation without its numbers, or a network that has diverged.
+        """
+        import torch
+
+        if not observations:
+            return []
+        rows = torch.from_numpy(np.stack([_vector(seen) for seen in observations]))
+        with torch.inference_mode():
+            outputs = self._network({KEY: rows.to(self._device)})
+            choice = choose(outputs, self._valid)
+        lateral, longitudinal = choice.bins.cpu().numpy().T
+        poses = self._anchors.poses[longitudinal, lateral, 1:]
+        told = {
+            "lateral_probability": choice.lateral_log_prob.exp(),
+            "longitudinal_probability": choice.longitudinal_log_prob.exp(),
+            "lateral_value": outputs["lateral_value"],
+            "longitudinal_value": outputs["longitudinal_value"],
+        }
+        notes = {name: values.double().cpu().numpy() for name, values in told.items()}
+        return [
+            Plan(plan.copy(), DT, notes={name: float(values[k]) for name, values in notes.items()})
+            for k, plan in enumerate(poses)
+        ]
+
+
+def _vector(observation: Observation) -> Float32[np.ndarray, " f"]:
+    if observation.vector is None:
+        raise DataError(
+            "the observation has no `vector`: only closed loops of the native world hand it out; "
+            "drive with bench=rad, nuplan_closed_loop or scenarios",
+            where=f"scene {observation.scene_id}",
+        )
+    return observation.vector
