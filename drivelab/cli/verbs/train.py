@@ -9,6 +9,7 @@ USAGE = """usage: drivelab train [algo=NAME] [env=NAME] [key=value ...]
        drivelab train agent=NAME [data=NAME] [key=value ...]
        drivelab train recipe=rad [obs=vector] [mode=il|rl|rl_il] [key=value ...]
        drivelab train anchors [data=NAME] [modes=20] out=FILE.npy
+       drivelab train vocabulary [data=NAME] [entries=256] out=FILE.npy
 
 By reinforcement, in an environment:
   algo=sb3_ppo         PPO of Stable-Baselines3 (pip install 'drivelab[rl]')
@@ -20,7 +21,7 @@ The run folder holds progress.jsonl, curve.png, policy/ (the best weights), chec
 from), summary.json with the policy beside a random one and `idm` on unseen seeds, and a video.
 
 By imitation, of recorded drivers (pip install 'drivelab[nn]'):
-  agent=diffusiondrive|transfuser|ego_mlp            preset=mini|full
+  agent=diffusiondrive|transfuser|ego_mlp|vadv2      preset=mini|full
   data=labmini         generated scenes, sensors drawn; data=navsim data.root=DIR: real logs
   epochs=24 batch=8 learning_rate=1.5e-3 precision=fp32|bf16 patience=N
   minutes=N            pause after N minutes         limit=N          only the first N scenes
@@ -29,6 +30,7 @@ By imitation, of recorded drivers (pip install 'drivelab[nn]'):
 The run folder holds progress.jsonl, curve.png, anchors.npy, best.safetensors (the weights that
 drive: agent.checkpoint=), checkpoint/ (to go on from) and summary.json.
 `train anchors` clusters the recorded trajectories for networks that plan from anchors (anchors=).
+`train vocabulary` takes the furthest of them, for networks that choose one (agent.vocabulary=).
 
 By imitation and reinforcement together, in closed loop (pip install 'drivelab[nn]'):
   recipe=rad           RAD on clips of radlab        preset=mini|full
@@ -66,6 +68,10 @@ def _kind(words: Sequence[str]) -> tuple[str, Callable[[Mapping[str, Any]], int]
         from drivelab.cli.anchors_run import anchors_config
 
         return "anchors", anchors_config, words[1:]
+    if words and words[0] == "vocabulary":
+        from drivelab.cli.vocabulary_run import vocabulary_config
+
+        return "vocabulary", vocabulary_config, words[1:]
     if any(word.startswith("agent=") for word in words):
         from drivelab.cli.imitation_run import imitate_config
 

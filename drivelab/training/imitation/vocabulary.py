@@ -33,10 +33,7 @@ def write_vocabulary(cache: FeatureCache, ids: Sequence[str], entries: int, out:
     Raises:
         ConfigError: not a npy file, fewer than two entries, or fewer different drives than that.
     """
-    if out.suffix != ".npy":
-        raise ConfigError(f"out={out}: expected a file that ends in .npy")
-    if entries < 2:
-        raise ConfigError(f"entries={entries}: expected a whole number, 2 or more")
+    check_vocabulary(entries, out)
     recorded = recorded_drives(cache, ids)
     vocabulary = make_vocabulary(recorded, entries)
     save_vocabulary(vocabulary, out)
@@ -45,3 +42,15 @@ def write_vocabulary(cache: FeatureCache, ids: Sequence[str], entries: int, out:
         f"{len(vocabulary)} entries of {len(recorded):,} drives: on average {away.mean():.2f} m "
         f"from the nearest, at most {away.max():.2f} m; {out}"
     )
+
+
+def check_vocabulary(entries: int, out: Path) -> None:
+    """Refuse what `write_vocabulary` would, before the scenes are read.
+
+    Raises:
+        ConfigError: not a npy file, or fewer than two entries.
+    """
+    if out.suffix != ".npy":
+        raise ConfigError(f"out={out}: expected a file that ends in .npy")
+    if entries < 2:
+        raise ConfigError(f"entries={entries}: expected a whole number, 2 or more")
