@@ -19,7 +19,7 @@ import io
 import pickle
 import pickletools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,22 @@ _BROKEN = (
 )
 
 
-def load_restricted(source: str | Path | bytes, *, name: str | Path | None = None) -> Any:
+def load_restricted(
+    source: str | Path | bytes,
+    *,
+    name: str | Path | None = None,
+    also: Mapping[tuple[str, str], Callable[..., Any] | InertName] | None = None,
+    persistent: Callable[[Any], Any] | None = None,
+) -> Any:
     """Load a pickle of lists, dicts, plain values and numpy arrays.
 
     Args:
         source: a path, or the bytes of a pickle.
         name: what error messages call the source; default: its path.
+        also: (module, name) -> a stand-in for it, beside those of the allow-list. It is called
+            with whatever the file says, and must make nothing of it but data; an `InertName` is
+            never called.
+        persistent: stands in for objects outside the file, by their id; default: they are refused.
 
     Returns:
         The content. Arrays are of an ndarray subclass (`np.asarray` gives plain ones).
@@ -65,7 +75,7 @@ def load_restricted(source: str | Path | bytes, *, name: str | Path | None = Non
             raise DataError(f"cannot be read: {error.strerror or error}", file=place) from error
     try:
         _refuse_extensions(data)
-        return _Restricted(io.BytesIO(data)).load()
+        return _Restricted(io.BytesIO(data), also or {}, persistent).load()
     except UnsafePickleError as error:
         raise UnsafePickleError(str(error), file=place) from None
     except _BROKEN as error:
@@ -77,9 +87,24 @@ def load_restricted(source: str | Path | bytes, *, name: str | Path | None = Non
 
 
 class _Restricted(pickle.Unpickler):
-    """An unpickler that finds nothing but the stand-ins below."""
+    """An unpickler that finds nothing but the stand-ins below and those it is given."""
+
+    def __init__(
+        self,
+        stream: io.BytesIO,
+        also: Mapping[tuple[str, str], Callable[..., Any] | InertName],
+        persistent: Callable[[Any], Any] | None,
+    ) -> None:
+        super().__init__(stream)
+        self._also = {
+            key: found if isinstance(found, InertName) else _Call(found)
+            for key, found in also.items()
+        }
+        self._persistent = persistent
 
     def find_class(self, module: str, name: str, /) -> Any:
+        if (module, name) in self._also:
+            return self._also[module, name]
         try:
             return _ALLOWED[module, name]
         except KeyError:
@@ -88,6 +113,8 @@ class _Restricted(pickle.Unpickler):
             ) from None
 
     def persistent_load(self, pid: Any, /) -> Any:
+        if self._persistent is not None:
+            return self._persistent(pid)
         raise UnsafePickleError("refers to an object outside the file (persistent id)")
 
 
@@ -239,6 +266,26 @@ class InertRecord(metaclass=_Sealed):
         if not (isinstance(state, dict) and all(isinstance(key, str) for key in state)):
             raise UnsafePickleError(f"gives {type(self).__name__} a state that is not a dict")
         object.__setattr__(self, "fields", dict(state))
+
+
+class InertName(metaclass=_Sealed):
+    """A class or function that a pickle names as data, and can do nothing with."""
+
+    __slots__ = ("name",)
+    name: str
+
+    def __init__(self, name: str) -> None:
+        object.__setattr__(self, "name", name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise UnsafePickleError(f"sets attribute {name!r} of {self.name}")
+
+    def __setstate__(self, state: Any) -> None:
+        raise UnsafePickleError(f"sets the state of {self.name}")
+
+    def __call__(self, *_given: Any) -> Any:
+        """Refused: it is a name only."""
+        raise UnsafePickleError(f"calls {self.name}, which is read as a name only")
 
 
 class TrajectoryRecord(InertRecord):
