@@ -14,8 +14,8 @@ import pytest
 from drivelab.cli import main
 from drivelab.kernels.splat import Gaussians
 from drivelab.sim.splats.files import load_scene, save_scene
+from drivelab.sim.splats.formats.ply import read_ply
 from drivelab.sim.splats.labels import NUMBER
-from drivelab.sim.splats.ply import read_ply
 from drivelab.sim.splats.scene import Actor, Sky, Splats, SplatScene
 
 PLY = golden.ROOT / "formats" / "inria.ply"

@@ -15,7 +15,7 @@ from drivelab.errors import DataError
 from drivelab.kernels.splat import Gaussians
 from drivelab.sim.splats import memory
 from drivelab.sim.splats.files import load_scene
-from drivelab.sim.splats.ply import read_ply, write_ply
+from drivelab.sim.splats.formats.ply import read_ply, write_ply
 
 FORMATS = golden.ROOT / "formats"
 
@@ -111,9 +111,11 @@ def ply(edit) -> bytes:
         (lambda head, body: head + body + b"x", r"truncated or damaged"),
         (lambda head, body: head.replace(b"binary_little", b"binary_big") + body, "binary PLY"),
         (lambda head, body: head.replace(b"binary_little_endian", b"ascii") + body, "binary PLY"),
-        (lambda head, body: head.replace(b" 500", b" 999999999") + body, "names 999999999 Gauss"),
-        (lambda head, body: head.replace(b" 500", b" " + b"9" * 400) + body, "a count above 0"),
-        (lambda head, body: head.replace(b" 500", b" -5") + body, "a count above 0"),
+        (lambda head, body: head.replace(b" 500", b" 999999999") + body,
+         "names 999999999 x vertex"),
+        (lambda head, body: head.replace(b" 500", b" " + b"9" * 400) + body,
+         "a count below"),
+        (lambda head, body: head.replace(b" 500", b" -5") + body, "a count below"),
         (lambda head, body: head.replace(b" 500", b" 0") + body, "a count above 0"),
         (lambda head, body: head.replace(b"rot_3", b"rat_3") + body, "no property rot_3"),
         (lambda head, body: head.replace(b"rot_3", b"rot_2") + body, "property 'rot_2' twice"),

@@ -1,8 +1,8 @@
-"""`drivelab splat convert`: a PLY becomes a scene, a moment of a scene becomes a PLY."""
+"""`drivelab splat convert`: from any format of Gaussians that is read to any that is written."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 
@@ -13,30 +13,48 @@ from drivelab.errors import ConfigError
 def run(words: Sequence[str]) -> int:
     """Write the other format."""
     from drivelab.kernels.splat.settings import CONVENTIONS
-    from drivelab.sim.splats.files import ENDING, load_scene, save_scene
+    from drivelab.sim.splats.files import load_scene
+    from drivelab.sim.splats.formats.table import written_as
 
-    found = read_words(words, ("time", "convention"), places=("IN", "OUT"))
+    found = read_words(words, ("time", "convention", "version"), places=("IN", "OUT"))
     if "IN" not in found or "OUT" not in found:
         raise ConfigError("expected: drivelab splat convert IN OUT")
     source, out = Path(found["IN"]), Path(found["OUT"])
-    convention = found.get("convention", "inria")
-    if convention not in CONVENTIONS:
+    convention = found.get("convention")
+    if convention not in (None, *CONVENTIONS):
         raise ConfigError(f"convention={convention}: expected {' or '.join(CONVENTIONS)}")
-    if not out.name.endswith((ENDING, ".ply")):
-        raise ConfigError(f"OUT={out}: expected a name that ends in {ENDING} or .ply")
+    kind = written_as(out)
+    options = _version(found, kind.name)
     time = _seconds(found.get("time", "0"))
+    if kind.whole and "time" in found:
+        raise ConfigError(f"time= picks a moment for Gaussians alone; {out.name} keeps all moments")
     scene = load_scene(source, convention=convention)
-    if out.suffix == ".ply":
-        from drivelab.sim.splats.compose import compose, moment_at
-        from drivelab.sim.splats.ply import write_ply
-
-        moment = compose(scene, moment_at(scene, time))
-        write_ply(moment.gaussians, out)
-        print(f"{out}: {len(moment)} Gaussians; labels, sky and motion are not in it")
-    else:
-        save_scene(scene, out)
+    if kind.whole:
+        kind.write(scene, out)
         print(f"{out}: {len(scene.static)} static Gaussians, {len(scene.actors)} actors")
+        return 0
+    from drivelab.sim.splats.compose import compose, moment_at
+
+    moment = compose(scene, moment_at(scene, time))
+    if not len(moment):
+        raise ConfigError(f"time={time:g}: nothing of {source} is there at that moment")
+    kind.write(moment.gaussians, out, **options)
+    print(f"{out}: {len(moment)} Gaussians; labels, sky and motion are not in it")
+    print(f"{kind.name} does not keep: {kind.loses}")
     return 0
+
+
+def _version(found: Mapping[str, str], name: str) -> dict[str, int]:
+    """The option of SPZ."""
+    if "version" not in found:
+        return {}
+    from drivelab.sim.splats.formats.spz import WRITTEN
+
+    if name != "spz":
+        raise ConfigError(f"version= is for OUT.spz; {name} has one version")
+    if found["version"] not in map(str, WRITTEN):
+        raise ConfigError(f"version={found['version']}: expected 3 (gzip) or 4 (zstd)")
+    return {"version": int(found["version"])}
 
 
 def _seconds(text: str) -> float:

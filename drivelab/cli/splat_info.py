@@ -33,10 +33,15 @@ def run(words: Sequence[str]) -> int:
 
 
 def _facts(scene: SplatScene, file: Path) -> Iterator[tuple[str, str]]:
+    from drivelab.sim.splats.formats.table import format_of
     from drivelab.sim.splats.memory import amount
 
     yield "name", _line(scene.name) or "(none)"
-    yield "file", f"{file}, {amount(file.stat().st_size)}"
+    size = sum(part.stat().st_size for part in (file.rglob("*") if file.is_dir() else [file])
+               if part.is_file())  # fmt: skip
+    yield "file", f"{file}, {amount(size)}"
+    kind = format_of(file)
+    yield "format", f"{kind.title}; {'written too' if kind.writer else 'read only'}"
     yield "licence", _line(scene.licence) or "not said"
     yield "convention", scene.convention
     yield from _counts(scene)

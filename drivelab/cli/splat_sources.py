@@ -153,7 +153,7 @@ def _file(found: Mapping[str, str]) -> Play:
     from drivelab.reports.splat_panels import Play, Sight
     from drivelab.sim.sensors.rig import load_rig
     from drivelab.sim.splats.compose import moment_at
-    from drivelab.sim.splats.files import ENDING, load_scene
+    from drivelab.sim.splats.files import load_scene, stem_of
 
     file = Path(found["FILE"])
     rig = load_rig(found.get("rig", "rad"), scale=number(found, "scale", 1.0))
@@ -164,8 +164,7 @@ def _file(found: Mapping[str, str]) -> Play:
     def sight(n: int) -> Sight:
         return Sight(scene, moment_at(scene, times[n]), rig, stands, scene.name, frame=n)
 
-    plain = file.name.removesuffix(ENDING).removesuffix(".ply")
-    return Play(plain, f"{file.name}: {scene.name}", times, rig, sight)
+    return Play(stem_of(file), f"{file.name}: {scene.name}", times, rig, sight)
 
 
 def _pose(text: str) -> Float[np.ndarray, "4 4"]:

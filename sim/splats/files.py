@@ -1,4 +1,4 @@
-"""Scene files: one safetensors file for a whole world, or a PLY of Gaussians alone.
+"""Scene files: one safetensors file for a whole world; other formats by way of their table.
 
 `NAME.splats.safetensors` holds the numbers of a `SplatScene` as tensors and everything else as JSON
 in its header. Actors and lamps that show the same Gaussians share one part. Names from within a
@@ -17,6 +17,7 @@ file never become paths.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,9 @@ from drivelab.errors import DataError
 from drivelab.kernels.splat import Gaussians
 from drivelab.sim.splats import header as words
 from drivelab.sim.splats.checks import check_scene
+from drivelab.sim.splats.formats.table import READ, format_of
 from drivelab.sim.splats.header import ActorEntry, AirEntry, Header, LampEntry
 from drivelab.sim.splats.memory import CHECKED, require_memory
-from drivelab.sim.splats.ply import read_ply
 from drivelab.sim.splats.scene import Actor, Air, Lamp, Sky, Splats, SplatScene
 from drivelab.sim.splats.writing import replace_file
 
@@ -62,27 +63,39 @@ def save_scene(scene: SplatScene, path: str | Path) -> None:
         raise DataError(f"cannot be written ({error}); is the disk full?", file=file) from error
 
 
-def load_scene(path: str | Path, *, convention: str = "inria") -> SplatScene:
-    """Read a scene file, or a PLY as a scene of nothing but static, unlabelled Gaussians.
+def load_scene(path: str | Path, *, convention: str | None = None) -> SplatScene:
+    """Read a world of Gaussians of any format of `formats.table`.
+
+    Formats of Gaussians alone become scenes of nothing but static, unlabelled Gaussians; `info`
+    says what they come from.
 
     Args:
-        path: `NAME.splats.safetensors` or `NAME.ply`.
-        convention: with which clamp the Gaussians of a PLY were trained; scene files say it.
+        path: `NAME.splats.safetensors`, `NAME.ply`, ...
+        convention: with which clamp foreign Gaussians were trained; None = as the format's own
+            trainer does, INRIA's where there is none. Scene files say it themselves.
 
     Raises:
         DataError: it is missing, truncated, of another version, holds what cannot be, or more
             than the memory; names file, key, index, what was expected and what to do.
     """
     file = Path(path)
-    if not file.is_file():
-        raise DataError("no such file; expected a scene (.splats.safetensors) or Gaussians (.ply)",
-                        file=file)  # fmt: skip
-    if file.suffix.lower() == ".ply":
-        found = read_ply(file)
+    kind = format_of(file)
+    found = kind.read(file)
+    if not isinstance(found, SplatScene):
         static = Splats(found, np.zeros(len(found), np.uint8))
-        return SplatScene(file.stem, static, convention=convention, info={"from": "ply"})
-    if file.suffix.lower() != ".safetensors":
-        raise DataError(f"ends in {file.suffix!r}; expected {ENDING} or .ply", file=file)
+        found = SplatScene(stem_of(file), static, convention="inria", info={"from": kind.name})
+    if convention is not None and kind.name != "drivelab":
+        found = replace(found, convention=convention)
+    return found
+
+
+def read_scene(path: str | Path) -> SplatScene:
+    """Read a scene file.
+
+    Raises:
+        DataError: as `load_scene`.
+    """
+    file = Path(path)
     try:
         with safe_open(file, "np") as stored:
             scene = _Reader(stored, file).scene()
@@ -94,6 +107,16 @@ def load_scene(path: str | Path, *, convention: str = "inria") -> SplatScene:
         ) from error
     check_scene(scene, file=file)
     return scene
+
+
+def stem_of(file: Path) -> str:
+    """What a file or folder is called without the ending of its format."""
+    if file.name in ("meta.json", "scene.pth"):
+        file = file.absolute().parent
+    name = file.name
+    for ending in sorted(READ, key=len, reverse=True):
+        name = name.removesuffix(ending)
+    return name or file.name
 
 
 def _packed(scene: SplatScene) -> tuple[dict[str, np.ndarray], Header]:

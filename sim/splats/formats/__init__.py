@@ -1,0 +1,1 @@
+"""Files of Gaussians that others write: one file a format, `table.py` lists them all."""
