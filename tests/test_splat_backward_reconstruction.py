@@ -65,13 +65,18 @@ def test_a_run_learns_the_held_out_views_and_goes_on_bit_by_bit(tmp_path):
     told = []
     before = Reconstruction(views, Model.of_points(points, colours, 0.5), QUICK).judge()
     whole = reconstruct(
-        views, points, colours, QUICK, tmp_path / "whole", tell=lambda *row: told.append(row)
+        views,
+        points,
+        colours,
+        QUICK,
+        tmp_path / "whole",
+        look=lambda run, loss: told.append((run.step, loss)) is None,
     )
     after = whole.judge()
     assert (before.views, after.views) == (2, 2)
     assert after.psnr > before.psnr + 6
     assert after.ssim > before.ssim + 0.2
-    assert [step for step, _ in told] == list(range(120))
+    assert [step for step, _ in told] == list(range(1, 121))
     assert np.mean([x for _, x in told[-8:]]) < 0.4 * np.mean([x for _, x in told[:8]])
     assert len(whole.model) != len(points)
 
@@ -79,13 +84,17 @@ def test_a_run_learns_the_held_out_views_and_goes_on_bit_by_bit(tmp_path):
     class Broken(Exception):
         pass
 
-    def stop(step, _):
-        if step == 74:
+    def stop(run, _):
+        if run.step == 75:
             raise Broken
+        return True
 
     with pytest.raises(Broken):
-        reconstruct(views, points, colours, QUICK, tmp_path / "broken", tell=stop)
-    again = reconstruct(views, points, colours, QUICK, tmp_path / "broken")
+        reconstruct(views, points, colours, QUICK, tmp_path / "broken", look=stop)
+    folder = tmp_path / "broken"
+    paused = reconstruct(views, points, colours, QUICK, folder, look=lambda run, _: run.step < 80)
+    assert paused.step == 80
+    again = reconstruct(views, points, colours, QUICK, folder)
     for name, value in whole.model.state_dict().items():
         np.testing.assert_array_equal(value, again.model.state_dict()[name], err_msg=name)
 
@@ -124,16 +133,19 @@ def test_similarity_by_hand():
 def test_losses_by_hand():
     half = torch.full((1, 12, 16), 0.5)
     pictures = Pictures(half[..., None].expand(-1, -1, -1, 3), 4.0 * half, half)
-    image = half[0, :, :, None].expand(-1, -1, 3) + 0.1
+    seen = pictures.rgb[0]
+    image = seen + 0.1
     only = Weights(dissimilarity=0.0, depth=0.0, sky=0.0)
-    assert float(loss(pictures, image, None, None, only)) == pytest.approx(0.1, rel=1e-5)
+    assert float(loss(seen, pictures, image, None, None, only)) == pytest.approx(0.1, rel=1e-5)
     depth = torch.zeros(12, 16)
     depth[3, 4] = 7.0  # 2 of cover times depth there, 3.5 were measured
     far = Weights(dissimilarity=0.0, depth=1.0, sky=0.0)
-    assert float(loss(pictures, image, depth, None, far)) == pytest.approx(1.6, rel=1e-5)
+    assert float(loss(seen, pictures, image, depth, None, far)) == pytest.approx(1.6, rel=1e-5)
     sky = torch.ones(12, 16, dtype=torch.bool)
-    bright = Weights(dissimilarity=0.0, depth=0.0, sky=1.0)
-    assert float(loss(pictures, image, None, sky, bright)) == pytest.approx(math.log(2), rel=1e-5)
+    bright, image = Weights(dissimilarity=0.0, depth=0.0, sky=1.0), seen
+    assert float(loss(seen, pictures, image, None, sky, bright)) == pytest.approx(
+        math.log(2), rel=1e-5
+    )
 
 
 def three():

@@ -24,6 +24,7 @@ VERBS = {
     "list": "what there is: list [agents|benches|metrics|scenes]",
     "scenario": "YAML scenarios: scenario check|show|run|sample|from-log|import|list FILE|NAME",
     "splat": "worlds of Gaussians: splat info FILE, splat render|view SOURCE, splat convert IN OUT",
+    "reconstruct": "posed pictures to a world of Gaussians: reconstruct source=radlab:CLIP out=DIR",
     "show": "draw a scene from above: show bench=navsim scene=ID [out=FILE]",
     "render": "film a scored plan: render run=RUN scene=ID [out=FILE]",
     "data": "data list|verify|plan|import av2|import nuscenes|make-labmini",
@@ -86,7 +87,7 @@ def _run(words: list[str]) -> int:
 
 def help_text() -> str:
     """The text of `drivelab --help`."""
-    verbs = "\n".join(f"  {verb:<9}{line}" for verb, line in VERBS.items())
+    verbs = "\n".join(f"  {verb:<13}{line}" for verb, line in VERBS.items())
     return (
         "drivelab: train and judge end-to-end driving policies in closed loop\n\n"
         "usage: drivelab VERB [key=value ...]      drivelab VERB --help      drivelab --version\n\n"

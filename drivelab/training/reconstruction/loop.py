@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 
 from drivelab.errors import RunError
-from drivelab.kernels.splat import Gaussians, Trace, render
+from drivelab.kernels.splat import Gaussians, Pictures, Trace, render
 from drivelab.training.checkpoint import load_facts, load_weights, save_checkpoint
 from drivelab.training.reconstruction import densify
-from drivelab.training.reconstruction.losses import loss, psnr, ssim
+from drivelab.training.reconstruction.losses import loss
 from drivelab.training.reconstruction.model import Model, optimizer_of
+from drivelab.training.reconstruction.quality import Quality, judged
 from drivelab.training.reconstruction.settings import ReconstructionSettings
+from drivelab.training.reconstruction.sky import sky_picture
 from drivelab.training.reconstruction.views import Views, split
-
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """Of views that were not learned from, colours held to 0..1; NaN where there are none.
-
-    Attributes:
-        psnr: mean over the views [dB].
-        ssim: mean over the views.
-        views: how many.
-    """
-
-    psnr: float
-    ssim: float
-    views: int
 
 
 class Reconstruction:
@@ -61,11 +49,8 @@ class Reconstruction:
         how, trace = self.settings, Trace()
         number = self._next()
         self._set_rate()
-        pictures = render(
-            self.model.gaussians(self.degree), self.views.camera(number), settings=how.render,
-            trace=trace,
-        )  # fmt: skip
-        total = loss(pictures, *self._given(number), how.weights)
+        pictures, seen = self._seen(number, trace)
+        total = loss(seen, pictures, *self._given(number), how.weights)
         total.backward()
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
@@ -75,15 +60,12 @@ class Reconstruction:
 
     def judge(self) -> Quality:
         """The views that were held out."""
-        scene, found = self.gaussians(), []
-        for number in self._held.tolist():
-            seen = render(scene, self.views.camera(number), settings=self.settings.render).rgb[0]
-            image, _, sky = self._given(number)
-            picture = torch.as_tensor(seen).clamp(0, 1)
-            picture = picture if sky is None else torch.where(sky[..., None], image, picture)
-            found.append((float(psnr(picture, image)), float(ssim(picture, image))))
-        means = np.mean(found, 0) if found else (np.nan, np.nan)
-        return Quality(float(means[0]), float(means[1]), len(found))
+        return judged(self.views, self._held.tolist(), self.picture)
+
+    def picture(self, number: int) -> torch.Tensor:
+        """A view as the scene has it now (h, w, 3), colours held to 0..1."""
+        with torch.no_grad():
+            return self._seen(number, None)[1].clamp(0, 1)
 
     def gaussians(self) -> Gaussians:
         """The scene as it is now, as arrays."""
@@ -93,9 +75,19 @@ class Reconstruction:
         return Gaussians(*(getattr(scene, name).detach().cpu().numpy() for name in names))
 
     def save(self, folder: Path) -> None:
-        """Write a checkpoint; a broken write leaves the old one."""
+        """Write a checkpoint; a broken write leaves the old one.
+
+        Raises:
+            RunError: it cannot be written.
+        """
         facts = {"step": self.step, "count": len(self.model), "settings": asdict(self.settings)}
-        save_checkpoint(folder, self.model, facts, self._optimizer)
+        try:
+            save_checkpoint(folder, self.model, facts, self._optimizer)
+        except (SafetensorError, OSError) as error:
+            raise RunError(
+                f"{folder}: the checkpoint of step {self.step} cannot be written ({error}); the "
+                "one before it is whole: free some space and type the command again"
+            ) from error
 
     @staticmethod
     def load(folder: Path, views: Views, settings: ReconstructionSettings) -> Reconstruction:
@@ -112,10 +104,21 @@ class Reconstruction:
                 f"{folder} was made with other settings ({other}); go on with those, or choose "
                 "another folder"
             )
-        found = Reconstruction(views, Model(int(facts["count"])), settings)
+        model = Model(int(facts["count"]), texels=settings.texels)
+        found = Reconstruction(views, model, settings)
         load_weights(folder, found.model, found._optimizer)
         found.step = int(facts["step"])
         return found
+
+    def _seen(self, number: int, trace: Trace | None) -> tuple[Pictures, torch.Tensor]:
+        """Pictures of a view, and its colours with the sky behind them."""
+        scene, camera = self.model.gaussians(self.degree), self.views.camera(number)
+        pictures = render(scene, camera, settings=self.settings.render, trace=trace)
+        seen = torch.as_tensor(pictures.rgb[0])
+        if self.model.sky.numel():
+            light = 1.0 - torch.as_tensor(pictures.alpha[0])
+            seen = seen + light[..., None] * sky_picture(self.model.sky, camera, 0)
+        return pictures, seen
 
     def _next(self) -> int:
         """The view of this step: all of them in a random order, again and again."""
@@ -159,7 +162,7 @@ def reconstruct(
     settings: ReconstructionSettings,
     folder: Path,
     *,
-    tell: Callable[[int, float], None] = lambda step, loss: None,
+    look: Callable[[Reconstruction, float], bool] = lambda run, loss: True,
 ) -> Reconstruction:
     """Learn a scene from pictures; goes on from the checkpoint of the folder, if there is one.
 
@@ -169,17 +172,21 @@ def reconstruct(
         colours: (n, 3) 0..1.
         settings: how.
         folder: of the checkpoint.
-        tell: is told every step and its loss.
+        look: is shown the run after every step, with the step's loss; where it answers False a
+            checkpoint is written and the run pauses.
     """
     if load_facts(folder) is not None:
         found = Reconstruction.load(folder, views, settings)
     else:
-        model = Model.of_points(points, colours, settings.opacity)
+        model = Model.of_points(points, colours, settings.opacity, texels=settings.texels)
         found = Reconstruction(views, model, settings)
     while found.step < settings.steps:
-        tell(found.step, found.advance())
-        if found.step % settings.save_every == 0 or found.step == settings.steps:
+        goes_on = look(found, found.advance())
+        over = found.step == settings.steps or not goes_on
+        if over or found.step % settings.save_every == 0:
             found.save(folder)
+        if not goes_on:
+            break
     return found
 
 

@@ -69,6 +69,7 @@ def psnr(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def loss(
+    seen: torch.Tensor,
     pictures: Any,
     image: torch.Tensor,
     depth: torch.Tensor | None,
@@ -77,20 +78,18 @@ def loss(
 ) -> torch.Tensor:
     """What a step makes smaller.
 
-    Colours are not compared in the sky, which is not made of Gaussians; there nothing should cover
-    the picture. A depth counts as much as its pixel is covered, which no division by a small cover
-    disturbs.
+    Where the sky is known nothing should cover the picture. A depth counts as much as its pixel is
+    covered, which no division by a small cover disturbs.
 
     Args:
-        pictures: `Pictures` of one camera with colours, sums of depths and covers (1, h, w).
+        seen: (h, w, 3) colours, with what shines through behind the Gaussians.
+        pictures: `Pictures` of the same camera with sums of depths and covers (1, h, w).
         image: (h, w, 3) as it was taken.
         depth: (h, w) [m], 0 where none was measured; or None.
         sky: (h, w) bool; or None.
         weights: of the parts.
     """
-    seen, cover = pictures.rgb[0], pictures.alpha[0]
-    if sky is not None:
-        seen = torch.where(sky[..., None], image, seen)
+    cover = pictures.alpha[0]
     total = (1.0 - weights.dissimilarity) * (seen - image).abs().mean()
     total = total + weights.dissimilarity * (1.0 - ssim(seen, image))
     if depth is not None and weights.depth > 0:

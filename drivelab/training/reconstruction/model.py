@@ -19,15 +19,17 @@ class Model(torch.nn.Module):
     """n Gaussians in numbers that may take any value.
 
     Parameters: means (n, 3) [m], quats (n, 4) wxyz of any length, scales (n, 3) logarithms,
-    opacities (n,) logits, sh_first (n, 1, 3), sh_rest (n, 15, 3). Buffers: pulls and drawn (n,),
-    what has been gathered of `Trace` since Gaussians were last added and removed.
+    opacities (n,) logits, sh_first (n, 1, 3), sh_rest (n, 15, 3); sky (6, m, m, 3), with m = 0 for
+    none. Buffers: pulls and drawn (n,), what has been gathered of `Trace` since Gaussians were last
+    added and removed.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, texels: int = 0) -> None:
         super().__init__()
         shapes = ((3,), (4,), (3,), (), (1, 3), (15, 3))
         for name, shape in zip(FIELDS, shapes, strict=True):
             self.register_parameter(name, torch.nn.Parameter(torch.zeros(count, *shape)))
+        self.sky = torch.nn.Parameter(torch.full((6, texels, texels, 3), 0.5))
         self.register_buffer("pulls", torch.zeros(count))
         self.register_buffer("drawn", torch.zeros(count))
 
@@ -45,13 +47,16 @@ class Model(torch.nn.Module):
         )  # fmt: skip
 
     @staticmethod
-    def of_points(points: np.ndarray, colours: np.ndarray, opacity: float) -> Model:
+    def of_points(
+        points: np.ndarray, colours: np.ndarray, opacity: float, *, texels: int = 0
+    ) -> Model:
         """A ball at each point, as large as the root mean square distance to three neighbours.
 
         Args:
             points: (n, 3) in the scene's frame [m], four or more.
             colours: (n, 3) 0..1.
             opacity: of each.
+            texels: along an edge of the sky's faces; 0: no sky.
         """
         if len(points) < 4 or points.shape != (len(points), 3) or colours.shape != points.shape:
             raise ValueError(
@@ -60,7 +65,7 @@ class Model(torch.nn.Module):
             )
         apart = cKDTree(points).query(points, k=4)[0][:, 1:]
         size = np.sqrt((apart**2).mean(1)).clip(1e-7)
-        model = Model(len(points))
+        model = Model(len(points), texels=texels)
         with torch.no_grad():
             model.means.copy_(torch.as_tensor(points))
             model.quats[:, 0] = 1.0
@@ -73,6 +78,8 @@ class Model(torch.nn.Module):
 def optimizer_of(model: Model, rates: Rates, extent: float) -> torch.optim.Adam:
     """Adam with a rate for each field; `extent` of the scene [m]."""
     found = {name: getattr(rates, name) * (extent if name == "means" else 1) for name in FIELDS}
+    if model.sky.numel():
+        found["sky"] = rates.sky
     groups = [{"params": [getattr(model, n)], "lr": rate, "name": n} for n, rate in found.items()]
     return torch.optim.Adam(groups, eps=1e-15, betas=(0.9, 0.999), fused=True)
 
@@ -93,6 +100,8 @@ def change(
     """
     for group in optimizer.param_groups:
         name, (old,) = group["name"], group["params"]
+        if name not in FIELDS:
+            continue
         new = torch.nn.Parameter(rows(name, old.detach()))
         state = optimizer.state.pop(old, {})
         if state:

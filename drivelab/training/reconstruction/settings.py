@@ -19,6 +19,7 @@ class Rates:
         opacities: of their logits.
         sh_first: of the coefficients of degree 0.
         sh_rest: of the other ones.
+        sky: of its texels.
     """
 
     means: float = 1.6e-4
@@ -28,6 +29,7 @@ class Rates:
     opacities: float = 5e-2
     sh_first: float = 2.5e-3
     sh_rest: float = 2.5e-3 / 20
+    sky: float = 1e-2
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class ReconstructionSettings:
         degree: of the harmonics in the end.
         degree_every: steps after which one more degree is learned.
         opacity: of the first Gaussians.
+        texels: along an edge of the sky's six faces; 0: no sky.
         hold_out: every so many-th view is held out, from the first on; 0 is none.
         save_every: steps between two checkpoints.
         rates: of learning.
@@ -93,6 +96,7 @@ class ReconstructionSettings:
     degree: int = 3
     degree_every: int = 1000
     opacity: float = 0.1
+    texels: int = 0
     hold_out: int = 8
     save_every: int = 1000
     rates: Rates = field(default_factory=Rates)

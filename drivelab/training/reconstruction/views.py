@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from drivelab.kernels.splat import Cameras
+from drivelab.training.reconstruction.points import on_image
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,19 +20,22 @@ class Views:
         depths: (v, h, w) float32 depths along the camera's axis [m], 0 where none was measured; or
             None.
         sky: (v, h, w) bool, where nothing but the sky is seen; or None.
+        groups: (v,) number of the camera that took each, from 0; None: one took all.
     """
 
     images: np.ndarray
     cameras: Cameras
     depths: np.ndarray | None = None
     sky: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __post_init__(self) -> None:
         size = (len(self.cameras), self.cameras.height, self.cameras.width)
-        for name, shape in (("images", (*size, 3)), ("depths", size), ("sky", size)):
+        shapes = {"images": (*size, 3), "depths": size, "sky": size, "groups": size[:1]}
+        for name, shape in shapes.items():
             found = getattr(self, name)
             if found is not None and found.shape != shape:
                 raise ValueError(
@@ -50,10 +54,21 @@ class Views:
             cameras.model,
         )  # fmt: skip
 
+    def seen(self, points: np.ndarray) -> np.ndarray:
+        """(v,) how many of some points (n, 3) each view has on its picture."""
+        counts = [len(on_image(points, self.cameras, n)[0]) for n in range(len(self))]
+        return np.array(counts, int)
+
+    @property
+    def eyes(self) -> np.ndarray:
+        """(v, 3) where the cameras stood, in the scene's frame [m]."""
+        places: np.ndarray = np.linalg.inv(self.cameras.views)[:, :3, 3]
+        return places
+
     @property
     def extent(self) -> float:
         """Largest distance of a camera from the middle of all, and a tenth more [m] (gsplat)."""
-        eyes = np.linalg.inv(self.cameras.views)[:, :3, 3]
+        eyes = self.eyes
         return 1.1 * float(np.linalg.norm(eyes - eyes.mean(0), axis=1).max(initial=0)) or 1.0
 
 

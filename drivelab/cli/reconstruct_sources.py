@@ -1,0 +1,63 @@
+"""The words of `source=` -> what a scene is reconstructed from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from drivelab.errors import ConfigError, nearest_name
+
+if TYPE_CHECKING:
+    from drivelab.training.reconstruction.capture import Capture
+
+
+def capture_of(config: Mapping[str, Any]) -> Capture:
+    """What a composed config says.
+
+    Raises:
+        ConfigError: no such source, or an option that does not fit.
+        DataError: what it names cannot be read.
+    """
+    text = str(config["source"] or "")
+    kind, colon, place = text.partition(":")
+    if not colon or not place or kind not in SOURCES:
+        known = ", ".join(f"{name}:..." for name in SOURCES)
+        hint = nearest_name(kind, SOURCES) if kind else ""
+        raise ConfigError(
+            f"source={text or 'null'}: expected one of {known}{hint}; try "
+            "source=radlab:test-0003-lane_drop"
+        )
+    capture = SOURCES[kind](place, config)
+    capture.check()
+    return capture
+
+
+def whole(config: Mapping[str, Any], key: str, least: int) -> int:
+    """A whole number of a config, not below `least`."""
+    value = config[key]
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError(f"{key}={value}: expected a whole number, {least} or more")
+    return value
+
+
+def _radlab(place: str, config: Mapping[str, Any]) -> Capture:
+    from drivelab.sim.radlab import clip_scene
+    from drivelab.sim.sensors.rendering import WEATHERS, Rendering
+    from drivelab.training.reconstruction.drives import DriveOptions, drive_capture
+
+    how, seed = config["drive"], whole(config, "seed", 0)
+    scale = how["scale"]
+    if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale <= 4:
+        raise ConfigError(f"drive.scale={scale}: expected above 0, up to 4")
+    if how["weather"] not in WEATHERS:
+        raise ConfigError(
+            f"drive.weather={how['weather']}: expected one of {', '.join(WEATHERS)}"
+            f"{nearest_name(str(how['weather']), WEATHERS)}"
+        )
+    cameras = tuple(str(how["cameras"]).split(","))
+    rendering = Rendering(how["rig"], float(scale), WEATHERS[how["weather"]], seed)
+    options = DriveOptions(whole(how, "poses", 2), cameras, whole(config, "points", 4), seed)
+    return drive_capture(clip_scene(place), rendering, options)
+
+
+SOURCES: Mapping[str, Callable[[str, Mapping[str, Any]], Capture]] = {"radlab": _radlab}

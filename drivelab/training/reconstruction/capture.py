@@ -1,0 +1,66 @@
+"""What a scene is reconstructed from: views, points to begin with, and where it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from drivelab.errors import DataError
+from drivelab.training.reconstruction.views import Views
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Capture:
+    """Posed pictures of a place and what else is known of it, in a local frame.
+
+    Attributes:
+        name: for files and messages.
+        views: the pictures.
+        points: (n, 3) where static Gaussians begin [m].
+        colours: (n, 3) of these, 0..1.
+        times: (v,) of the views [s].
+        map_from_scene: (4, 4) rigid.
+        upright: whether z points up and lengths are metres.
+        licence: of the pictures.
+        info: how it was made: numbers and texts.
+    """
+
+    name: str
+    views: Views
+    points: Float[np.ndarray, "n 3"]
+    colours: Float[np.ndarray, "n 3"]
+    times: Float[np.ndarray, " v"] = field(default_factory=lambda: np.zeros(0))
+    map_from_scene: Float[np.ndarray, "4 4"] = field(default_factory=lambda: np.eye(4))
+    upright: bool = False
+    licence: str = ""
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Refuse what nothing can be learned from.
+
+        Raises:
+            DataError: fewer than two views, fewer than four points, or points no view sees.
+        """
+        if len(self.views) < 2:
+            raise DataError(
+                f"{len(self.views)} picture with a pose; expected two or more", file=self.name
+            )
+        if len(self.points) < 4:
+            raise DataError(
+                f"{len(self.points)} points to begin with; expected 4 or more: hand over lidar "
+                "sweeps or COLMAP's points",
+                file=self.name,
+            )
+        seen = self.views.seen(self.points)
+        blind = np.flatnonzero(seen == 0)
+        if 2 * len(blind) > len(self.views):
+            raise DataError(
+                f"{len(blind)} of {len(self.views)} views see none of the {len(self.points)} "
+                f"points (the first is view {blind[0]}); the poses do not belong to the points, "
+                "or are not camera-to-world as the format says",
+                file=self.name,
+            )

@@ -1,0 +1,58 @@
+"""What was learned as a scene to drive in: Gaussians, labels of the ground, sky."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from scipy.spatial import cKDTree
+
+from drivelab.kernels.splat import Gaussians
+from drivelab.sim.splats.labels import NUMBER
+from drivelab.sim.splats.scene import Sky, Splats, SplatScene
+from drivelab.training.reconstruction.capture import Capture
+from drivelab.training.reconstruction.loop import Reconstruction
+from drivelab.training.reconstruction.sky import filled_sky
+
+AROUND, ABOVE = 3.0, 0.3  # m: how far the lowest point is looked for, what counts as ground on it
+
+
+def scene_of(run: Reconstruction, capture: Capture) -> SplatScene:
+    """The learned scene in the capture's frame, with how it was made in `info`."""
+    found = run.gaussians()
+    labels = np.zeros(len(found), np.uint8)
+    if capture.upright:
+        labels = ground_labels(found.means, capture.points)
+    faces = run.model.sky.detach().numpy()
+    sky = Sky(filled_sky(faces, capture.views)) if faces.size else None
+    return SplatScene(
+        capture.name,
+        Splats(_normal(found), labels),
+        sky=sky,
+        map_from_scene=capture.map_from_scene,
+        convention=run.settings.render.convention,
+        licence=capture.licence,
+        info={"builder": "reconstruct", "steps": run.step, **capture.info},
+    )
+
+
+def ground_labels(
+    means: Float[np.ndarray, "n 3"], points: Float[np.ndarray, "m 3"]
+) -> UInt8[np.ndarray, " n"]:
+    """Road for what lies no higher than 0.3 m above the lowest point within 3 m, void else.
+
+    Without a segmentation of pictures nothing says what else things are.
+    """
+    cells, group = np.unique(np.floor(points[:, :2]), axis=0, return_inverse=True)
+    lowest = np.full(len(cells), np.inf)
+    np.minimum.at(lowest, group, points[:, 2])
+    tree = cKDTree(cells + 0.5)
+    away, near = tree.query(means[:, :2], k=min(25, len(cells)), distance_upper_bound=AROUND)
+    heights = np.where(np.isfinite(away), np.append(lowest, np.inf)[near], np.inf)
+    floor = heights.reshape(len(means), -1).min(1)
+    return np.where(means[:, 2] < floor + ABOVE, NUMBER["road"], 0).astype(np.uint8)
+
+
+def _normal(found: Gaussians) -> Gaussians:
+    """Quaternions of length 1, as files should have them."""
+    quats = found.quats / np.linalg.norm(found.quats, axis=1, keepdims=True).clip(1e-12)
+    return Gaussians(found.means, quats, found.scales, found.opacities, found.sh)

@@ -1,0 +1,129 @@
+"""A sky that learns: a cube of colours infinitely far away, looked up along a camera's rays.
+
+As StreetGaussians and DriveStudio have one behind their Gaussians. The cube is that of
+`drivelab.sim.splats.scene.Sky`, looked up in the same way, with the gradient of its texels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numba import njit
+from scipy.spatial import cKDTree
+
+from drivelab.kernels.splat import Cameras
+from drivelab.training.reconstruction.views import Views
+
+
+class Looked(torch.autograd.Function):
+    """Colours of texels (6, n, n, 3) along directions (k, 3), bilinear within a face."""
+
+    @staticmethod
+    def forward(ctx: Any, faces: torch.Tensor, rays: torch.Tensor) -> torch.Tensor:
+        """Colours (k, 3)."""
+        colours = np.empty((len(rays), 3), np.float32)
+        _gather(faces.detach().numpy(), rays.numpy(), colours)
+        ctx.save_for_backward(rays)
+        ctx.shape = faces.shape
+        return torch.from_numpy(colours)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        """Gradient of the texels."""
+        (rays,) = ctx.saved_tensors
+        found = np.zeros(ctx.shape, np.float32)
+        _scatter(gradient.contiguous().numpy(), rays.numpy(), found)
+        return torch.from_numpy(found), None
+
+
+def sky_picture(faces: torch.Tensor, cameras: Cameras, number: int) -> torch.Tensor:
+    """What a pinhole sees of a sky (6, n, n, 3): (h, w, 3)."""
+    rays = torch.from_numpy(rays_of(cameras, number))
+    seen: torch.Tensor = Looked.apply(faces, rays)
+    return seen.view(cameras.height, cameras.width, 3)
+
+
+def rays_of(cameras: Cameras, number: int) -> Float[np.ndarray, "k 3"]:
+    """Directions of a pinhole's pixels in the scene's frame, of any length; float32."""
+    lens, turn = cameras.intrinsics[number], cameras.views[number][:3, :3]
+    x = (np.arange(cameras.width) + 0.5 - lens[0, 2]) / lens[0, 0]
+    y = (np.arange(cameras.height) + 0.5 - lens[1, 2]) / lens[1, 1]
+    x, y = np.meshgrid(x, y)
+    rays = np.stack([x, y, np.ones_like(x)], -1).reshape(-1, 3) @ turn
+    return np.ascontiguousarray(rays, np.float32)
+
+
+@njit(inline="always")
+def _corner(rays, i, n):  # type: ignore[no-untyped-def]
+    """Face, row and column of the upper left texel, shares of the lower and the right one."""
+    x, y, z = rays[i, 0], rays[i, 1], rays[i, 2]
+    size, face, a, b = abs(x), 0 if x > 0 else 1, y, z
+    if abs(y) > size:
+        size, face, a, b = abs(y), 2 if y > 0 else 3, x, z
+    if abs(z) > size:
+        size, face, a, b = abs(z), 4 if z > 0 else 5, x, y
+    one = 1.0 / max(size, 1e-30)
+    column = min(max(0.5 * (a * one + 1.0) * n - 0.5, 0.0), n - 1.0)
+    row = min(max(0.5 * (b * one + 1.0) * n - 0.5, 0.0), n - 1.0)
+    left, top = min(int(column), n - 2), min(int(row), n - 2)
+    return face, top, left, row - top, column - left
+
+
+@njit(nogil=True, cache=True)
+def _gather(faces, rays, colours):  # type: ignore[no-untyped-def]
+    n = faces.shape[1]
+    for i in range(len(rays)):
+        face, top, left, v, u = _corner(rays, i, n)
+        for c in range(3):
+            upper = faces[face, top, left, c] * (1 - u) + faces[face, top, left + 1, c] * u
+            lower = faces[face, top + 1, left, c] * (1 - u) + faces[face, top + 1, left + 1, c] * u
+            colours[i, c] = upper * (1 - v) + lower * v
+
+
+@njit(nogil=True, cache=True)
+def _scatter(gradient, rays, faces):  # type: ignore[no-untyped-def]
+    n = faces.shape[1]
+    for i in range(len(rays)):
+        if gradient[i, 0] == 0 and gradient[i, 1] == 0 and gradient[i, 2] == 0:
+            continue
+        face, top, left, v, u = _corner(rays, i, n)
+        for c in range(3):
+            own = gradient[i, c]
+            faces[face, top, left, c] += own * (1 - u) * (1 - v)
+            faces[face, top, left + 1, c] += own * u * (1 - v)
+            faces[face, top + 1, left, c] += own * (1 - u) * v
+            faces[face, top + 1, left + 1, c] += own * u * v
+
+
+def filled_sky(faces: Float[np.ndarray, "6 n n 3"], views: Views) -> Float[np.ndarray, "6 n n 3"]:
+    """The sky with colours of the nearest texel that a view saw where none did, held to 0..1."""
+    seen = np.zeros_like(faces)
+    for number in range(len(views)):
+        rays = rays_of(views.cameras, number)
+        if views.sky is not None:
+            rays = rays[views.sky[number].ravel()]
+        _scatter(np.ones_like(rays), rays, seen)
+    known = seen[..., 0] > 0
+    if not known.any():
+        return faces.clip(0, 1)
+    away = directions(faces.shape[1])
+    nearest = cKDTree(away[known]).query(away)[1]
+    filled: np.ndarray = faces[known][nearest].clip(0, 1)
+    return filled
+
+
+def directions(texels: int) -> Float[np.ndarray, "6 n n 3"]:
+    """Unit vectors to the texels' middles, see `drivelab.sim.splats.scene.Sky`."""
+    at = (2 * np.arange(texels) + 1) / texels - 1
+    b, a = np.meshgrid(at, at, indexing="ij")
+    found = np.empty((6, texels, texels, 3))
+    for face in range(6):
+        first, second = (k for k in range(3) if k != face // 2)
+        found[face, ..., face // 2] = 1.0 if face % 2 == 0 else -1.0
+        found[face, ..., first], found[face, ..., second] = a, b
+    unit: np.ndarray = found / np.linalg.norm(found, axis=-1, keepdims=True)
+    return unit
