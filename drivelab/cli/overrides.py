@@ -24,6 +24,7 @@ SHORT = {
     "sensors": "bench.sensors",
     "rig": "bench.rig",
     "weather": "bench.weather",
+    "street": "bench.street",
 }
 SHORT_BY_VERB = {  # where there is no bench
     "imitate": {"preset": "agent.preset"},
@@ -34,7 +35,7 @@ TEXTS = {"run.dir", "run.root", "proposals", "out", "scene", "bench.root", "benc
 TEXTS |= {"bench.openscene_root", "bench.maps_root", "bench.rig", "agent.checkpoint", "anchors"}
 TEXTS |= {"start", "cache", "data.root", "data.openscene_root", "data.maps_root", "data.split"}
 TEXTS |= {"run", "team_name", "authors", "email", "institution", "country"}  # of `submit`
-TEXTS |= {"source", "drive.cameras", "drive.rig"}  # of `reconstruct`
+TEXTS |= {"bench.street", "source", "drive.cameras", "drive.rig"}  # of `reconstruct`
 SPECIAL = ("hydra", "+", "~")
 
 

@@ -89,8 +89,10 @@ class SplatEnv(NativeEnv):
     Those of `drivelab/Native-v0`, and `split` ("train" or "test"), `traffic` ("replay" or
     "reactive"), `guarded` (borders and headings end a clip only farther than 0.2 m from the
     expert's path, as in RAD's released code), `rig`, `cameras` (of one size), `scale` of their
-    pictures, `weather` (a name, or several that clips take turns), `render_mode` ("rgb_array": the
-    cameras side by side).
+    pictures, `weather` (a name, or several that clips take turns), `street` (a scene file of the
+    place, such as `drivelab reconstruct` writes, or a folder of them by episode, in place of built
+    streets), `render_mode`
+    ("rgb_array": the cameras side by side).
 
     ## Version history
     v0: first version.
@@ -109,9 +111,10 @@ class SplatEnv(NativeEnv):
         cameras: Sequence[str] = FRONT,
         scale: float = 1.0,
         weather: str | Sequence[str] = "day",
+        street: str = "",
         **common: Any,
     ) -> None:
-        self._splats = splat_view(rig, cameras, scale, weather)
+        self._splats = splat_view(rig, cameras, scale, weather, street)
         chosen = episodes or ClipEpisodes(split, traffic, guarded)
         super().__init__(episodes=chosen, action=action, reward=reward, **common)
 
@@ -142,9 +145,10 @@ class SplatVectorEnv(NativeVectorEnv):
         cameras: Sequence[str] = FRONT,
         scale: float = 1.0,
         weather: str | Sequence[str] = "day",
+        street: str = "",
         **common: Any,
     ) -> None:
-        self._splats = splat_view(rig, cameras, scale, weather)
+        self._splats = splat_view(rig, cameras, scale, weather, street)
         chosen = episodes or ClipEpisodes(split, traffic, guarded)
         super().__init__(num_envs, episodes=chosen, action=action, reward=reward, **common)
 
@@ -153,7 +157,7 @@ class SplatVectorEnv(NativeVectorEnv):
 
 
 def splat_view(
-    rig: str, cameras: Sequence[str], scale: float, weather: str | Sequence[str]
+    rig: str, cameras: Sequence[str], scale: float, weather: str | Sequence[str], street: str = ""
 ) -> SplatView:
     """The view of an environment's options.
 
@@ -167,4 +171,5 @@ def splat_view(
                 f"weather={name!r}: expected one of {', '.join(WEATHERS)}"
                 f"{nearest_name(name, WEATHERS)}"
             )
-    return SplatView([Rendering(rig, scale, WEATHERS[name]) for name in names], cameras)
+    ways = [Rendering(rig, scale, WEATHERS[name], street=street) for name in names]
+    return SplatView(ways, cameras)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
+from drivelab.errors import DataError
 from drivelab.sim.sensors.episode_weather import weather_of
 from drivelab.sim.sensors.faults import FaultySensors, faults_of
 from drivelab.sim.sensors.rendering import Rendering
 from drivelab.sim.sensors.stage import Shot, Stage
+from drivelab.sim.splats.files import ENDING
 from drivelab.sim.splats.scene import Moment
 from drivelab.types import CameraFrame, Scene, SensorData
 
@@ -93,6 +96,7 @@ def rendered(scene: Scene, stage: Stage, *, begin: int | None = None) -> SensorD
 
 def stage_of_scene(scene: Scene, rendering: Rendering) -> Stage:
     """The stage of a recorded scene: along the recorded way, and some of the lane it began on."""
+    rendering = replace(rendering, street=_street_file(rendering.street, scene.id))
     return Stage(scene.map, _lengthened(scene.ego.poses), rendering, licence=scene.licence)
 
 
@@ -103,13 +107,28 @@ def stage_of_episode(episode: Episode, rendering: Rendering) -> Stage:
     """
     faults = tuple(episode.info.get("sensor_faults", ())) or rendering.faults
     weather = weather_of(episode.info) or rendering.weather
-    rendering = replace(rendering, weather=weather, faults=faults)
+    street = _street_file(rendering.street, episode.id)
+    rendering = replace(rendering, weather=weather, faults=faults, street=street)
     lines = [np.asarray(episode.route_line, float)[:, :2]]
     if episode.expert is not None:
         lines.append(episode.expert.poses[:, :2])
     longest = max(lines, key=lambda line: float(np.hypot(*np.diff(line, axis=0).T).sum()))
     roles = {actor.id: actor.role for actor in episode.actors if actor.role}
     return Stage(episode.map, longest, rendering, roles=roles, licence=episode.licence)
+
+
+def _street_file(street: str, name: str) -> str:
+    """The file of an episode's street: the one that is named, or the episode's own in a folder."""
+    if not street or not Path(street).is_dir():
+        return street
+    file = Path(street) / f"{name}{ENDING}"
+    if Path(name).name != name or not file.is_file():
+        raise DataError(
+            f"holds no {name}{ENDING}; expected a scene for every episode: reconstruct this one "
+            "too, or name those that are there by scenes=[...]",
+            file=street,
+        )
+    return str(file)
 
 
 def _lengthened(poses: Float[np.ndarray, "t 3"]) -> Float[np.ndarray, "m 2"]:

@@ -1,4 +1,4 @@
-"""How a scene that has no pictures of its own is shown: which rig, which weather."""
+"""How a scene that has no pictures of its own is shown: which rig, which weather, which street."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ class Rendering:
         scale: of every camera's picture, 1 = as the rig says.
         weather: time of day, rain, fog.
         seed: of what the map does not say.
+        street: a scene file, such as one learned from pictures, in place of a built street, or a
+            folder with ID.splats.safetensors for every episode; "" builds one. Its weather is its
+            own, actors look as `weather` says.
         faults: of the sensors, as `info["sensor_faults"]` of an episode lists them.
     """
 
@@ -35,4 +38,5 @@ class Rendering:
     scale: float = 1.0
     weather: Weather = CLEAR_DAY
     seed: int = 0
+    street: str = ""
     faults: tuple[Mapping[str, Any], ...] = ()

@@ -7,11 +7,14 @@ from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy.spatial import cKDTree
 
+from drivelab.errors import DataError
 from drivelab.sim.sensors.camera import camera_frame, form
 from drivelab.sim.sensors.lidar import sweep
 from drivelab.sim.sensors.lidar_world import LidarWorld, lidar_world, with_actors
@@ -21,6 +24,7 @@ from drivelab.sim.splats.assets import ROLES, asset
 from drivelab.sim.splats.collision import StaticCollision, StaticWatch, collision_points
 from drivelab.sim.splats.compose import compose
 from drivelab.sim.splats.edit import crop_scene
+from drivelab.sim.splats.files import load_scene
 from drivelab.sim.splats.look import Views, look
 from drivelab.sim.splats.scene import Actor, Moment, Splats, SplatScene
 from drivelab.sim.splats.street import build_street
@@ -33,6 +37,7 @@ STREETS = 4  # streets that a process remembers
 # HUGSIM's 100 Gaussians are those of trained scenes. Ours are larger and lie on surfaces: a pole
 # has about 10 at the height of a car, and where nothing stands there is none.
 STREET_RULE = StaticCollision(count=5)
+BESIDE = 30.0  # how far all of a file's Gaussians may be from the way [m]
 _streets: OrderedDict[Hashable, SplatScene] = OrderedDict()
 
 
@@ -87,7 +92,8 @@ class Stage:
 
     def static_watch(self, vehicle: VehicleParameters) -> StaticWatch:
         """Looks for contacts of the ego with the street itself, by HUGSIM's rule."""
-        return StaticWatch(collision_points(self.scene, STREET_RULE), vehicle)
+        rule = StaticCollision() if self.rendering.street else STREET_RULE
+        return StaticWatch(collision_points(self.scene, rule), vehicle)
 
     def cast(
         self,
@@ -225,16 +231,44 @@ def stage_rig(rendering: Rendering) -> Rig:
 def _street(
     lane_map: LaneMap, line: Float[np.ndarray, "m 2"], how: Rendering, licence: str
 ) -> SplatScene:
-    """A street, from those that were built last where map, line and weather are the same."""
+    """A street, from those that were built last where map, line and weather are the same.
+
+    Raises:
+        DataError: there is a file in its place which cannot be read, or is of another place.
+    """
     digest = hashlib.sha256(line.tobytes())
     for lane in lane_map.lanes.values():
         digest.update(lane.id.encode() + np.ascontiguousarray(lane.centreline).tobytes())
-    key = (digest.digest(), how.weather, how.seed, licence)
+    key = (digest.digest(), how.weather, how.seed, licence, _stamp(how.street))
     if key not in _streets:
-        _streets[key] = build_street(
-            lane_map, route=line, weather=how.weather, seed=how.seed, licence=licence
+        _streets[key] = (
+            _stored(how.street, line)
+            if how.street
+            else build_street(
+                lane_map, route=line, weather=how.weather, seed=how.seed, licence=licence
+            )
         )
         while len(_streets) > STREETS:
             _streets.popitem(last=False)
     _streets.move_to_end(key)
     return _streets[key]
+
+
+def _stored(file: str, line: Float[np.ndarray, "m 2"]) -> SplatScene:
+    """The scene of a file; that of another place would show nothing."""
+    scene = load_scene(file)
+    pose = np.linalg.inv(scene.map_from_scene)
+    local = line @ pose[:2, :2].T + pose[:2, 3]
+    away, _ = cKDTree(scene.static.gaussians.means[:, :2]).query(local)
+    if float(away.min()) > BESIDE:
+        raise DataError(
+            f"its Gaussians lie {away.min():.0f} m and more beside the way of this drive; expected "
+            "a scene of the same place in the same map frame: reconstruct this clip",
+            file=file,
+        )
+    return scene
+
+
+def _stamp(file: str) -> tuple[str, int]:
+    """Tells a file from what was there before under its name."""
+    return file, Path(file).stat().st_mtime_ns if file and Path(file).is_file() else 0

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 
 from drivelab.data.labmini import LICENCE
 from drivelab.data.source import SceneSource
@@ -65,10 +66,17 @@ class RadBench(RenderedOptions):
     traffic: str = "replay"  # replay | reactive
     root: str | None = None  # a folder of real logs: their 8 s windows instead of radlab
     controller: str = "lqr"  # lqr | perfect | dynamic
+    street: str | None = None  # FILE, or FOLDER of SCENE.splats.safetensors, for built streets
 
     def __post_init__(self) -> None:
         RenderedOptions.__post_init__(self)
         check_traffic(self.traffic)
+        if self.street and not Path(self.street).exists():
+            raise ConfigError(
+                f"street={self.street}: no such file or folder; drivelab reconstruct makes scenes"
+            )
+        if self.street and self.sensors == "off":
+            raise ConfigError("street= is seen and felt with sensors=on only")
         if self.split not in SPLITS:
             raise ConfigError(
                 f"split={self.split}: expected {', '.join(SPLITS)}"
@@ -82,6 +90,10 @@ class RadBench(RenderedOptions):
     def split_name(self, source: EpisodeSource) -> str:
         """`radlab-test`, or `windows` of real logs."""
         return "windows" if self.root else f"radlab-{self.split}"
+
+    def street_file(self) -> str:
+        """See `RenderedOptions.street_file`."""
+        return self.street or ""
 
     def _scenes(self) -> SceneSource:
         if not self.root:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from drivelab.errors import ConfigError, nearest_name
 from drivelab.sim.sensors.rendering import WEATHERS, Rendering
 from drivelab.sim.sensors.specs import Rig
+from drivelab.sim.splats.files import ENDING
 from drivelab.types import Scene
 
 SENSORS = ("auto", "on", "off")
@@ -47,9 +50,13 @@ class RenderedOptions:
         from drivelab.sim.sensors.stage import stage_rig
 
         rig = self.usual_rig if self.rig == AUTO else self.rig
-        rendering = Rendering(rig, self.scale, WEATHERS[self.weather])
+        rendering = Rendering(rig, self.scale, WEATHERS[self.weather], street=self.street_file())
         drawn = stage_rig(rendering)  # a rig that is not there is told before the first scene
         return RenderedSource(source, rendering, self.weather, self.keeps(drawn))
+
+    def street_file(self) -> str:
+        """A scene file in place of built streets, "" where those are built."""
+        return ""
 
     def keeps(self, rig: Rig) -> bool:
         """Whether pictures of this rig stay for the next run; those of a closed loop do not."""
@@ -93,7 +100,10 @@ class RenderedSource:
     @property
     def label(self) -> str:
         """The source's, and that its sensors are rendered."""
-        return f"{self.source.label}, sensors rendered ({self.rendering.rig}, {self.weather})"
+        street = self.rendering.street
+        where = f", in {Path(street).name}" if street else ""
+        how = f"{self.rendering.rig}, {self.weather}{where}"
+        return f"{self.source.label}, sensors rendered ({how})"
 
     @property
     def data(self) -> str:
@@ -128,8 +138,19 @@ class RenderedSource:
         return replace(loaded, sensors=rendered(bare, stage_of_scene(loaded, self.rendering)))
 
     def provenance(self) -> Mapping[str, str]:
-        """The source's; how it is rendered stands among the bench's options."""
-        return dict(self.source.provenance())
+        """The source's, and the street's file; the rest stands among the bench's options."""
+        found, street = dict(self.source.provenance()), self.rendering.street
+        if street:
+            found["street_sha256"] = _digest(Path(street))
+        return found
+
+
+def _digest(street: Path) -> str:
+    """Of a scene file, or of all in a folder."""
+    digest = hashlib.sha256()
+    for file in sorted(street.glob(f"*{ENDING}")) if street.is_dir() else [street]:
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()[:16]
 
 
 def turned_on(bench: Mapping[str, Any], agent: Any) -> dict[str, Any] | None:
