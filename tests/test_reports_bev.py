@@ -104,6 +104,9 @@ def test_event_in_words() -> None:
     assert event_text(event) == (
         "time to collision too short at 0.7 s with car (ahead of us), margin -0.13 m"
     )
+    assert event_text(Event("off_road", 23, margin=-0.0034)) == (
+        "off the drivable area at 2.3 s, margin -0.003 m"
+    )
     assert event_text(Event("red_light", 26, "x0to2")) == "ran a red light at 2.6 s on x0to2"
     assert event_text(Event("new_rule", 0)) == "new rule at 0.0 s"
 

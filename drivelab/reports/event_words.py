@@ -102,8 +102,14 @@ def event_text(event: Event) -> str:
 
 
 def margin_text(margin: float) -> str:
-    """How far the rule's limit was; nothing where it is unknown."""
-    return f", margin {margin:.2f} m" if np.isfinite(margin) else ""
+    """How far the rule's limit was, behind a comma; nothing where it is unknown."""
+    return f", {margin_words(margin)}" if np.isfinite(margin) else ""
+
+
+def margin_words(margin: float) -> str:
+    """A finite margin [m] to the centimetre, or to its first digit: -0.00 would tell nothing."""
+    digits = ".2f" if margin == 0 or abs(margin) >= 0.005 else ".1g"
+    return f"margin {margin:{digits}} m"
 
 
 def event_line(event: Mapping[str, Any]) -> str:

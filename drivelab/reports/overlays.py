@@ -12,7 +12,7 @@ from jaxtyping import Float
 from drivelab.geometry.boxes import box_corners
 from drivelab.metrics.metric import Event
 from drivelab.reports.actor_layers import ego_layers
-from drivelab.reports.event_words import CALL_OUT
+from drivelab.reports.event_words import CALL_OUT, margin_words
 from drivelab.reports.motion import STATE_DT, tracks_at
 from drivelab.reports.palette import RAMP_STEPS, ramp_role
 from drivelab.reports.shapes import SIDE, Dot, Label, Path, Shape, line_path, polygon_path
@@ -94,7 +94,7 @@ def call_out(event: Event, x: float, y: float, lettering: float) -> list[Shape]:
     """Two or three lines of text on the side with more room, tied to the ring by a leader."""
     words = CALL_OUT.get(event.kind, event.kind.replace("_", " "))
     lines = [f"{words} at {event.step * STATE_DT:.1f} s"]
-    margin = f"margin {event.margin:.2f} m" if np.isfinite(event.margin) else ""
+    margin = margin_words(event.margin) if np.isfinite(event.margin) else ""
     lines += [text for text in (_shortened(event.actor), margin) if text]
     toward = -1.0 if x > SIDE / 2 else 1.0
     anchor: Literal["start", "end"] = "end" if toward < 0 else "start"
