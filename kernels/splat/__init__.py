@@ -113,7 +113,7 @@ def _asks_for_gradients(gaussians: Gaussians, cameras: Cameras) -> bool:
 def _backend(name: str, tensors: bool) -> Callable[..., tuple[Any, Any, Any, Any]]:
     if tensors:  # who has them has torch
         draw: Callable[..., tuple[Any, Any, Any, Any]]
-        draw = import_module("drivelab.kernels.splat.ref").compiled
+        draw = import_module("drivelab.kernels.splat.tensors").render
         return draw
     module, package, extra = BACKENDS[name]
     if package and find_spec(package) is None:
