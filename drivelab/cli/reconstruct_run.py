@@ -42,6 +42,8 @@ def reconstruct_config(config: Mapping[str, Any]) -> int:
     """Run one composed config."""
     from drivelab.evaluation.environment import describe_environment
     from drivelab.evaluation.run_folder import run_lock
+    from drivelab.sim.splats.files import save_scene
+    from drivelab.training.reconstruction.export import scene_of
 
     say: Say = _quiet if config["quiet"] else _aloud
     _share(whole(config, "threads", 0))
@@ -60,10 +62,12 @@ def reconstruct_config(config: Mapping[str, Any]) -> int:
         say(f"run: {folder}\n{len(capture.views)} views of {capture.views.cameras.width} x "
             f"{capture.views.cameras.height}, {len(capture.points):,} points")  # fmt: skip
         run = _learned(capture, settings, folder, minutes, (every, say))
+        save_scene(scene_of(run, capture), folder / SCENE)
         if run.step < settings.steps:
-            say(f"paused at step {run.step:,}: the same command with out={folder} goes on")
-            return 0
-        _finish(run, capture, config, folder)
+            say(f"paused at step {run.step:,}, {folder / SCENE} is as far: the same command with "
+                f"out={folder} goes on")  # fmt: skip
+        else:
+            _finish(run, capture, config, folder)
     return 0
 
 
@@ -168,11 +172,8 @@ def _line(row: Mapping[str, Any], steps: int) -> str:
 
 def _finish(run: Reconstruction, capture: Capture, config: Mapping[str, Any], folder: Path) -> None:
     from drivelab.evaluation.fingerprint import versions
-    from drivelab.sim.splats.files import save_scene
-    from drivelab.training.reconstruction.export import scene_of
     from drivelab.training.reconstruction.quality import copied
 
-    save_scene(scene_of(run, capture), folder / SCENE)
     rows, quality = read_progress(folder), run.judge()
     nearest = _rounded(copied(capture.views, run.settings.hold_out))
     draw_curve(rows, nearest["psnr"], folder / "curve.png")
