@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra nn")
 
+from PIL import Image
 from safetensors.numpy import load_file
 
 from drivelab.cli import main
@@ -41,17 +42,60 @@ def test_a_run_folder_tells_everything(run: Path):
     assert (summary["rounds"], summary["clips"], summary["dropped"]) == (3, 2, 0)
     assert set(summary["results"]) == {"imitation", "trained"}
     for facts in summary["results"].values():
-        low, high = facts["collision_ratio_ci95"]
-        assert low <= facts["collision_ratio"] <= high
+        assert len(facts["ci95"]) == 10
+        for name, (low, high) in facts["ci95"].items():
+            assert low <= facts[name] <= high, name
         assert facts["score"] == pytest.approx(
             1.0 - facts["collision_ratio"] - facts["deviation_ratio"]
         )
     kinds = [row["kind"] for row in read_progress(run)]
     assert kinds == ["imitation", "reinforcement", "imitation"]
     assert (run / "curve.png").read_bytes().startswith(b"\x89PNG")
+    for line in (run / "test.jsonl").read_text().splitlines():
+        assert json.loads(line)["policy"] in summary["results"]
     assert {file.name for file in run.glob("*.safetensors")} == {
         "best.safetensors", "imitation.safetensors", "expert.safetensors",
     }  # fmt: skip
+
+
+def test_the_report_sets_both_weights_side_by_side(run: Path):
+    page = (run / "report.html").read_text()
+    rows = [json.loads(line) for line in (run / "test.jsonl").read_text().splitlines()]
+    failed = {row["policy"] for row in rows if row["event"]}
+    assert failed, "weights of 2 updates drive without a fault: teach them less"
+    assert page.count("data:image/png;base64,") == 1 + len(failed)
+    assert "<em>trained</em> alone" in page
+    assert f"Means over {len(rows) // 2} unseen clips" in page
+    for name in ("Collision ratio", "No event", "Lateral jerk"):
+        assert name in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_each_look_leaves_a_picture_of_what_went_wrong(run: Path):
+    looked = [row for row in read_progress(run) if "validation" in row]
+    failed = [row["round"] for row in looked if row["validation"]["score"] < 1.0]
+    found = sorted(file.name for file in (run / "failures").glob("round-*.png"))
+    assert found == [f"round-{number:04d}.png" for number in failed]
+    with Image.open(run / "failures" / found[0]) as picture:
+        width, height = picture.size
+        assert (width % height, 1 <= width // height <= 2) == (0, True)
+        assert len(picture.convert("RGB").getcolors(10**6)) > 20
+
+
+def test_curves_go_to_tensorboard(run: Path, tmp_path: Path):
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    words = [*SHORT, "mode=rl", "pretraining=0", f"start={run / 'best.safetensors'}"]
+    assert main([*words, f"run.dir={tmp_path}", "curves=tensorboard", "rounds=1"]) == 0
+    read = events.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    names = read.Tags()["scalars"]
+    assert {"reinforcement/loss", "reinforcement/lateral_kl", "validation/score"} <= set(names)
+    (row,) = read_progress(tmp_path)
+    (point,) = read.Scalars("validation/collision_ratio")
+    assert (point.step, point.value) == (1, pytest.approx(row["validation"]["collision_ratio"]))
+    assert set(json.loads((tmp_path / "summary.json").read_text())["results"]) == {
+        "start",
+        "trained",
+    }
 
 
 def test_the_same_command_does_not_learn_again_and_another_is_refused(run: Path, capsys):
@@ -87,6 +131,7 @@ def test_the_weights_of_a_run_begin_another_one(run: Path, tmp_path: Path, capsy
         (["obs=images"], "obs=images: expected vector"),
         (["mode=li"], "mode=li: expected one of il, rl, rl_il; did you mean 'rl_il'?"),
         (["clips=990", "validation=60"], "the training split has 1000 clips, and no clip is for"),
+        (["curves=tensorbord"], "curves=tensorbord: expected one of tensorboard, wandb; did you"),
         (["trials=301"], "trials=301: expected 1 to 300 test clips"),
         (["harvest=many"], "harvest='many': expected a number"),
         (["traffic=wild"], "traffic=wild"),

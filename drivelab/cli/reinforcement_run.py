@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -11,12 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from drivelab.cli.compose import NAMES
+from drivelab.cli.reinforcement_test import report_run, results_of, show_look, try_weights
 from drivelab.cli.train_result import print_reinforcement
 from drivelab.errors import ConfigError, nearest_name
-from drivelab.metrics.bootstrap import mean_interval
 from drivelab.registry import build
 from drivelab.training.run_folder import (
     SUMMARY,
@@ -28,7 +25,7 @@ from drivelab.training.run_folder import (
 
 OBSERVATIONS = ("vector",)
 # Options that change nothing of what is learnt: a run goes on with others.
-_PASSING = ("quiet", "minutes", "run", "launcher", "workers")
+_PASSING = ("quiet", "minutes", "run", "launcher", "workers", "curves")
 
 
 def reinforce_config(config: Mapping[str, Any]) -> int:
@@ -74,14 +71,17 @@ def _taught(
         return 0
     write_json(folder / "env.json", describe_environment(settings.seed))
     say(f"run: {folder}")
-    progress = teach(settings=settings, objective=recipe.objective(), say=say)
+    show = partial(show_look, folder)
+    progress = teach(settings=settings, objective=recipe.objective(), say=say, show=show)
     if progress.rounds < settings.total:
         say(f"paused after {progress.seconds / 60:.0f} min: the same command with "
             f"run.dir={folder} goes on")  # fmt: skip
         return 0
     say(f"testing on {config['trials']} unseen clips")
-    summary = _summary(config, settings, _test(config, tested, folder))
-    _draw(folder)
+    files = _files(config, folder)
+    looks = try_weights(files, tested, config["trials"])
+    summary = _summary(config, settings, results_of(looks, files))
+    report_run(folder, summary, looks)
     write_json(folder / SUMMARY, summary)  # last: a run with a summary is finished
     print_reinforcement(summary, folder)
     return 0
@@ -128,41 +128,27 @@ def course_of(config: Mapping[str, Any], split: str) -> Any:
     return Course(env, size=len(clip_ids(split)), steps=LENGTH)
 
 
-def _test(config: Mapping[str, Any], tested: Any, folder: Path) -> dict[str, dict[str, Any]]:
-    """The nine metrics of the weights before and after reinforcement, on the same clips."""
-    import torch
-
-    from drivelab.agents.rad.weights import open_rad
-    from drivelab.planning.rad_anchors import rad_anchors
-    from drivelab.training.reinforcement.judge import greedy, judge_clips
+def _files(config: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+    """Weights to compare: those from before reinforcement, if there was any, and the best ones."""
     from drivelab.training.reinforcement.loop import BEST, IMITATION
 
-    valid = torch.from_numpy(rad_anchors().valid.copy())
-    files = {"imitation": folder / IMITATION, "trained": folder / BEST}
-    if config["mode"] == "il" or not files["imitation"].is_file():
-        del files["imitation"]
-    found: dict[str, dict[str, Any]] = {}
-    for name, file in files.items():
-        act = greedy(open_rad(file).requires_grad_(False), valid)
-        look = judge_clips(act, tested.env, range(config["trials"]))
-        hits = np.array([row["collision_ratio"] for row in look.rows])
-        found[name] = {
-            "score": look.score, **look.metrics,
-            "collision_ratio_ci95": list(mean_interval(hits, 0)),
-            "weights": file.name,
-            "weights_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
-        }  # fmt: skip
-    return found
+    found = {}
+    if config["mode"] != "il" and (folder / IMITATION).is_file():
+        found["imitation"] = folder / IMITATION
+    elif config["mode"] != "il" and config["start"]:
+        found["start"] = Path(config["start"])
+    return {**found, "trained": folder / BEST}
 
 
 def _summary(
     config: Mapping[str, Any], settings: Any, results: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     from drivelab.evaluation.fingerprint import versions
+    from drivelab.training.reinforcement.judge import METRIC
 
     rows = read_progress(settings.folder)
     looks = [row for row in rows if "validation" in row]
-    best = max(looks, key=lambda row: row["validation"]["score"])
+    best = max(reversed(looks), key=lambda row: row["validation"]["score"])  # of equals the latest
     told = {key: rows[-1][key] for key in ("updates", "clips", "dropped", "decisions")}
     return {
         "schema": 1,
@@ -176,16 +162,11 @@ def _summary(
         "minutes": round(rows[-1]["seconds"] / 60.0, 2),
         "best": {"round": best["round"], **best["validation"]},
         "test": "radlab test (generated, not RAD's closed clips)",
+        "metric": METRIC,
         "test_clips": config["trials"],
         "results": results,
         "versions": versions(),
     }
-
-
-def _draw(folder: Path) -> None:
-    from drivelab.reports.reinforcement_curve import draw_reinforcement_curve
-
-    draw_reinforcement_curve(read_progress(folder), folder / "curve.png")
 
 
 def _is_a(kind: str, value: Any) -> bool:

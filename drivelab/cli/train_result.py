@@ -48,7 +48,13 @@ def show_training(folder: Path) -> None:
             "and type the `drivelab train` command again to write it anew"
         ) from error
     for name in sorted(
-        ["curve.png", "policy", "best.safetensors", *(film.name for film in folder.glob("*.mp4"))]
+        [
+            "curve.png",
+            "policy",
+            "best.safetensors",
+            "report.html",
+            *(film.name for film in folder.glob("*.mp4")),
+        ]
     ):
         if (folder / name).exists():
             print(f"        {folder / name}")
@@ -105,6 +111,10 @@ def print_reinforcement(summary: Mapping[str, Any], folder: Path) -> None:
         table.add_column(name, justify="left" if name == "policy" else "right")
     for policy, facts in summary["results"].items():
         table.add_row(policy, *(f"{facts[key]:.3f}" for key in columns.values()))
+        ends = [facts.get("ci95", {}).get(key) for key in columns.values()]
+        if all(ends):
+            for place, told in enumerate(("  95 % from", "  to")):
+                table.add_row(told, *(f"{end[place]:.3f}" for end in ends))
     Console(highlight=False).print(table)
     dropped = f", {summary['dropped']} dropped" if summary["dropped"] else ""
     print(f"learnt: {summary['minutes']:.1f} min, {summary['rounds']} rounds, "

@@ -39,8 +39,10 @@ By imitation and reinforcement together, in closed loop (pip install 'drivelab[n
   rounds=300           rounds after that             trials=100       unseen clips at the end
   start=FILE           weights to begin with         minutes=N        pause after N minutes
   recipe.KEY=VALUE     weights and clip ranges of the objective
-The run folder holds progress.jsonl, curve.png, best.safetensors, imitation.safetensors (before
-reinforcement), checkpoint/ (to go on from) and summary.json with RAD's metrics on unseen clips.
+  curves=tensorboard   the numbers by round go there too
+The run folder holds progress.jsonl, curve.png, best.safetensors (agent=rad agent.checkpoint=),
+imitation.safetensors (before reinforcement), checkpoint/ (to go on from), failures/ (the first
+clips of each look that went wrong), summary.json with RAD's metrics on unseen clips, report.html.
 
 All: seed=N threads=N device=cpu|cuda quiet=true
   run.dir=DIR          this folder: new, or resumed  run.root=DIR     where new ones are made

@@ -14,10 +14,12 @@ import numpy as np
 from jaxtyping import Bool
 from torch import Tensor, nn
 
+from drivelab.metrics.metric import Event
 from drivelab.metrics.metric_names import find_metric
 from drivelab.sim.envs.core import EnvOptions
 from drivelab.training.rollouts.worker import PolicyDriver
 from drivelab.training.trials import Act, run_trials
+from drivelab.types import Rollout, Scene
 
 METRIC = "rad9_v2"
 BATCH = 20  # clips side by side, so that the memory does not grow with their number
@@ -30,35 +32,41 @@ class Look:
     Attributes:
         score: share of those without any event.
         metrics: the nine, by name.
-        rows: of the clips, in their order: name, score, sub-scores and first event.
+        rows: of the clips, in their order: name, family, score, sub-scores and first event.
+        failures: world, drive and event of the first clips that went wrong, as many as asked for.
     """
 
     score: float
     metrics: Mapping[str, float]
     rows: tuple[Mapping[str, Any], ...]
+    failures: tuple[tuple[Scene, Rollout, Event], ...] = ()
 
 
-def judge_clips(act: Act, options: EnvOptions, seeds: Sequence[int]) -> Look:
+def judge_clips(act: Act, options: EnvOptions, seeds: Sequence[int], *, failures: int = 0) -> Look:
     """Drive the clips of these seeds and score them.
 
     Args:
         act: flat observations of all clips -> actions.
         options: of the environment.
         seeds: of the clips.
+        failures: how many clips that went wrong are kept whole.
     """
     metric: Any = find_metric(METRIC)
     rows: list[dict[str, Any]] = []
+    kept: list[tuple[Scene, Rollout, Event]] = []
     for first in range(0, len(seeds), BATCH):
         part = seeds[first : first + BATCH]
         found = run_trials(act, options, part, record=range(len(part)))
         for scene, rollout in zip(found.scenes, found.rollouts, strict=True):
             score = metric.score(scene, rollout)
             event = score.events[0].kind if score.events else None
-            told = {**score.subscores, **score.details}
-            rows.append({"clip": scene.id, "score": score.score, "event": event, **told})
+            if event is not None and len(kept) < failures:
+                kept.append((scene, rollout, score.events[0]))
+            told = {"clip": scene.id, "family": scene.family, "score": score.score, "event": event}
+            rows.append({**told, **score.subscores, **score.details})
     means = metric.aggregate(rows)
     score = means.pop("score")
-    return Look(score, means, tuple(rows))
+    return Look(score, means, tuple(rows), tuple(kept))
 
 
 def greedy(network: nn.Module, valid: Bool[Tensor, "m n"] | None) -> Act:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -18,13 +18,14 @@ from drivelab.errors import ConfigError
 from drivelab.planning.rad_anchors import rad_anchors
 from drivelab.sim.envs.core import EnvCore, EnvOptions
 from drivelab.sim.envs.vector_view import VectorView
+from drivelab.training.imitation.curves import Curves, open_curves
 from drivelab.training.reinforcement.checkpoints import (
     load_clips,
     resume_learner,
     save_clips,
     save_learner,
 )
-from drivelab.training.reinforcement.judge import greedy, judge_clips
+from drivelab.training.reinforcement.judge import Look, greedy, judge_clips
 from drivelab.training.reinforcement.learner import Learner
 from drivelab.training.reinforcement.objective import RlObjective
 from drivelab.training.reinforcement.settings import ReinforcementSettings, Say
@@ -37,7 +38,11 @@ from drivelab.training.run_folder import add_progress, keep_progress
 
 BEST = "best.safetensors"  # the weights of the best look
 IMITATION = "imitation.safetensors"  # those that the pre-training ended with
+FAILURES = 4  # clips of a look that are shown whole
 EXPERT = "expert.safetensors"  # what is imitated, so that a resumed run need not drive it again
+
+
+Show = Callable[[int, Look], None]  # is shown every look, with the rounds done
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,6 +111,8 @@ class _Run:
     say: Say
     progress: Progress
     cluster: Mapping[str, Any] | None
+    show: Show | None = None
+    curves: Curves | None = None
     fleet: Fleet | None = None
     expert: DrivenClips | None = None
     began: float = field(default_factory=monotonic)
@@ -125,6 +132,7 @@ def learn(
     objective: RlObjective | None = None,
     cluster: Mapping[str, Any] | None = None,
     say: Say = print,
+    show: Show | None = None,
 ) -> Progress:
     """Teach a network until its rounds are over or time is up.
 
@@ -135,6 +143,7 @@ def learn(
         objective: of reinforcement.
         cluster: see `make_fleet`.
         say: is told the progress.
+        show: is shown every look, with the first clips that went wrong.
 
     Returns:
         Where it ended. The run's folder has `progress.jsonl`, the checkpoint, the best weights and
@@ -153,7 +162,8 @@ def learn(
         progress = Progress(**{name: facts[name] for name in Progress.__slots__})
         say(f"resuming at round {learner.counts.round}, update {learner.counts.updates}")
     keep_progress(settings.folder, learner.counts.updates)
-    run = _Run(learner, course, settings, say, progress, cluster)
+    curves = open_curves(settings.curves, settings.folder)
+    run = _Run(learner, course, settings, say, progress, cluster, show, curves)
     try:
         while progress.rounds < settings.total:
             _round(run)
@@ -192,6 +202,7 @@ def _round(run: _Run) -> None:
         row["validation"] = _look(run)
         _tell(run, row)
     add_progress(settings.folder, row)
+    _plot(run, row)
     if done == settings.pretraining:
         _keep(run, IMITATION)
     if last_of_kind or done % settings.save_every == 0:
@@ -212,12 +223,27 @@ def _look(run: _Run) -> dict[str, float]:
     with torch.inference_mode():
         look = judge_clips(
             greedy(learner.network, learner.valid), run.course.env,
-            run.course.held_out(run.settings.validation),
+            run.course.held_out(run.settings.validation), failures=FAILURES,
         )  # fmt: skip
+    if run.show is not None:
+        run.show(run.progress.rounds, look)
     if look.score >= progress.best:  # of equal ones the latest has learnt most
         progress.best, progress.best_round = look.score, learner.counts.round
         _keep(run, BEST)
     return {"score": look.score, **look.metrics}
+
+
+def _plot(run: _Run, row: Mapping[str, Any]) -> None:
+    """The numbers of a round as points of curves, those of its look under `validation/`."""
+    if run.curves is None:
+        return
+    looked = {f"validation/{name}": value for name, value in row.get("validation", {}).items()}
+    plain = {
+        f"{row['kind']}/{name}": float(value)
+        for name, value in row.items()
+        if isinstance(value, int | float) and name not in ("round", "updates")
+    }
+    run.curves.add(row["round"], {**plain, **looked})
 
 
 def _tell(run: _Run, row: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drivelab.errors import ConfigError, nearest_name
+from drivelab.training.imitation.curves import CURVES
 
 MODES = ("il", "rl", "rl_il")
 LARGEST_SEED = 2**32 - 1  # of the network library's generators
@@ -57,6 +58,7 @@ class ReinforcementSettings:
         save_every: rounds between two checkpoints.
         minutes: of wall time of this call after which it pauses, to be resumed; None: never.
         threads: of the network library.
+        curves: where numbers go beside progress.jsonl: "tensorboard" or "wandb"; None: nowhere.
     """
 
     folder: Path
@@ -87,6 +89,7 @@ class ReinforcementSettings:
     save_every: int = 10
     minutes: float | None = None
     threads: int = 1
+    curves: str | None = None
 
     def __post_init__(self) -> None:
         for name in _COUNTS:
@@ -104,6 +107,10 @@ class ReinforcementSettings:
         self._require(
             "mode", self.mode in MODES,
             f"one of {', '.join(MODES)}{nearest_name(str(self.mode), MODES)}",
+        )  # fmt: skip
+        self._require(
+            "curves", self.curves is None or self.curves in CURVES,
+            f"one of {', '.join(CURVES)}{nearest_name(str(self.curves), CURVES)}",
         )  # fmt: skip
         self._require("ahead", type(self.ahead) is bool, "true or false")
         self._require("window", self.window >= self.harvest, f"harvest={self.harvest} or more")
