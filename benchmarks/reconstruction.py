@@ -3,7 +3,7 @@
 Run: `python benchmarks/reconstruction.py [--minutes 10] [--clips test-0003-lane_drop ...]`. A drive
 of radlab along an empty procedural street is seen by one camera of 224 x 128 px from 40 poses and
 scanned by a lidar; every 8th view is held out. `drivelab reconstruct` learns a scene from the
-others with its defaults, from lidar points of random colours. Printed are PSNR and SSIM of the held-out
+others with its defaults, from lidar points of random colours. Printed are PSNR and SSIM of held-out
 views beside those of copying the nearest learned view, the limits (24 dB, wanted 27 dB, and 4 dB
 above copying) and what it took: wall time with the threads that were there, and processor time.
 

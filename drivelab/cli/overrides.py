@@ -35,7 +35,13 @@ TEXTS = {"run.dir", "run.root", "proposals", "out", "scene", "bench.root", "benc
 TEXTS |= {"bench.openscene_root", "bench.maps_root", "bench.rig", "agent.checkpoint", "anchors"}
 TEXTS |= {"start", "cache", "data.root", "data.openscene_root", "data.maps_root", "data.split"}
 TEXTS |= {"run", "team_name", "authors", "email", "institution", "country"}  # of `submit`
-TEXTS |= {"bench.street", "source", "drive.cameras", "drive.rig"}  # of `reconstruct`
+TEXTS |= {
+    "bench.street",
+    "source",
+    "drive.cameras",
+    "drive.rig",
+    "photos.images",
+}  # of `reconstruct`
 SPECIAL = ("hydra", "+", "~")
 
 

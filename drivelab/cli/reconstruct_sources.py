@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drivelab.errors import ConfigError, nearest_name
 
 if TYPE_CHECKING:
+    from drivelab.data.photographs import Photographs
     from drivelab.training.reconstruction.capture import Capture
 
 
@@ -60,4 +62,29 @@ def _radlab(place: str, config: Mapping[str, Any]) -> Capture:
     return drive_capture(clip_scene(place), rendering, options)
 
 
-SOURCES: Mapping[str, Callable[[str, Mapping[str, Any]], Capture]] = {"radlab": _radlab}
+def _colmap(place: str, config: Mapping[str, Any]) -> Capture:
+    from drivelab.data.colmap import read_colmap
+
+    found = read_colmap(Path(place), images=str(config["photos"]["images"]))
+    return _photographed(found, place, config)
+
+
+def _nerfstudio(place: str, config: Mapping[str, Any]) -> Capture:
+    from drivelab.data.nerfstudio import read_nerfstudio
+
+    return _photographed(read_nerfstudio(Path(place)), place, config)
+
+
+def _photographed(found: Photographs, place: str, config: Mapping[str, Any]) -> Capture:
+    from drivelab.training.reconstruction.photographs import photographed
+
+    name = Path(place).resolve().name
+    return photographed(
+        found, name, width=whole(config["photos"], "width", 16),
+        most=whole(config, "points", 4), seed=whole(config, "seed", 0),
+    )  # fmt: skip
+
+
+SOURCES: Mapping[str, Callable[[str, Mapping[str, Any]], Capture]] = {
+    "radlab": _radlab, "colmap": _colmap, "nerfstudio": _nerfstudio,
+}  # fmt: skip

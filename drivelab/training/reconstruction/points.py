@@ -17,13 +17,13 @@ def thinned(
     """Numbers of the points to keep: one a cell, in cells that grow with the distance to the eyes.
 
     Args:
-        points: in the scene's frame [m].
-        eyes: where cameras stood [m].
+        points: in the scene's frame, in any unit.
+        eyes: where cameras stood.
         most: points that are kept at most, drawn at random.
         seed: of that.
     """
     away = cKDTree(eyes).query(points)[0]
-    level = np.ceil(np.log2(np.maximum(SPACING * away, 0.02))).astype(np.int64)
+    level = np.ceil(np.log2(np.maximum(SPACING * away, 1e-6))).astype(np.int64)
     cells = np.floor(points / np.exp2(level)[:, None]).astype(np.int64)
     _, kept = np.unique(np.column_stack([level, cells]), axis=0, return_index=True)
     if len(kept) > most:
