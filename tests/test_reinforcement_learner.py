@@ -94,6 +94,34 @@ def test_a_clip_that_time_ended_is_bootstrapped():
     assert not found.events.any()
 
 
+def test_an_event_whose_reward_weighs_nothing_teaches_nothing():
+    clips = clips_of(2, event=EventKind.STATIC)
+    with_it, without = (
+        advantages_of(clips, 0, rewards=weights) for weights in ((1, 1, 1, 1), (1, 0, 1, 1))
+    )
+    np.testing.assert_allclose(with_it.lateral, [-0.3775, -0.5])
+    np.testing.assert_allclose(without.lateral, [0.4775, 0.5])  # it only ends the clip
+    assert with_it.events[:, EventKind.STATIC].all()
+    assert not without.events.any()
+    half = advantages_of(clips, 0, rewards=(1, 0.5, 1, 1))
+    np.testing.assert_allclose(half.lateral[-1], 0.0)
+
+
+def test_what_a_recipe_switches_off_reaches_losses_and_advantages(tmp_path: Path):
+    objective = RadRecipe(static_reward=0.0, heading_aux=0.0, gae="released").objective()
+    assert (objective.rewards, objective.auxiliary) == ((1, 0, 1, 1), (1, 1, 1, 0))
+    learner = Learner(Blind(30, 10), VALID, settings=settings_of(tmp_path), objective=objective)
+    learner.window.add(clips_of(3))
+    found = learner.window.practice().decisions.longitudinal_advantage
+    own = advantages_of(clips_of(3), 0, compat="released", rewards=(1, 0, 1, 1)).longitudinal
+    np.testing.assert_allclose(found.numpy(), own, rtol=1e-6)
+    assert (own > 0).any()  # the released formula praises what led to the accident
+    with pytest.raises(ConfigError, match=r"gae='releasd'.*did you mean 'released'"):
+        RadRecipe(gae="releasd")
+    with pytest.raises(ConfigError, match="rewards="):
+        RadRecipe(static_reward=-1.0)
+
+
 def test_the_window_lets_the_oldest_clips_go():
     window = ClipWindow(3)
     with pytest.raises(DataError, match="window: it is empty"):

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -117,15 +117,22 @@ def cluster_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def course_of(config: Mapping[str, Any], split: str) -> Any:
     """The clips of one split of radlab."""
-    from drivelab.sim.envs.clips import ClipEpisodes
     from drivelab.sim.envs.core import EnvOptions
     from drivelab.sim.radlab import LENGTH, clip_ids
     from drivelab.training.reinforcement.loop import Course
+
+    source = _clips(split, str(config["traffic"]), bool(config["guarded"]))
+    env = EnvOptions(episodes=source, action="rad", reward="rad")
+    return Course(env, size=len(clip_ids(split)), steps=LENGTH)
+
+
+@cache
+def _clips(split: str, traffic: str, guarded: bool) -> Any:
+    """Clips that several runs of one process share: to make all of them takes minutes."""
+    from drivelab.sim.envs.clips import ClipEpisodes
     from drivelab.training.rollouts.episodes import KeptEpisodes
 
-    source = ClipEpisodes(split, str(config["traffic"]), bool(config["guarded"]))
-    env = EnvOptions(episodes=KeptEpisodes(source), action="rad", reward="rad")
-    return Course(env, size=len(clip_ids(split)), steps=LENGTH)
+    return KeptEpisodes(ClipEpisodes(split, traffic, guarded))
 
 
 def _files(config: Mapping[str, Any], folder: Path) -> dict[str, Path]:

@@ -7,7 +7,7 @@ from drivelab.errors import ConfigError, nearest_name
 COMPATS = ("paper", "released")
 
 
-def is_released(compat: str) -> bool:
+def is_released(compat: str, *, option: str = "compat") -> bool:
     """Whether the released scripts are to be reproduced.
 
     Raises:
@@ -15,6 +15,6 @@ def is_released(compat: str) -> bool:
     """
     if compat not in COMPATS:
         raise ConfigError(
-            f"compat={compat!r}: expected {' or '.join(COMPATS)}{nearest_name(compat, COMPATS)}"
+            f"{option}={compat!r}: expected {' or '.join(COMPATS)}{nearest_name(compat, COMPATS)}"
         )
     return compat == "released"

@@ -78,7 +78,9 @@ class Learner:
         self.network, self.valid, self.settings = network, valid, settings
         self.objective = objective or RlObjective()
         self.counts = Counts()
-        self.window = ClipWindow(settings.window, compat=self.objective.compat)
+        self.window = ClipWindow(
+            settings.window, compat=self.objective.advantages, rewards=self.objective.rewards
+        )
         self.optimizer = self._new_optimizer()
         self._out = 0  # clips that are being driven
 

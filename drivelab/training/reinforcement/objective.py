@@ -31,7 +31,10 @@ class RlObjective:
         ppo: weight of both axes.
         value: weight of both value heads.
         auxiliary: weights by `EventKind`: dynamic, static, position, heading.
-        compat: "paper" or "released".
+        rewards: weights by `EventKind` of the -1 that an event brings; one of weight 0 still ends
+            the clip.
+        gae: "paper", or "released": the advantages alone are those of the released code.
+        compat: "paper" or "released", of losses and advantages.
     """
 
     lateral_clip: float = 0.1
@@ -39,20 +42,29 @@ class RlObjective:
     ppo: float = 1.0
     value: float = 1.0
     auxiliary: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    rewards: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    gae: str = "paper"
     compat: str = "paper"
 
     def __post_init__(self) -> None:
         is_released(self.compat)
-        if len(self.auxiliary) != KINDS:
-            raise ConfigError(
-                f"auxiliary={self.auxiliary}: expected {KINDS} weights: "
-                f"{', '.join(kind.name.lower() for kind in EventKind)}"
-            )
+        is_released(self.gae, option="gae")
+        for name in ("auxiliary", "rewards"):
+            if len(getattr(self, name)) != KINDS:
+                raise ConfigError(
+                    f"{name}={getattr(self, name)}: expected {KINDS} weights: "
+                    f"{', '.join(kind.name.lower() for kind in EventKind)}"
+                )
         for field in fields(self):
             value = getattr(self, field.name)
             numbers = value if isinstance(value, tuple) else (value,)
-            if field.name != "compat" and not all(number >= 0 for number in numbers):
+            if not isinstance(value, str) and not all(number >= 0 for number in numbers):
                 raise ConfigError(f"{field.name}={value}: expected numbers from 0 on")
+
+    @property
+    def advantages(self) -> str:
+        """By which formula advantages are computed, `compat` of `clip_advantages`."""
+        return "released" if "released" in (self.gae, self.compat) else "paper"
 
     def weights(self) -> dict[str, float]:
         """Of the parts of the loss, by name."""

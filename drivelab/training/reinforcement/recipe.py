@@ -24,6 +24,8 @@ class RadRecipe:
         ppo: weight of both axes.
         value: weight of both value heads.
         dynamic_aux, static_aux, position_aux, heading_aux: weights of the auxiliary objectives.
+        dynamic_reward, static_reward, position_reward, heading_reward: weights of the rewards.
+        gae: "paper" or "released", the formula of the advantages.
     """
 
     preset: str = "mini"
@@ -35,6 +37,11 @@ class RadRecipe:
     static_aux: float = 1.0
     position_aux: float = 1.0
     heading_aux: float = 1.0
+    dynamic_reward: float = 1.0
+    static_reward: float = 1.0
+    position_reward: float = 1.0
+    heading_reward: float = 1.0
+    gae: str = "paper"
 
     def __post_init__(self) -> None:
         RadConfig.preset(self.preset)
@@ -48,6 +55,8 @@ class RadRecipe:
             self.ppo,
             self.value,
             (self.dynamic_aux, self.static_aux, self.position_aux, self.heading_aux),
+            (self.dynamic_reward, self.static_reward, self.position_reward, self.heading_reward),
+            self.gae,
         )
 
     def network(self, seed: int, start: Path | None) -> RadNetwork:

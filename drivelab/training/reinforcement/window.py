@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -16,6 +16,7 @@ from drivelab.training.reinforcement.decisions import Decisions
 from drivelab.training.reinforcement.events import ClipEvent, EventKind, event_rewards
 from drivelab.training.rollouts.clips import NO_EVENT, DrivenClips
 
+EVEN = (1.0, 1.0, 1.0, 1.0)  # what the events' rewards weigh
 _LATERAL, _LONGITUDINAL = 0, 1
 
 
@@ -48,10 +49,13 @@ class ClipWindow:
     Args:
         size: clips that are kept.
         compat: of the advantages, see `clip_advantages`.
+        rewards: weights by `EventKind`, see `RlObjective`.
     """
 
-    def __init__(self, size: int, *, compat: str = "paper") -> None:
-        self.size, self.compat = size, compat
+    def __init__(
+        self, size: int, *, compat: str = "paper", rewards: Sequence[float] = EVEN
+    ) -> None:
+        self.size, self.compat, self.rewards = size, compat, rewards
         self.clips: DrivenClips | None = None
 
     def __len__(self) -> int:
@@ -77,12 +81,16 @@ class ClipWindow:
         """
         if self.clips is None:
             raise DataError("it is empty; add driven clips first", where="window")
-        return practise(self.clips, compat=self.compat)
+        return practise(self.clips, compat=self.compat, rewards=self.rewards)
 
 
-def practise(clips: DrivenClips, *, compat: str = "paper") -> Practice:
+def practise(
+    clips: DrivenClips, *, compat: str = "paper", rewards: Sequence[float] = EVEN
+) -> Practice:
     """Clips as decisions with advantages, each clip by itself."""
-    parts = [advantages_of(clips, clip, compat=compat) for clip in range(len(clips))]
+    parts = [
+        advantages_of(clips, clip, compat=compat, rewards=rewards) for clip in range(len(clips))
+    ]
     taught = {
         field.name: torch.from_numpy(
             np.concatenate([getattr(part, field.name) for part in parts]).astype(np.float32)
@@ -108,13 +116,15 @@ def practise(clips: DrivenClips, *, compat: str = "paper") -> Practice:
     )
 
 
-def advantages_of(clips: DrivenClips, clip: int, *, compat: str = "paper") -> ClipAdvantages:
+def advantages_of(
+    clips: DrivenClips, clip: int, *, compat: str = "paper", rewards: Sequence[float] = EVEN
+) -> ClipAdvantages:
     """Of one of the clips: rewards of its event, and values of its states."""
     steps, kind = int(clips.lengths[clip]), int(clips.events[clip])
     event = None if kind == NO_EVENT else ClipEvent(EventKind(kind), frame=steps)
     values = np.concatenate([clips.values[clips.rows(clip)], clips.last_values[clip : clip + 1]])
     return clip_advantages(
-        event_rewards(steps + 1, event),
+        event_rewards(steps + 1, event) * np.asarray(rewards, float),
         lateral_values=values[:, _LATERAL].astype(float),
         longitudinal_values=values[:, _LONGITUDINAL].astype(float),
         terminated=event is not None,
