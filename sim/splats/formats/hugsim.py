@@ -2,7 +2,8 @@
 
 A pickled pair `(parameters, iteration)`; the parameters are a tuple by place. The scene's last two
 are a network that adjusts the exposure, which is passed over, and the ground: Gaussians 1 mm
-thick. Its world is the first front camera (x right, y down, z forward); ours has z up, x forward.
+thick. Its world is the first front camera (x right, y down, z forward); ours has z up, x
+forward, and height 0 on the road below that camera where `ground_param.pkl` lies beside the scene.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from drivelab.errors import DataError
 from drivelab.kernels.splat import Gaussians
 from drivelab.sim.splats.compose import join, place
+from drivelab.sim.splats.formats.hugsim_frames import GROUND, read_way
 from drivelab.sim.splats.formats.parts import gaussians, numbers
 from drivelab.sim.splats.labels import NUMBER
 from drivelab.sim.splats.scene import Splats, SplatScene
@@ -23,7 +25,7 @@ from drivelab.sim.splats.scene import Splats, SplatScene
 SCENE = "scene.pth"
 KEYS = {"means": 1, "dc": 2, "rest": 3, "scales": 5, "quats": 6, "opacities": 7}
 CLASSES = 4  # place of the logits of semantic classes
-OBJECT, WHOLE, GROUND = 9, 11, 8  # parameters of a vehicle, a scene, its ground
+OBJECT, WHOLE, ROAD = 9, 11, 8  # parameters of a vehicle, a scene, its ground
 # The scene's frame from HUGSIM's world: x = z, y = -x, z = -y.
 SCENE_FROM_WORLD = np.array(
     [[0.0, 0.0, 1.0, 0.0], [-1.0, 0.0, 0.0, 0.0], [0.0, -1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
@@ -65,12 +67,21 @@ def scene_of(held: Any, file: Path) -> SplatScene:
     parts = [_splats(parameters, file, "parameters")]
     ground = parameters[10]
     if ground is not None:
-        if not isinstance(ground, tuple | list) or len(ground) != GROUND:
-            raise DataError(f"expected {GROUND} parameters of the ground, or None", file=file,
+        if not isinstance(ground, tuple | list) or len(ground) != ROAD:
+            raise DataError(f"expected {ROAD} parameters of the ground, or None", file=file,
                             where="parameters[10]")  # fmt: skip
         parts.append(_splats(ground, file, "parameters[10]", planar=True))
-    static = place(join(parts), SCENE_FROM_WORLD, turn_colours=True)
+    static = place(join(parts), _scene_from_world(file), turn_colours=True)
     return SplatScene(_name(file), static, convention="gsplat", info=info)
+
+
+def _scene_from_world(file: Path) -> Float[np.ndarray, "4 4"]:
+    """With the road at height 0 where the scene's folder says how high the camera stood."""
+    pose = SCENE_FROM_WORLD.copy()
+    beside = file.with_name(GROUND)
+    if beside.is_file():
+        pose[2, 3] = read_way(beside).height
+    return pose
 
 
 def _name(file: Path) -> str:
