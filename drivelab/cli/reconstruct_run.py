@@ -140,8 +140,10 @@ def _learned(
             losses.clear()
         return minutes is None or monotonic() - start < 60.0 * minutes
 
-    views, points = capture.views, capture.points
-    return reconstruct(views, points, capture.colours, settings, folder / CHECKPOINT, look=look)
+    points, colours, nodes = capture.seeds()
+    return reconstruct(
+        capture.views, points, colours, settings, folder / CHECKPOINT, nodes=nodes, look=look
+    )
 
 
 def _row(run: Reconstruction, losses: list[float]) -> dict[str, Any]:
@@ -191,6 +193,7 @@ def _finish(run: Reconstruction, capture: Capture, config: Mapping[str, Any], fo
         "steps": run.step,
         **_rounded(quality),
         "nearest": nearest,
+        "rivals": _rivals(capture),
         "seconds": rows[-1]["seconds"],
         "cpu_seconds": rows[-1]["cpu_seconds"],
         "settings": asdict(run.settings),
@@ -201,6 +204,22 @@ def _finish(run: Reconstruction, capture: Capture, config: Mapping[str, Any], fo
     _print(summary, folder)
 
 
+def _rivals(capture: Capture) -> dict[str, Any]:
+    """What other ways to make the held-out views reach."""
+    import torch
+
+    from drivelab.training.reconstruction.quality import judged
+
+    found = {}
+    for name, made in capture.rivals.items():
+
+        def picture(n: int, made: Mapping[int, Any] = made) -> Any:
+            return torch.as_tensor(made[n])
+
+        found[name] = _rounded(judged(capture.views, list(made), picture))
+    return found
+
+
 def _print(summary: Mapping[str, Any], folder: Path) -> None:
     near, held = summary["nearest"], summary["held_out"]
     busy = f"{summary['seconds']:.0f} s ({summary['cpu_seconds']:.0f} s of processor time)"
@@ -208,9 +227,9 @@ def _print(summary: Mapping[str, Any], folder: Path) -> None:
         f"{folder / SCENE}: {summary['gaussians']:,} Gaussians, {summary['steps']:,} steps, {busy}"
     )
     if held:
-        print(f"{held} held-out views     PSNR {summary['psnr']:.2f} dB  SSIM "
-              f"{summary['ssim']:.3f}\nnearest view copied  PSNR {near['psnr']:.2f} dB  SSIM "
-              f"{near['ssim']:.3f}")  # fmt: skip
+        rows = {f"{held} held-out view{'s' * (held > 1)}": summary, "nearest view copied": near}
+        for name, row in {**rows, **summary["rivals"]}.items():
+            print(f"{name:<28} PSNR {row['psnr']:.2f} dB  SSIM {row['ssim']:.3f}")
 
 
 def _minutes(config: Mapping[str, Any]) -> float | None:

@@ -58,7 +58,11 @@ def _radlab(place: str, config: Mapping[str, Any]) -> Capture:
         )
     cameras = tuple(str(how["cameras"]).split(","))
     rendering = Rendering(how["rig"], float(scale), WEATHERS[how["weather"]], seed)
-    options = DriveOptions(whole(how, "poses", 2), cameras, whole(config, "points", 4), seed)
+    if not isinstance(how["traffic"], bool):
+        raise ConfigError(f"drive.traffic={how['traffic']}: expected true or false")
+    options = DriveOptions(
+        whole(how, "poses", 2), cameras, whole(config, "points", 4), seed, how["traffic"]
+    )
     return drive_capture(clip_scene(place), rendering, options)
 
 
@@ -75,6 +79,16 @@ def _nerfstudio(place: str, config: Mapping[str, Any]) -> Capture:
     return _photographed(read_nerfstudio(Path(place)), place, config)
 
 
+def _stereo(place: str, config: Mapping[str, Any]) -> Capture:
+    from drivelab.data.stereo_pair import read_stereo_pair
+    from drivelab.training.reconstruction.stereo import stereo_capture
+
+    return stereo_capture(
+        read_stereo_pair(Path(place)), width=whole(config["photos"], "width", 16),
+        most=whole(config, "points", 4), seed=whole(config, "seed", 0),
+    )  # fmt: skip
+
+
 def _photographed(found: Photographs, place: str, config: Mapping[str, Any]) -> Capture:
     from drivelab.training.reconstruction.photographs import photographed
 
@@ -86,5 +100,5 @@ def _photographed(found: Photographs, place: str, config: Mapping[str, Any]) -> 
 
 
 SOURCES: Mapping[str, Callable[[str, Mapping[str, Any]], Capture]] = {
-    "radlab": _radlab, "colmap": _colmap, "nerfstudio": _nerfstudio,
+    "radlab": _radlab, "colmap": _colmap, "nerfstudio": _nerfstudio, "stereo": _stereo,
 }  # fmt: skip

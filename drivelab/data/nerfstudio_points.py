@@ -52,7 +52,8 @@ def read_points(file: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def _header(text: str, file: Path) -> tuple[str, int, list[tuple[str, str]]]:
     """Format, number of points, and names and types of their numbers."""
-    form, count, names, within = "", -1, [], False
+    form, count, within = "", -1, False
+    names: list[tuple[str, str]] = []
     for line in text.splitlines():
         words = line.split()
         if words[:1] == ["format"] and len(words) > 1:

@@ -9,10 +9,13 @@ USAGE = """usage: drivelab reconstruct source=SOURCE [out=FOLDER] [key=value ...
 SOURCE is one of
   radlab:CLIP          a drive of radlab along an empty street (radlab:test-0003-lane_drop), seen
                        and scanned by drive.rig; drive.cameras=NAME,NAME drive.scale=0.5
-                       drive.poses=40 drive.weather=day
+                       drive.poses=40 drive.weather=day drive.traffic=true (road users learned,
+                       each in its tracked box)
   colmap:DIR           a COLMAP model (sparse/0, .bin or .txt) and its photographs in DIR/images;
                        photos.images=images_4 photos.width=480
   nerfstudio:DIR       transforms.json with ply_file_path; photos.width=480
+  stereo:DIR           a rectified pair of Argoverse 1: the left picture and its disparities are
+                       learned, the right one is held out
 
   steps=2500           one view each                 minutes=N        pause after N minutes
   points=50000         Gaussians to begin with       hold_out=8       every 8th view is not learned

@@ -14,6 +14,25 @@ from drivelab.training.reconstruction.views import Views
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """Who a node of the views is, and what its Gaussians begin with.
+
+    Attributes:
+        id: of the track.
+        kind: one of `types.KINDS`.
+        size: length, width, height of its box [m].
+        points: (n, 3) in its own frame [m]: origin in the middle of the box's floor, x forward.
+        colours: (n, 3) of these, 0..1.
+    """
+
+    id: str
+    kind: str
+    size: tuple[float, float, float]
+    points: Float[np.ndarray, "n 3"]
+    colours: Float[np.ndarray, "n 3"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Capture:
     """Posed pictures of a place and what else is known of it, in a local frame.
 
@@ -22,22 +41,36 @@ class Capture:
         views: the pictures.
         points: (n, 3) where static Gaussians begin [m].
         colours: (n, 3) of these, 0..1.
+        tracks: of the nodes of the views, in their order.
         times: (v,) of the views [s].
         map_from_scene: (4, 4) rigid.
         upright: whether z points up and lengths are metres.
         licence: of the pictures.
         info: how it was made: numbers and texts.
+        rivals: other ways to make held-out views: name -> number of the view -> picture (h, w, 3).
     """
 
     name: str
     views: Views
     points: Float[np.ndarray, "n 3"]
     colours: Float[np.ndarray, "n 3"]
+    tracks: tuple[Track, ...] = ()
     times: Float[np.ndarray, " v"] = field(default_factory=lambda: np.zeros(0))
     map_from_scene: Float[np.ndarray, "4 4"] = field(default_factory=lambda: np.eye(4))
     upright: bool = False
     licence: str = ""
     info: Mapping[str, Any] = field(default_factory=dict)
+    rivals: Mapping[str, Mapping[int, np.ndarray]] = field(default_factory=dict)
+
+    def seeds(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Points (n, 3), colours (n, 3), nodes (n,) of all Gaussians to begin with; 0: static."""
+        parts: list[Capture | Track] = [self, *self.tracks]
+        nodes = np.repeat(np.arange(len(parts)), [len(part.points) for part in parts])
+        return (
+            np.concatenate([part.points for part in parts]),
+            np.concatenate([part.colours for part in parts]),
+            nodes,
+        )
 
     def check(self) -> None:
         """Refuse what nothing can be learned from.

@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 
 from drivelab.kernels.splat import Gaussians
 from drivelab.sim.splats.labels import NUMBER
-from drivelab.sim.splats.scene import Sky, Splats, SplatScene
+from drivelab.sim.splats.scene import Actor, Sky, Splats, SplatScene
 from drivelab.training.reconstruction.capture import Capture
 from drivelab.training.reconstruction.loop import Reconstruction
 from drivelab.training.reconstruction.sky import filled_sky
@@ -18,16 +18,22 @@ AROUND, ABOVE = 3.0, 0.3  # m: how far the lowest point is looked for, what coun
 
 def scene_of(run: Reconstruction, capture: Capture) -> SplatScene:
     """The learned scene in the capture's frame, with how it was made in `info`."""
-    found = run.gaussians()
+    whole, nodes = _normal(run.gaussians()), run.model.nodes.numpy()
+    found = _part(whole, nodes == 0)
     labels = np.zeros(len(found), np.uint8)
     if capture.upright:
         labels = ground_labels(found.means, capture.points)
+    times, first = np.unique(capture.times, return_index=True)
+    actors = [_actor(capture, n, _part(whole, nodes == n + 1), first)
+              for n in range(len(capture.tracks))]  # fmt: skip
     faces = run.model.sky.detach().numpy()
     sky = Sky(filled_sky(faces, capture.views)) if faces.size else None
     return SplatScene(
         capture.name,
-        Splats(_normal(found), labels),
+        Splats(found, labels),
+        {actor.id: actor for actor in actors},
         sky=sky,
+        times=times,
         map_from_scene=capture.map_from_scene,
         convention=run.settings.render.convention,
         licence=capture.licence,
@@ -50,6 +56,21 @@ def ground_labels(
     heights = np.where(np.isfinite(away), np.append(lowest, np.inf)[near], np.inf)
     floor = heights.reshape(len(means), -1).min(1)
     return np.where(means[:, 2] < floor + ABOVE, NUMBER["road"], 0).astype(np.uint8)
+
+
+def _actor(capture: Capture, n: int, found: Gaussians, first: np.ndarray) -> Actor:
+    """A node with its poses at the times of the views."""
+    track, nodes = capture.tracks[n], capture.views.nodes
+    assert nodes is not None  # tracks are theirs
+    label = NUMBER.get(track.kind, NUMBER["obstacle"])
+    splats = Splats(found, np.full(len(found), label, np.uint8))
+    return Actor(track.id, track.kind, track.size, splats, nodes.poses[n][first],
+                 nodes.valid[n][first])  # fmt: skip
+
+
+def _part(found: Gaussians, chosen: np.ndarray) -> Gaussians:
+    names = ("means", "quats", "scales", "opacities", "sh")
+    return Gaussians(*(getattr(found, name)[chosen] for name in names))
 
 
 def _normal(found: Gaussians) -> Gaussians:

@@ -16,7 +16,8 @@ from drivelab.kernels.splat import Gaussians, Pictures, Trace, render
 from drivelab.training.checkpoint import load_facts, load_weights, save_checkpoint
 from drivelab.training.reconstruction import densify
 from drivelab.training.reconstruction.losses import loss
-from drivelab.training.reconstruction.model import Model, optimizer_of
+from drivelab.training.reconstruction.model import Beside, Model, optimizer_of
+from drivelab.training.reconstruction.moment import at_view, moved
 from drivelab.training.reconstruction.quality import Quality, judged
 from drivelab.training.reconstruction.settings import ReconstructionSettings
 from drivelab.training.reconstruction.sky import sky_picture
@@ -49,7 +50,7 @@ class Reconstruction:
         how, trace = self.settings, Trace()
         number = self._next()
         self._set_rate()
-        pictures, seen = self._seen(number, trace)
+        pictures, seen = self._seen(number, trace, learned=True)
         total = loss(seen, pictures, *self._given(number), how.weights)
         total.backward()
         self._optimizer.step()
@@ -65,7 +66,7 @@ class Reconstruction:
     def picture(self, number: int) -> torch.Tensor:
         """A view as the scene has it now (h, w, 3), colours held to 0..1."""
         with torch.no_grad():
-            return self._seen(number, None)[1].clamp(0, 1)
+            return self._seen(number, None, learned=False)[1].clamp(0, 1)
 
     def gaussians(self) -> Gaussians:
         """The scene as it is now, as arrays."""
@@ -104,20 +105,29 @@ class Reconstruction:
                 f"{folder} was made with other settings ({other}); go on with those, or choose "
                 "another folder"
             )
-        model = Model(int(facts["count"]), texels=settings.texels)
+        model = Model(int(facts["count"]), beside_of(views, settings))
         found = Reconstruction(views, model, settings)
         load_weights(folder, found.model, found._optimizer)
         found.step = int(facts["step"])
         return found
 
-    def _seen(self, number: int, trace: Trace | None) -> tuple[Pictures, torch.Tensor]:
-        """Pictures of a view, and its colours with the sky behind them."""
-        scene, camera = self.model.gaussians(self.degree), self.views.camera(number)
-        pictures = render(scene, camera, settings=self.settings.render, trace=trace)
+    def _seen(
+        self, number: int, trace: Trace | None, *, learned: bool
+    ) -> tuple[Pictures, torch.Tensor]:
+        """Pictures of a view, and its colours: the sky behind them, as its camera exposes them."""
+        model, camera = self.model, self.views.camera(number)
+        scene = model.gaussians(self.degree)
+        if self.views.nodes is not None:
+            scene = at_view(scene, model, self.views.nodes, number)
+        taken = moved(camera, model.twists[number]) if learned and model.twists.numel() else camera
+        pictures = render(scene, taken, settings=self.settings.render, trace=trace)
         seen = torch.as_tensor(pictures.rgb[0])
-        if self.model.sky.numel():
+        if model.sky.numel():
             light = 1.0 - torch.as_tensor(pictures.alpha[0])
-            seen = seen + light[..., None] * sky_picture(self.model.sky, camera, 0)
+            seen = seen + light[..., None] * sky_picture(model.sky, camera, 0)
+        if model.exposure.numel() and self.views.groups is not None:
+            own = model.exposure[int(self.views.groups[number])]
+            seen = seen * (own - model.exposure.mean(0)).exp()
         return pictures, seen
 
     def _next(self) -> int:
@@ -162,6 +172,7 @@ def reconstruct(
     settings: ReconstructionSettings,
     folder: Path,
     *,
+    nodes: np.ndarray | None = None,
     look: Callable[[Reconstruction, float], bool] = lambda run, loss: True,
 ) -> Reconstruction:
     """Learn a scene from pictures; goes on from the checkpoint of the folder, if there is one.
@@ -172,13 +183,15 @@ def reconstruct(
         colours: (n, 3) 0..1.
         settings: how.
         folder: of the checkpoint.
+        nodes: (n,) in whose frame each point lies, see `Capture.seeds`.
         look: is shown the run after every step, with the step's loss; where it answers False a
             checkpoint is written and the run pauses.
     """
     if load_facts(folder) is not None:
         found = Reconstruction.load(folder, views, settings)
     else:
-        model = Model.of_points(points, colours, settings.opacity, texels=settings.texels)
+        beside = beside_of(views, settings)
+        model = Model.of_points(points, colours, settings.opacity, nodes=nodes, beside=beside)
         found = Reconstruction(views, model, settings)
     while found.step < settings.steps:
         goes_on = look(found, found.advance())
@@ -188,6 +201,17 @@ def reconstruct(
         if not goes_on:
             break
     return found
+
+
+def beside_of(views: Views, settings: ReconstructionSettings) -> Beside:
+    """What else learns: exposures where there are several cameras, poses where they have a rate."""
+    cameras = 0 if views.groups is None else int(views.groups.max()) + 1
+    rates = settings.rates
+    return Beside(
+        settings.texels,
+        cameras if cameras > 1 and rates.exposure > 0 else 0,
+        len(views) if rates.twists > 0 else 0,
+    )
 
 
 def _other(one: Any, two: Any, name: str = "") -> str | None:

@@ -20,6 +20,8 @@ class Rates:
         sh_first: of the coefficients of degree 0.
         sh_rest: of the other ones.
         sky: of its texels.
+        exposure: of the logarithms of each camera's, where there are several; 0: all have one.
+        twists: of the poses of views that are learned from [rad, m]; 0: they are as they are said.
     """
 
     means: float = 1.6e-4
@@ -30,6 +32,8 @@ class Rates:
     sh_first: float = 2.5e-3
     sh_rest: float = 2.5e-3 / 20
     sky: float = 1e-2
+    exposure: float = 0.0
+    twists: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

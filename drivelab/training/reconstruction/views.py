@@ -11,6 +11,26 @@ from drivelab.training.reconstruction.points import on_image
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Nodes:
+    """Rigid things that move from view to view, e.g. in tracked boxes.
+
+    Attributes:
+        poses: (k, v, 4, 4) scene_from_node at each view.
+        valid: (k, v) whether it is there.
+    """
+
+    poses: np.ndarray
+    valid: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.poses)
+
+    def repeated(self, count: int) -> Nodes:
+        """The same for several cameras of each moment, moment by moment."""
+        return Nodes(np.repeat(self.poses, count, 1), np.repeat(self.valid, count, 1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Views:
     """Pictures of one size and where they were taken.
 
@@ -21,6 +41,7 @@ class Views:
             None.
         sky: (v, h, w) bool, where nothing but the sky is seen; or None.
         groups: (v,) number of the camera that took each, from 0; None: one took all.
+        nodes: what moves, or None.
     """
 
     images: np.ndarray
@@ -28,6 +49,7 @@ class Views:
     depths: np.ndarray | None = None
     sky: np.ndarray | None = None
     groups: np.ndarray | None = None
+    nodes: Nodes | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -41,6 +63,11 @@ class Views:
                 raise ValueError(
                     f"views.{name} has the shape {found.shape}; expected {shape} as its cameras"
                 )
+        if self.nodes is not None and self.nodes.poses.shape[1:] != (len(self.cameras), 4, 4):
+            raise ValueError(
+                f"views.nodes has poses of the shape {self.nodes.poses.shape}; expected (k, "
+                f"{len(self.cameras)}, 4, 4)"
+            )
         if not (np.isfinite(self.images).all() and self.images.min(initial=0) >= 0):
             raise ValueError("views.images are not finite or below 0; expected colours 0..1")
         if self.images.max(initial=0) > 1:
