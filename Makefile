@@ -3,17 +3,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-AGENTS := constant_velocity idm pdm_closed human
+AGENTS := constant_velocity ego_mlp pdm_closed human
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
 .PHONY: eval test lint format bench rl clean
 
-eval: $(VENV)/.core  ## score four agents on the embedded split, with a report each
+eval: $(VENV)/.nn  ## diffusiondrive from camera and lidar: a first table, the embedded split, reports beside others
+	$(BIN)/drivelab eval agent=diffusiondrive bench=navsim data=embedded limit=40 workers=2 run.dir=runs/first-40-scenes
+	$(BIN)/drivelab eval agent=diffusiondrive bench=navsim data=embedded workers=2 run.dir=runs/first-diffusiondrive
 	@for agent in $(AGENTS); do \
 	  $(BIN)/drivelab eval agent=$$agent bench=navsim data=embedded run.dir=runs/first-$$agent || exit $$?; \
 	done
-	@$(BIN)/drivelab report $(AGENTS:%=runs/first-%)
+	@$(BIN)/drivelab report runs/first-diffusiondrive $(AGENTS:%=runs/first-%)
 
 test: $(VENV)/.dev  ## the whole default suite
 	$(BIN)/pytest -n 2 --dist loadfile -m "not gpu and not carla and not slow"
@@ -41,14 +43,17 @@ $(VENV)/.core: $(VENV)/bin/python pyproject.toml setup.py constraints.txt
 	$(PIP) --editable .
 	@touch $@
 
+$(VENV)/.nn: $(VENV)/.core  ## torch, for agents that are networks
+	$(PIP) torch==2.13.0
+	@touch $@
+
 $(VENV)/.dev: $(VENV)/.core
 	$(PIP) --editable '.[dev]'
 	@touch $@
 
 rl: $(VENV)/.rl  ## what networks, learners and their tests need: torch, triton, stable-baselines3, pettingzoo
 
-$(VENV)/.rl: $(VENV)/.dev
-	$(PIP) torch==2.13.0
+$(VENV)/.rl: $(VENV)/.dev $(VENV)/.nn
 	$(PIP) --editable '.[dev,rl,gpu]'
 	@touch $@
 

@@ -57,8 +57,8 @@ class ImitationSettings:
     clip: float = 100.0
     ema: float = 0.998
     precision: str = "fp32"
-    validation: int = 100
-    look_every: int = 1
+    validation: int = 300
+    look_every: int = 2
     patience: int | None = None
     minutes: float | None = None
     save_every: float = 300.0
