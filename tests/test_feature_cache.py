@@ -20,7 +20,7 @@ from drivelab.sim.sensors.near import with_rendered_sensors
 from drivelab.sim.sensors.rendered import rendered, stage_of_scene
 from drivelab.sim.sensors.rendering import WEATHERS, Rendering
 from drivelab.training import feature_cache
-from drivelab.training.feature_cache import FeatureCache, Recipe
+from drivelab.training.feature_cache import FeatureCache, Recipe, told_failures
 from drivelab.types import Scene
 
 BLIND = FeatureOptions(camera=None, lidar=None)  # nothing is rendered
@@ -109,11 +109,20 @@ def test_filling_tells_what_it_takes_and_how_far_it_is(tmp_path: Path) -> None:
     filled = cache.fill(IDS, workers=0, say=told.append)
     assert told[0].startswith("16 of 20 scenes to build: about 0 MB, ")
     assert "16 of 16 scenes, 0.0 minutes left" in told
-    assert told[-1] == f"left out: {IDS[7]}: scene {IDS[7]}: is torn"
+    assert told[-1] == f"left out: scene {IDS[7]}: is torn"
     assert (filled.built, list(filled.failed)) == (15, [IDS[7]])
     assert cache.missing(IDS) == [IDS[7]]
     assert cache.estimate(IDS[:7]).missing == 0
     assert blind(tmp_path).fill(IDS, workers=0).failed == {}
+
+
+def test_many_scenes_that_are_left_out_are_counted() -> None:
+    failed = {f"s{n}": f"scene s{n}: is torn" for n in range(8)} | {"t": "no map"}
+    lines = told_failures(failed)
+    assert lines[0] == "left out: scene s0: is torn"
+    assert lines[-1] == "left out: 4 more"
+    assert len(lines) == 6
+    assert told_failures({"t": "no map"}) == ["left out: t: no map"]
 
 
 def test_what_was_finished_before_a_break_is_kept(tmp_path: Path) -> None:

@@ -260,6 +260,28 @@ def test_the_recorded_drive_is_zero_metres_away_and_scores_as_the_bench_scores_i
     assert trial.pdms == pytest.approx(np.mean([score.score for score in scores]), abs=1e-12)
 
 
+def test_scenes_that_cannot_be_scored_are_left_out_of_a_look(
+    lesson: Lesson, monkeypatch: pytest.MonkeyPatch
+):
+    load = LabminiSource.load
+
+    def torn(self: LabminiSource, scene: str) -> object:
+        if scene in broken:
+            raise DataError("is torn", where=f"scene {scene}")
+        return load(self, scene)
+
+    monkeypatch.setattr(LabminiSource, "load", torn)
+    broken = lesson.validation_ids[1:2]
+    judge = Judge(lesson, 0.5)
+    assert list(judge.failed) == list(broken)
+    human = [lesson.validation.load(scene)["trajectory"] for scene in judge.ids]
+    look = judge.try_out(Echo(torch.from_numpy(np.stack(human))), dict, "cpu")
+    assert (look.scenes, look.distance) == (3, 0.0)
+    broken = lesson.validation_ids
+    with pytest.raises(DataError, match=r"no validation scene can be scored by pdms.*is torn"):
+        Judge(lesson, 0.5)
+
+
 class TestSchedule:
     def test_rises_to_one_and_falls_to_nothing(self):
         rates = [rate_at(update, 100, 0.1) for update in range(100)]

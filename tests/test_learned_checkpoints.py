@@ -10,6 +10,7 @@ from collections import OrderedDict
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from drivelab.agents.diffusiondrive import DiffusionDriveConfig
 from drivelab.agents.diffusiondrive.policy import DiffusionDriveNetwork
@@ -168,6 +169,24 @@ def test_broken_weights_are_refused(tmp_path):
     torch.save({"state_dict": weights}, file)
     with pytest.raises(DataError, match=r"bev_proj\.0\.bias: values that are not finite"):
         load_network(network, file)
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ('{"width": 512, "bogus": 1}', "does not know: bogus; a newer one may have written it"),
+        ('{"dt": NaN}', "cannot be used .*dt=nan: expected seconds above 0"),
+        ('{"dt": "soon"}', "cannot be used"),
+        ("[1, 2]", "is no file of drivelab's weights"),
+        ("null", "is no file of drivelab's weights"),
+    ],
+)
+def test_configurations_that_cannot_be_are_told_with_their_file(told, message, tmp_path):
+    file = tmp_path / "strange.safetensors"
+    weights = {name: tensor.contiguous() for name, tensor in EgoMlpNetwork().state_dict().items()}
+    save_file(weights, file, metadata={"network": "ego_mlp", "config": told})
+    with pytest.raises(DataError, match=rf"strange\.safetensors.*{message}"):
+        open_network(file)
 
 
 def test_damaged_and_foreign_files_are_refused(foreign, tmp_path):

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from drivelab.agents.encoders.checkpoints import problems_between, read_weights, weights_in
 from drivelab.agents.learned.inert_pickle import read_inert
-from drivelab.errors import DataError
+from drivelab.agents.learned.tensor_file import write_tensors
+from drivelab.errors import ConfigError, DataError
 from drivelab.registry import load_object
 
 PREFIXES = ("agent._transfuser_model.", "_transfuser_model.", "agent.")  # of Lightning checkpoints
@@ -98,18 +98,21 @@ def save_network(
 
     A network of somebody's own has no name here, and a configuration if its is a dataclass;
     `load_network` fills it again.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written to; an older file stays.
     """
     weights = {
         name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
     }
     config = getattr(network, "config", None)
-    fields = asdict(config) if is_dataclass(config) and not isinstance(config, type) else {}
+    sizes = asdict(config) if is_dataclass(config) and not isinstance(config, type) else {}
     told = {
         **(notes or {}),
         "network": kind_of(weights),
-        "config": json.dumps(fields, sort_keys=True),
+        "config": json.dumps(sizes, sort_keys=True),
     }
-    save_file(weights, Path(path), metadata=told)
+    write_tensors(weights, Path(path), told)
 
 
 def open_network(path: str | Path) -> nn.Module:
@@ -121,7 +124,7 @@ def open_network(path: str | Path) -> nn.Module:
     kind, config = read_metadata(path)
     place, name = PLACES[kind]
     made = load_object(f"{place}.policy:{name}Network")(
-        load_object(f"{place}.config:{name}Config")(**config)
+        config_of(load_object(f"{place}.config:{name}Config"), config, path)
     )
     load_network(made, path)
     return made.eval()
@@ -133,7 +136,7 @@ def read_metadata(path: str | Path) -> tuple[str, dict[str, Any]]:
     try:
         with safe_open(file, framework="pt") as opened:
             told = opened.metadata() or {}
-        config = json.loads(told["config"])
+        config = dict(json.loads(told["config"]))
         kind = told["network"]
         PLACES[kind]
     except Exception as error:  # no file, no safetensors, or one of somebody else
@@ -143,6 +146,29 @@ def read_metadata(path: str | Path) -> tuple[str, dict[str, Any]]:
             file=file,
         ) from error
     return kind, {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+
+
+def config_of(kind: Callable[..., Any], told: Mapping[str, Any], path: str | Path) -> Any:
+    """The configuration that a file of weights tells of itself.
+
+    Raises:
+        DataError: it has options that are not known here, or values that cannot be.
+    """
+    known = [field.name for field in fields(cast(Any, kind))]
+    strange = [name for name in told if name not in known]
+    if strange:
+        raise DataError(
+            f"its configuration has options that this drivelab does not know: "
+            f"{', '.join(strange)}; a newer one may have written it: update drivelab, or take "
+            "other weights",
+            file=path,
+        )
+    try:
+        return kind(**told)
+    except (ConfigError, TypeError, ValueError) as error:
+        raise DataError(
+            f"its configuration cannot be used ({error}); take other weights", file=path
+        ) from error
 
 
 def read_notes(path: str | Path) -> dict[str, str]:

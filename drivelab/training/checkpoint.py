@@ -13,7 +13,9 @@ from drivelab.errors import MissingExtra, RunError
 try:
     import torch
     from safetensors import safe_open
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file
+
+    from drivelab.agents.learned.tensor_file import write_tensors
 except ModuleNotFoundError as error:
     raise MissingExtra(str(error.name), extra="nn") from error
 
@@ -35,12 +37,8 @@ def save_checkpoint(
     if optimizer is not None:
         for number, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"{_OPTIMIZER}{number}.{k}": _copied(v) for k, v in moments.items()}
-    part = folder / f".{WEIGHTS}.part"
     # The facts go with the tensors: a crash between two files would join old ones with new ones.
-    save_file(tensors, part, metadata={_FACTS: json.dumps(facts)})
-    with part.open("rb") as stream:
-        os.fsync(stream.fileno())
-    os.replace(part, folder / WEIGHTS)
+    write_tensors(tensors, folder / WEIGHTS, {_FACTS: json.dumps(facts)})
     part = folder / f".{FACTS}.part"
     part.write_text(json.dumps(facts, indent=2))
     os.replace(part, folder / FACTS)

@@ -9,7 +9,7 @@ processes; `load` builds what is missing when it is asked for.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -40,6 +40,7 @@ from drivelab.sim.sensors.stage import stage_rig
 
 PROBES = 3  # scenes built to estimate time and size
 EVERY = 5.0  # seconds between two lines of progress
+SHOWN = 5  # scenes that are left out, by name
 THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 Say = Callable[[str], None]
 
@@ -201,8 +202,8 @@ class FeatureCache:
                 rest = (len(missing) - done) * now / done / 60
                 say(f"{done} of {len(missing)} scenes, {rest:.1f} minutes left")
                 told = perf_counter()
-        for scene, problem in filled.failed.items():
-            say(f"left out: {scene}: {problem}")
+        for line in told_failures(filled.failed):
+            say(line)
         return filled
 
     def _check_space(self, wanted: Estimate) -> None:
@@ -213,6 +214,16 @@ class FeatureCache:
                 f"{free / 1e6:.0f} MB left: free some space, or name a folder on another disk "
                 "(cache=DIR)"
             )
+
+
+def told_failures(failed: Mapping[str, str]) -> list[str]:
+    """A line for each of the first scenes that are left out, and how many more there are."""
+    lines = [
+        f"left out: {problem if scene in problem else f'{scene}: {problem}'}"
+        for scene, problem in list(failed.items())[:SHOWN]
+    ]
+    more = len(failed) - SHOWN
+    return [*lines, f"left out: {more} more"] if more > 0 else lines
 
 
 def _built(cache: FeatureCache, scenes: Sequence[str], workers: int) -> Iterator[tuple[str, str]]:

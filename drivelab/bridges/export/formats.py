@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import warnings
@@ -49,8 +50,10 @@ def write_pt2(
     module: nn.Module, example: Mapping[str, Tensor], outputs: Sequence[str], file: Path
 ) -> str:
     """Write an exported program of torch; returns torch's version. Outputs go by position."""
+    written = io.BytesIO()  # torch's own writer ends the process when the disk is full
     with _quiet():
-        torch.export.save(_program(module, example), file)
+        torch.export.save(_program(module, example), written)
+    file.write_bytes(written.getbuffer())
     return f"torch {torch.__version__}"
 
 

@@ -13,6 +13,7 @@ from drivelab.agents.learned.checkpoint import save_network
 from drivelab.agents.learned.trainee import Trainee
 from drivelab.errors import RunError
 from drivelab.training.checkpoint import load_facts
+from drivelab.training.feature_cache import told_failures
 from drivelab.training.imitation.allocation import keep_memory
 from drivelab.training.imitation.curves import EVERY, Curves, open_curves
 from drivelab.training.imitation.judge import Judge, Look
@@ -184,7 +185,10 @@ def _look(run: _Run, losses: dict[str, float]) -> None:
     """Try the mean of the weights on the validation scenes, log, keep the best, save."""
     settings, progress = run.settings, run.progress
     trainee = run.learner.trainee
-    run.judge = run.judge or Judge(run.lesson, run.lesson.options.dt)
+    if run.judge is None:
+        run.judge = Judge(run.lesson, run.lesson.options.dt)
+        for line in told_failures(run.judge.failed):
+            run.say(line)
     look = run.judge.try_out(run.learner.mean.module, trainee.inputs, settings.device)
     better = look.pdms > progress.best
     progress.since = 0 if better else progress.since + 1
@@ -193,6 +197,7 @@ def _look(run: _Run, losses: dict[str, float]) -> None:
         _keep(run, look)
     found = {"pdms": look.pdms, "distance": look.distance, **look.subscores}
     row = {**progress.facts(), "updates": run.learner.updates, **losses, "validation": found}
+    row["validation_scenes"] = look.scenes
     add_progress(settings.folder, row)
     if run.curves is not None:
         run.curves.add(run.learner.updates, {f"validation/{k}": v for k, v in found.items()})
@@ -211,9 +216,7 @@ def _keep(run: _Run, look: Look) -> None:
         "preset": trainee.preset, "seed": str(settings.seed),
         "epoch": str(run.progress.epoch), "validation_pdms": f"{look.pdms:.6f}",
     }  # fmt: skip
-    part = settings.folder / f".{BEST}.part"
-    save_network(run.learner.mean.module, part, notes=notes)
-    part.replace(settings.folder / BEST)
+    save_network(run.learner.mean.module, settings.folder / BEST, notes=notes)
 
 
 def _save(run: _Run) -> None:
