@@ -14,7 +14,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 from foreign_splats import FIELDS, some_gaussians
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from drivelab.errors import DataError, UnsafePickleError
@@ -346,6 +346,12 @@ def test_gsplat_damaged(tmp_path, change, message):
         ("RigidNodes", "instances_quats", lambda: torch.zeros(4, 2, 4), "RigidNodes 0: a pose"),
         ("RigidNodes", "instances_trans", lambda: torch.zeros(5, 2, 3), r"expected \(4, 2, 3\)"),
         ("RigidNodes", "instances_size", lambda: torch.zeros(1, 3), r"expected \(2, 3\)"),
+        (
+            "RigidNodes",
+            "instances_size",
+            lambda: torch.full((2, 3), float("nan")),
+            r"actors\[0\]\.means\[0, 2\]: wrong",
+        ),
         ("Sky", "base", lambda: torch.zeros(6, 2, 3, 3), "six square faces"),
         ("Sky", "base", lambda: torch.full((6, 2, 2, 3), float("inf")), "six square faces"),
     ],
@@ -378,6 +384,7 @@ def test_checkpoints_of_nobody(tmp_path):
 
 
 @given(at=st.floats(0, 1), noise=st.binary(max_size=4), cut=st.booleans())
+@example(at=0.935546875, noise=b"\x00\x1c", cut=False)  # the name of an entry is no text
 @settings(max_examples=40, deadline=None)
 def test_no_damage_is_met_by_another_error(tmp_path_factory, at, noise, cut):
     folder = tmp_path_factory.mktemp("damaged")

@@ -84,6 +84,8 @@ def load_scene(path: str | Path, *, convention: str | None = None) -> SplatScene
     if not isinstance(found, SplatScene):
         static = Splats(found, np.zeros(len(found), np.uint8))
         found = SplatScene(stem_of(file), static, convention="inria", info={"from": kind.name})
+    elif kind.name != "drivelab":
+        check_scene(found, file=file)
     if convention is not None and kind.name != "drivelab":
         found = replace(found, convention=convention)
     return found

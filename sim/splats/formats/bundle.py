@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -12,6 +13,10 @@ from drivelab.sim.splats.memory import require_memory
 
 GROWTH = 4  # how much more than the whole zip an entry may unpack to ...
 SPARE = 1 << 20  # ... beside these bytes: what is a picture already does not pack again
+
+# What Python's zip reader ends with on damaged files: names that are no text, sizes that are none.
+BROKEN = (OSError, zipfile.BadZipFile, EOFError, RuntimeError, ValueError, ArithmeticError,
+          struct.error, zlib.error)  # fmt: skip
 
 
 class Bundle:
@@ -28,7 +33,7 @@ class Bundle:
             return
         try:
             self._zip = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile) as error:
+        except BROKEN as error:
             raise DataError(f"is no whole zip ({error}); truncated or damaged, fetch it again",
                             file=path) from error  # fmt: skip
 
@@ -70,8 +75,7 @@ class Bundle:
         try:
             with self._zip.open(entry) as stream:
                 found = stream.read(most + 1)
-        except (OSError, zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError,
-                ValueError, zlib.error) as error:  # fmt: skip
+        except BROKEN as error:
             raise DataError(f"cannot be unpacked ({error}); damaged, fetch it again",
                             file=self.path, where=name) from error  # fmt: skip
         return found

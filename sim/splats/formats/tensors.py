@@ -17,6 +17,7 @@ import numpy as np
 
 from drivelab.data.unpickle import InertName, load_restricted
 from drivelab.errors import DataError, UnsafePickleError
+from drivelab.sim.splats.formats.bundle import BROKEN
 from drivelab.sim.splats.memory import require_memory
 
 LONGEST = 64 << 20  # bytes of the pickle, which names the tensors but does not hold them
@@ -159,7 +160,7 @@ def _names(file: Path) -> list[str]:
     try:
         with zipfile.ZipFile(file) as archive:
             return archive.namelist()
-    except (OSError, zipfile.BadZipFile) as error:
+    except BROKEN as error:
         raise DataError(f"is no checkpoint of torch.save, or no whole one ({error}); fetch it "
                         "again", file=file) from error  # fmt: skip
 
@@ -180,7 +181,7 @@ def _entry(file: Path, name: str, *, most: int) -> bytes:
     except KeyError:
         raise DataError("is not in it; truncated or damaged, fetch it again", file=file,
                         where=name[:60]) from None  # fmt: skip
-    except (OSError, zipfile.BadZipFile, EOFError, RuntimeError, ValueError) as error:
+    except BROKEN as error:
         raise DataError(f"cannot be read ({error}); damaged, fetch it again", file=file,
                         where=name[:60]) from error  # fmt: skip
 
