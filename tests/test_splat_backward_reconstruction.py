@@ -183,6 +183,19 @@ def test_small_ones_are_copied_and_large_ones_split():
     np.testing.assert_array_equal(model.pulls, torch.zeros(5))
 
 
+def test_what_was_never_seen_takes_the_nearest_colour():
+    model, _ = three()
+    with torch.no_grad():
+        model.sh_first[:, 0, 0] = torch.tensor([1.0, 2.0, 3.0])
+    densify.gather(model, Trace(torch.tensor([1.0, 0, 1.0]), torch.ones(3, dtype=torch.int32)))
+    with torch.no_grad():
+        model.means[1, 0] = 14.0  # nearer to the third one
+    assert densify.colour_unseen(model) == 1
+    assert model.sh_first[:, 0, 0].tolist() == [1.0, 3.0, 3.0]
+    model.nodes[1] = 1  # alone in its frame
+    assert densify.colour_unseen(model) == 0
+
+
 def test_faint_ones_go_and_large_ones_later():
     model, optimizer = three()
     with torch.no_grad():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
+from scipy.spatial import cKDTree
 
 from drivelab.kernels.splat import Trace
 from drivelab.kernels.splat.ref import rotations
@@ -18,6 +20,26 @@ def gather(model: Model, trace: Trace) -> None:
     """Add what a step's gradient left behind."""
     model.pulls += trace.pulls
     model.drawn += trace.drawn
+    model.seen |= trace.pulls > 0
+
+
+def colour_unseen(model: Model) -> int:
+    """Give what no view ever saw the colours of the nearest one of its node that was; how many.
+
+    Points of a lidar that sees more than the cameras would keep the colours they began with, and
+    show them as soon as somebody looks from elsewhere.
+    """
+    seen, nodes = model.seen.numpy(), model.nodes.numpy()
+    means, total = model.means.detach().numpy(), 0
+    for node in np.unique(nodes[~seen]).tolist():
+        own, found = (np.flatnonzero((nodes == node) & part) for part in (~seen, seen))
+        if len(found):
+            near = torch.as_tensor(found[cKDTree(means[found]).query(means[own])[1]])
+            with torch.no_grad():
+                for values in (model.sh_first, model.sh_rest):
+                    values[torch.as_tensor(own)] = values[near]
+            total += len(own)
+    return total
 
 
 def due(step: int, density: Density) -> bool:

@@ -154,8 +154,7 @@ class Reconstruction:
     def _change(self, trace: Trace) -> None:
         """Copy, split, remove and fade where it is time to."""
         model, optimizer, density = self.model, self._optimizer, self.settings.density
-        if self.step < density.last:
-            densify.gather(model, trace)
+        densify.gather(model, trace)
         if densify.due(self.step, density):
             # By the step, so that a run that goes on draws what it would have drawn
             chance = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + self.step)
@@ -163,6 +162,9 @@ class Reconstruction:
             densify.prune(model, optimizer, density, self._extent, self.step)
         if densify.fades(self.step, density):
             densify.fade(model, optimizer, density)
+        done = self.step + 1
+        if done % self.settings.save_every == 0 or done == self.settings.steps:
+            densify.colour_unseen(model)
 
 
 def reconstruct(

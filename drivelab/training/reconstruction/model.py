@@ -40,8 +40,9 @@ class Model(torch.nn.Module):
     opacities (n,) logits, sh_first (n, 1, 3), sh_rest (n, 15, 3); sky (6, m, m, 3), with m = 0 for
     none; exposure (c, 3), logarithms of what each camera multiplies colours by, above their mean;
     twists (v, 6), by which the camera of each view is turned [rad] and moved [m] from where it was
-    said to be. Buffers: nodes (n,), whose frame each one lies in, 0 the scene's; pulls and drawn
-    (n,), what has been gathered of `Trace` since Gaussians were last added and removed.
+    said to be. Buffers: nodes (n,), whose frame each one lies in, 0 the scene's; seen (n,),
+    whether any view ever pulled at it; pulls and drawn (n,), what has been gathered of `Trace`
+    since Gaussians were last added and removed.
     """
 
     def __init__(self, count: int, beside: Beside | None = None) -> None:
@@ -55,6 +56,7 @@ class Model(torch.nn.Module):
         self.exposure = torch.nn.Parameter(torch.zeros(beside.cameras, 3))
         self.twists = torch.nn.Parameter(torch.zeros(beside.views, 6))
         self.register_buffer("nodes", torch.zeros(count, dtype=torch.int64))
+        self.register_buffer("seen", torch.zeros(count, dtype=torch.bool))
         self.register_buffer("pulls", torch.zeros(count))
         self.register_buffer("drawn", torch.zeros(count))
 
@@ -147,6 +149,6 @@ def change(
             optimizer.state[new] = {**state, **kept}
         group["params"] = [new]
         setattr(model, name, new)
-    model.nodes = rows("nodes", model.nodes)
+    model.nodes, model.seen = rows("nodes", model.nodes), rows("seen", model.seen)
     count = len(model)
     model.pulls, model.drawn = (torch.zeros(count).to(model.means) for _ in range(2))
