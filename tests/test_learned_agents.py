@@ -143,6 +143,12 @@ def test_an_agent_names_its_weights(files):
     [
         ("diffusiondrive", {"preset": "full"}, "not of preset=full: .*image_widths.* differ"),
         ("diffusiondrive", {"denoise_steps": 0}, "denoise_steps=0"),
+        ("diffusiondrive", {"noise_seed": -1}, "noise_seed=-1: expected 0 to 4294967295"),
+        ("diffusiondrive", {"diffusion": "vanila"}, "truncated, vanilla; did you mean 'vanilla'"),
+        ("diffusiondrive", {"diffusion": "vanilla"}, "was taught with diffusion=truncated"),
+        ("diffusiondrive", {"image_encoder": "vig_h"}, "was taught with image_encoder=resnet"),
+        ("transfuser", {"latent": True}, "was taught with latent=False"),
+        ("transfuser", {"preset": "minni"}, "no preset 'minni'; did you mean 'mini'"),
         ("transfuser", {"precision": "fp16"}, "precision=fp16: expected one of fp32, bf16"),
         ("ego_mlp", {"device": "tpu"}, "device=tpu: expected cpu, cuda"),
     ],
@@ -169,6 +175,16 @@ def test_what_an_observation_lacks_is_told(files, observations):
     odd = replace(observations[0], ego_velocities=np.full((1, 2), np.nan))
     with pytest.raises(DataError, match="the ego status is not finite"):
         driver.act([odd])
+
+
+@pytest.mark.parametrize("name", ["transfuser", "diffusiondrive"])
+def test_latent_networks_plan_without_lidar(name, observations, tmp_path: Path):
+    taught = KINDS[name].trainee(latent=True)
+    save_network(taught.network, tmp_path / "blind.safetensors")
+    driver = KINDS[name](checkpoint=str(tmp_path / "blind.safetensors"))
+    assert not driver.rig.lidar
+    (plan,) = driver.act([replace(observations[0], lidar=())])
+    assert np.isfinite(plan.poses).all()
 
 
 def test_a_published_checkpoint_is_of_the_full_preset(tmp_path: Path):

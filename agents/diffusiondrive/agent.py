@@ -9,8 +9,10 @@ from drivelab.agents.learned.agent import LearnedAgent
 from drivelab.agents.learned.sight import sight_of
 from drivelab.agents.learned.trainee import Trainee
 from drivelab.agents.learned.weights import (
+    BUILT_IN,
     BUNDLED,
     Family,
+    changes_of,
     load_weights,
     new_network,
     preset_of,
@@ -35,6 +37,7 @@ class DiffusionDrive(LearnedAgent):
         noise_seed: of the noise at inference; None draws other noise each time.
         noise_share: of the published noise that plans start with, 0 to 1; None takes what the
             weights are of.
+        latent: without lidar, a learned tensor in its place; None takes what the weights are of.
         device: "cpu", "cuda", "cuda:N".
         precision: "fp32", or "bf16" for products.
     """
@@ -48,11 +51,18 @@ class DiffusionDrive(LearnedAgent):
         denoise_steps: int | None = None,
         noise_seed: int | None = 0,
         noise_share: float | None = None,
+        latent: bool | None = None,
         device: str = "cpu",
         precision: str = "fp32",
     ) -> None:
-        changes = _changes(image_encoder, diffusion, denoise_steps, noise_seed, noise_share)
-        loaded = load_weights(FAMILY, preset=preset, checkpoint=checkpoint, changes=changes)
+        changes = changes_of(
+            image_encoder=image_encoder, diffusion=diffusion, denoise_steps=denoise_steps,
+            noise_share=noise_share, latent=latent,
+        )  # fmt: skip
+        loaded = load_weights(
+            FAMILY, preset=preset, checkpoint=checkpoint, fixed=(*BUILT_IN, "diffusion"),
+            changes={**changes, "noise_seed": noise_seed},
+        )  # fmt: skip
         super().__init__(
             loaded, sight_of(loaded.network.config), faster=FastDiffusionDrive, device=device,
             precision=precision,
@@ -68,6 +78,7 @@ class DiffusionDrive(LearnedAgent):
         denoise_steps: int | None = None,
         noise_seed: int | None = 0,
         noise_share: float | None = None,
+        latent: bool | None = None,
         **options: Any,
     ) -> Trainee:
         """A network to be taught: a new one, or that of a file, which keeps its anchors.
@@ -75,8 +86,14 @@ class DiffusionDrive(LearnedAgent):
         The small one begins with the eyes of the TransFuser that ships, as the published one
         begins with those of a ResNet that knew ImageNet.
         """
-        changes = _changes(image_encoder, diffusion, denoise_steps, noise_seed, noise_share)
-        network = new_network(FAMILY, preset=preset, checkpoint=checkpoint, changes=changes)
+        changes = changes_of(
+            image_encoder=image_encoder, diffusion=diffusion, denoise_steps=denoise_steps,
+            noise_share=noise_share, latent=latent,
+        )  # fmt: skip
+        network = new_network(
+            FAMILY, preset=preset, checkpoint=checkpoint,
+            changes={**changes, "noise_seed": noise_seed},
+        )  # fmt: skip
         set_anchors = network._trajectory_head.set_anchors if checkpoint is None else None
         name = preset_of(FAMILY, network.config)
         trained = name == BUNDLED and checkpoint is None and image_encoder in (None, "resnet")
@@ -84,16 +101,3 @@ class DiffusionDrive(LearnedAgent):
             FAMILY.name, name, network, sight_of(network.config), dict,
             start="transfuser" if trained else None, set_anchors=set_anchors,
         )  # fmt: skip
-
-
-def _changes(
-    image_encoder: str | None, diffusion: str | None, denoise_steps: int | None,
-    noise_seed: int | None, noise_share: float | None,
-) -> dict[str, Any]:  # fmt: skip
-    """What differs from the preset or the file: None leaves it, but for the seed of the noise."""
-    asked = {
-        "image_encoder": image_encoder, "diffusion": diffusion, "denoise_steps": denoise_steps,
-        "noise_share": noise_share,
-    }  # fmt: skip
-    given = {name: value for name, value in asked.items() if value is not None}
-    return {**given, "noise_seed": noise_seed}

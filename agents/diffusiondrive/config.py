@@ -9,6 +9,7 @@ from typing import Any
 from drivelab.agents.learned.config import MINI, SceneConfig
 
 DIFFUSIONS = ("truncated", "vanilla")
+LARGEST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,10 @@ class DiffusionDriveConfig(SceneConfig):
         super(DiffusionDriveConfig, self).__post_init__()
         for name in ("modes", "head_layers", "denoise_steps", "vanilla_steps", "draws"):
             self._whole(name)
-        self._require("diffusion", self.diffusion in DIFFUSIONS, f"one of {DIFFUSIONS}")
+        self._choice("diffusion", DIFFUSIONS)
+        seed = self.noise_seed
+        drawn = seed is None or (type(seed) is int and 0 <= seed <= LARGEST_SEED)
+        self._require("noise_seed", drawn, f"0 to {LARGEST_SEED}, or null")
         self._require("denoise_steps", self.denoise_steps <= 20, "at most 20")
         self._require("noise_share", 0 <= self.noise_share <= 1, "0 to 1")
         self._require("vanilla_steps", self.vanilla_steps <= 1000, "at most 1000")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
@@ -11,6 +11,10 @@ from drivelab.errors import ConfigError, nearest_name
 Config = TypeVar("Config", bound="SceneConfig")
 ENCODERS = ("resnet", "vig_h")
 DOWNSAMPLING = 32  # pixels from one cell of the coarsest map to the next
+_COUNTS = (
+    "fusion_layers", "fusion_heads", "fusion_expansion", "bev_channels", "width", "hidden",
+    "decoder_layers", "heads", "agents", "semantic_classes", "poses",
+)  # fmt: skip
 
 MINI: Mapping[str, Any] = {
     "camera": (128, 512),
@@ -69,9 +73,10 @@ class SceneConfig:
             )
         for name in ("image_widths", "image_depths", "lidar_widths", "lidar_depths"):
             self._require(name, len(self._whole(name)) == 4, "one number for each of 4 stages")
-        for name in ("fusion_layers", "fusion_heads", "decoder_layers", "heads", "agents", "poses"):
+        for name in _COUNTS:
             self._whole(name)
-        self._require("image_encoder", self.image_encoder in ENCODERS, f"one of {ENCODERS}")
+        self._choice("image_encoder", ENCODERS)
+        self._require("latent", isinstance(self.latent, bool), "true or false")
         self._require("dt", self.dt > 0, "seconds above 0")
         heads_fit = all(width % self.fusion_heads == 0 for width in self.image_widths)
         self._require("image_widths", heads_fit, f"multiples of fusion_heads={self.fusion_heads}")
@@ -130,6 +135,11 @@ class SceneConfig:
         ok = all(type(count) is int and count >= 1 for count in counts)
         self._require(name, ok, "whole numbers from 1 on")
         return counts
+
+    def _choice(self, name: str, known: Sequence[str]) -> None:
+        value = getattr(self, name)
+        near = nearest_name(str(value), known)
+        self._require(name, value in known, f"one of {', '.join(known)}{near}")
 
     def _require(self, name: str, holds: bool, expected: str) -> None:
         if not holds:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from drivelab.agents.learned.checkpoint import load_network, read_metadata
+from drivelab.agents.learned.checkpoint import config_of, load_network, read_metadata
 from drivelab.errors import ConfigError, DataError
 from drivelab.registry import load_object
 
 BUNDLED = "mini"  # the preset whose weights ship
 PUBLISHED = "full"  # the preset that published checkpoints are of
+BUILT_IN = ("image_encoder", "latent")  # options that decide which tensors there are
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,9 @@ class Loaded:
 
 
 def load_weights(
-    family: Family, *, preset: str | None, checkpoint: str | None, changes: Mapping[str, Any]
-) -> Loaded:
+    family: Family, *, preset: str | None, checkpoint: str | None, changes: Mapping[str, Any],
+    fixed: Sequence[str] = BUILT_IN,
+) -> Loaded:  # fmt: skip
     """The network of a file, or of the weights that ship.
 
     Args:
@@ -70,15 +72,17 @@ def load_weights(
         preset: None takes what the file says; a published checkpoint says nothing and is `full`.
         checkpoint: a published Lightning checkpoint, or safetensors of ours; None: those that ship.
         changes: of the configuration.
+        fixed: options in which a file of ours is not contradicted.
 
     Raises:
-        ConfigError: no weights ship for this preset, or the file is of another one.
+        ConfigError: no such preset, no weights ship for it, or the file is of another one.
         DataError: the file cannot be read or does not fit.
     """
+    _check_preset(family, preset)
     file = Path(checkpoint) if checkpoint else bundled_file(family, preset or BUNDLED)
     if not file.is_file():
         raise DataError("no such file of weights (agent.checkpoint)", file=file)
-    network = family.make(_config(family, file, preset, changes))
+    network = family.make(_config(family, file, preset, changes, fixed))
     load_network(network, file)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     origin = str(file) if checkpoint else f"{family.name}-{file.stem}, the weights that ship"
@@ -137,14 +141,40 @@ def weights_file(named: str) -> Path:
     raise DataError(f"no such file, and no agent whose weights ship ({known})", file=named)
 
 
-def _config(family: Family, file: Path, preset: str | None, changes: Mapping[str, Any]) -> Any:
+def changes_of(**options: Any) -> dict[str, Any]:
+    """The options that differ from a preset or a file: None leaves what that says."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _check_preset(family: Family, preset: str | None) -> None:
+    """Raise ConfigError unless there is one of this name, or none is asked for."""
+    if preset is None:
+        return
+    if family.presets:
+        family.preset(preset, {})
+    elif preset not in (BUNDLED, PUBLISHED):
+        raise ConfigError(f"preset={preset}: {family.name} has one size only; leave preset out")
+
+
+def _config(
+    family: Family, file: Path, preset: str | None, changes: Mapping[str, Any],
+    fixed: Sequence[str],
+) -> Any:  # fmt: skip
     try:
         kind, told = read_metadata(file)
     except DataError:  # not written by us: it says nothing about sizes
         return family.preset(preset or PUBLISHED, changes)
     if kind != family.name:
         raise DataError(f"holds a {kind}, not a {family.name}; use agent={kind}", file=file)
-    found = load_object(family.config)(**told)
+    found = config_of(load_object(family.config), told, file)
+    wanted = replace(found, **changes)
+    for name in fixed:
+        own = getattr(found, name, None)
+        if changes.get(name, own) != own:
+            raise ConfigError(
+                f"agent.{name}={changes[name]}: {file} was taught with {name}={own}; leave the "
+                "option out, or take other weights"
+            )
     if preset is not None and family.presets:
         asked = family.preset(preset, {})
         wrong = [f.name for f in fields(asked) if f.name in sizes_of(family)]
@@ -154,7 +184,7 @@ def _config(family: Family, file: Path, preset: str | None, changes: Mapping[str
                 f"{file} is not of preset={preset}: {', '.join(other)} differ; leave out "
                 "agent.preset, the file says its own sizes"
             )
-    return replace(found, **changes)
+    return wanted
 
 
 def sizes_of(family: Family) -> tuple[str, ...]:
