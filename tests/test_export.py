@@ -183,6 +183,8 @@ def test_published_checkpoints_say_their_preset(tmp_path: Path, weights: dict[st
         (("agent=ego_mlp", "format=pt2", "out=a.onnx"), "ends in .pt2"),
         (("agent=ego_mlp", "format=pt2", "out=no/a.pt2"), "no folder no"),
         (("agent=ego_mlp", "format=pt2", "out=a.pt2", "batch=0"), "batch=0"),
+        (("agent=ego_mlp", "format=pt2", "out=a.pt2", "scenes=²"), "scenes=²: expected a whole"),
+        (("agent=ego_mlp", "format=pt2", "out=a.pt2", "preset=tiny"), "has one size only"),
         (("agent=idm", "format=pt2", "out=a.pt2"), "no network to export"),
         (("agent=ego_mlp", "format=pt2", "out=a.pt2", "checkpoint=b"), "no such file of weights"),
         (("agent=ego_mlp", "format=pt2", "out=a.pt2", "chekpoint=b"), "did you mean 'checkpoint'"),

@@ -136,6 +136,13 @@ def test_what_cannot_be_submitted_is_told(
     assert nothing_was_written(tmp_path)
 
 
+def test_a_training_run_holds_no_plans(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "taught").mkdir()
+    (tmp_path / "taught" / "config.yaml").write_text("agent: {}\nepochs: 2\n")
+    assert submit("run=taught") == 2
+    assert "run=taught taught a network and holds no plans" in capsys.readouterr().err
+
+
 def test_a_file_that_is_there_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "submission.pkl").write_bytes(b"mine")
     assert submit("agent=constant_velocity", "data=embedded") == 2

@@ -97,6 +97,6 @@ def _repeated(array: np.ndarray, batch: int) -> np.ndarray:
 
 def _whole(found: Mapping[str, str], key: str, default: int, *, least: int) -> int:
     text = found.get(key, str(default))
-    if not text.isdigit() or int(text) < least:
+    if not text.isdecimal() or int(text) < least:
         raise ConfigError(f"{key}={text}: expected a whole number, {least} or more")
     return int(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from drivelab.agents.learned.trainee import Trainee
 from drivelab.agents.learned.weights import weights_file
 from drivelab.cli.compose import NAMES
 from drivelab.cli.train_result import print_imitation
-from drivelab.errors import ConfigError, DataError
+from drivelab.errors import ConfigError, DataError, RunError
 from drivelab.registry import TARGET, build, load_object
+from drivelab.training.checkpoint import load_facts
 from drivelab.training.imitation import ImitationSettings, Lesson, imitate
 from drivelab.training.imitation.anchors import (
     cluster,
@@ -24,10 +25,12 @@ from drivelab.training.imitation.anchors import (
     save_anchors,
     trajectories_of,
 )
-from drivelab.training.imitation.loop import BEST
+from drivelab.training.imitation.curves import check_curves
+from drivelab.training.imitation.loop import BEST, Progress
 from drivelab.training.imitation.settings import Say
 from drivelab.training.imitation.start import take_weights
 from drivelab.training.run_folder import (
+    CHECKPOINT,
     SUMMARY,
     new_folder,
     open_folder,
@@ -35,6 +38,7 @@ from drivelab.training.run_folder import (
     write_json,
 )
 
+Learn = Callable[[Trainee, Lesson, ImitationSettings, Mapping[str, Any], Say], Progress]
 ANCHORS = "anchors.npy"  # in the run's folder: what the network was taught with
 # Options that change nothing of what is learnt: a run goes on with others.
 _PASSING = ("quiet", "builders", "loaders", "minutes", "run", "cache", "save_every", "curves")
@@ -49,52 +53,88 @@ def imitate_config(config: Mapping[str, Any]) -> int:
         Path(config["run"]["root"]), names["agent"], names["data"]
     ))  # fmt: skip
     settings = settings_of(config, folder)
-    check_device(settings.device)
     say: Say = _quiet if config["quiet"] else _aloud
+    # What can be refused is refused before the folder is made and features take their time.
+    check_device(settings.device)
+    check_curves(settings.curves)
+    learn = _way(names["launcher"], settings)
     trainee = trainee_of(config["agent"], names["agent"], settings.seed)
-    if config["anchors"] and trainee.set_anchors is None:
-        raise ConfigError(
-            f"anchors={config['anchors']}: agent={names['agent']} takes none, or brings its own in "
-            "agent.checkpoint; leave it out"
-        )
-    start = trainee.start if config["start"] == "auto" else config["start"]
-    eyes = weights_file(str(start)) if start else None
+    told = _prepared(config, trainee, folder)
     lesson = lesson_of(config, trainee.sight, settings.validation)
-    lesson.updates(settings.batch * settings.accumulate)  # enough scenes, told before they are made
+    lesson.updates(settings.batch * settings.accumulate)
     open_folder(folder, {key: value for key, value in config.items() if key not in _PASSING})
     with run_lock(folder):
-        return _taught(config, trainee, eyes, lesson, settings, say)
+        if (folder / SUMMARY).is_file():
+            say(f"this run is finished: {folder}")
+            return _shown(folder)
+        say(f"run: {folder}")
+        for line in told:
+            say(line)
+        try:
+            return _taught(config, trainee, lesson, settings, learn, say)
+        except KeyboardInterrupt:
+            say(f"interrupted: the same command with run.dir={folder} goes on from what is kept")
+            raise
 
 
 def _taught(
-    config: Mapping[str, Any], trainee: Trainee, start: Path | None, lesson: Lesson,
-    settings: ImitationSettings, say: Say,
+    config: Mapping[str, Any], trainee: Trainee, lesson: Lesson, settings: ImitationSettings,
+    learn: Learn, say: Say,
 ) -> int:  # fmt: skip
     from drivelab.evaluation.environment import describe_environment
 
-    names, folder = config[NAMES], settings.folder
-    if (folder / SUMMARY).is_file():
-        say(f"this run is finished: {folder}")
-        print_imitation(json.loads((folder / SUMMARY).read_text()), folder)
-        return 0
+    folder = settings.folder
     write_json(folder / "env.json", describe_environment(settings.seed))
-    say(f"run: {folder}")
     lesson = filled(lesson, int(config["builders"]), say)
-    if start is not None:
-        say(take_weights(trainee.network, start))
     if trainee.set_anchors is not None:
         _set_anchors(config, trainee, lesson, folder)
-    progress = _learn(trainee, lesson, settings, config, say)
+    progress = learn(trainee, lesson, settings, config["launcher"], say)
     over = progress.epoch >= settings.epochs or progress.since >= (settings.patience or 10**9)
     if not over:
         say(f"paused after {progress.seconds / 60:.0f} min: the same command with "
             f"run.dir={folder} goes on")  # fmt: skip
         return 0
-    summary = _summary(names, trainee, lesson, settings)
+    summary = _summary(config, trainee, lesson, settings)
     _draw(folder)
     write_json(folder / SUMMARY, summary)  # last: a run with a summary is finished
-    print_imitation(summary, folder)
+    return _shown(folder)
+
+
+def _shown(folder: Path) -> int:
+    """Print the result of a finished run."""
+    file = folder / SUMMARY
+    try:
+        print_imitation(json.loads(file.read_text()), folder)
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{file} is damaged ({error}); remove it and type the command again to write it anew"
+        ) from error
     return 0
+
+
+def _prepared(config: Mapping[str, Any], trainee: Trainee, folder: Path) -> list[str]:
+    """Give the network what it begins with, unless the run has begun; lines that say so."""
+    anchors, take = config["anchors"], trainee.set_anchors
+    if anchors and take is None:
+        raise ConfigError(
+            f"anchors={anchors}: agent={config[NAMES]['agent']} takes none, or brings its own in "
+            "agent.checkpoint; leave it out"
+        )
+    start = trainee.start if config["start"] == "auto" else config["start"]
+    if (folder / SUMMARY).is_file() or load_facts(folder / CHECKPOINT) is not None:
+        return []  # everything is in the checkpoint; the files may be gone by now
+    if anchors and take is not None:
+        _give(take, load_anchors(Path(anchors)), f"anchors={anchors}")
+    return [take_weights(trainee.network, weights_file(str(start)))] if start else []
+
+
+def _give(take: Callable[[Any], None], anchors: Any, where: str) -> None:
+    import torch
+
+    try:
+        take(torch.from_numpy(anchors).float())
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def settings_of(config: Mapping[str, Any], folder: Path) -> ImitationSettings:
@@ -170,8 +210,6 @@ def filled(lesson: Lesson, builders: int, say: Say) -> Lesson:
 
 
 def _set_anchors(config: Mapping[str, Any], trainee: Trainee, lesson: Lesson, folder: Path) -> None:
-    import torch
-
     file = folder / ANCHORS
     if file.is_file():
         found = load_anchors(file)
@@ -181,43 +219,40 @@ def _set_anchors(config: Mapping[str, Any], trainee: Trainee, lesson: Lesson, fo
         modes = trainee.network.config.modes
         found = cluster(trajectories_of(lesson.train, lesson.train_ids), modes)
     assert trainee.set_anchors is not None
-    trainee.set_anchors(torch.from_numpy(found).float())  # refuses those of another network
+    _give(trainee.set_anchors, found, str(file))
     save_anchors(found, file)
 
 
-def _learn(
-    trainee: Trainee, lesson: Lesson, settings: ImitationSettings, config: Mapping[str, Any],
-    say: Say,
-) -> Any:  # fmt: skip
-    if config[NAMES]["launcher"] == "local":
-        if settings.workers > 1:
-            raise ConfigError(
-                f"workers={settings.workers} share a batch through Ray: add launcher=ray"
-            )
-        return imitate(trainee, lesson, settings, say)
-    from drivelab.training.imitation.ray_workers import imitate_on_ray
+def _way(launcher: str, settings: ImitationSettings) -> Learn:
+    """How it is learnt: in this process, or by workers of Ray."""
+    if launcher != "local":
+        from drivelab.training.imitation.ray_workers import imitate_on_ray
 
-    return imitate_on_ray(trainee, lesson, settings, config["launcher"], say)
+        return imitate_on_ray
+    if settings.workers > 1:
+        raise ConfigError(f"workers={settings.workers} share a batch through Ray: add launcher=ray")
+    return lambda trainee, lesson, settings, _, say: imitate(trainee, lesson, settings, say)
 
 
 def _summary(
-    names: Mapping[str, str], trainee: Trainee, lesson: Lesson, settings: ImitationSettings
+    config: Mapping[str, Any], trainee: Trainee, lesson: Lesson, settings: ImitationSettings
 ) -> dict[str, Any]:
     from drivelab.evaluation.fingerprint import versions
 
+    names = config[NAMES]
     rows = read_progress(settings.folder)
     best = max(rows, key=lambda row: row["validation"]["pdms"])
     weights = settings.folder / BEST
     return {
         "schema": 1,
         "verb": "train",
-        "agent": names["agent"],
+        "agent": _typed(names["agent"], str(config["agent"][TARGET])),
         "preset": trainee.preset,
         "data": names["data"],
         "train": lesson.train.recipe.source.label,
         "train_scenes": len(lesson.train_ids),
         "validation": lesson.validation.recipe.source.label,
-        "validation_scenes": len(lesson.validation_ids),
+        "validation_scenes": best.get("validation_scenes", len(lesson.validation_ids)),
         "parameters": sum(p.numel() for p in trainee.network.parameters()),
         "seed": settings.seed,
         "epochs": rows[-1]["epoch"],
@@ -228,6 +263,11 @@ def _summary(
         "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         "versions": versions(),
     }
+
+
+def _typed(name: str, target: str) -> str:
+    """The agent as it is typed: a class of the user's own goes by module and name."""
+    return target if name == target.replace(":", ".").rpartition(".")[2] else name
 
 
 def _draw(folder: Path) -> None:

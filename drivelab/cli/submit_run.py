@@ -80,8 +80,14 @@ def _sources(
 
 def _of_run(folder: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     from drivelab.cli.report_file import stored_bench
+    from drivelab.cli.train_result import is_training
     from drivelab.evaluation.run_folder import open_existing
 
+    if is_training(folder):
+        raise RunError(
+            f"run={folder} taught a network and holds no plans: submit agent=NAME with "
+            f"agent.checkpoint={folder}/best.safetensors, or a run of `drivelab eval`"
+        )
     old = open_existing(folder)
     environment = json.loads((folder / "env.json").read_text())
     if "privilege" not in environment:

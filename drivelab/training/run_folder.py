@@ -32,8 +32,8 @@ def open_folder(folder: Path, config: Mapping[str, Any]) -> bool:
     file = folder / CONFIG
     text = yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False)
     if file.is_file():
-        before = yaml.safe_load(file.read_text())
-        if before != yaml.safe_load(text):
+        before = _read_config(file)
+        if _said(before) != _said(yaml.safe_load(text)):
             raise RunError(
                 f"{folder} holds a run with other settings (see {file}): type its command again "
                 "to resume it, or choose another run.dir"
@@ -42,8 +42,27 @@ def open_folder(folder: Path, config: Mapping[str, Any]) -> bool:
     if folder.exists() and any(folder.iterdir()):
         raise RunError(f"{folder} is not empty and holds no training run: choose another run.dir")
     folder.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
+    part = file.with_name(f".{file.name}.part")
+    part.write_text(text)  # half a config would be one of other settings
+    os.replace(part, file)
     return False
+
+
+def _said(config: Any) -> Any:
+    """Without what is null: an option that came with a newer version and says nothing."""
+    if not isinstance(config, dict):
+        return config
+    return {key: _said(value) for key, value in config.items() if value is not None}
+
+
+def _read_config(file: Path) -> Any:
+    try:
+        return yaml.safe_load(file.read_text())
+    except (ValueError, yaml.YAMLError) as error:
+        told = " ".join(str(error).split())
+        raise RunError(
+            f"{file} is damaged ({told}): restore it, or choose another run.dir"
+        ) from error
 
 
 def read_progress(folder: Path) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +19,12 @@ class Curves(Protocol):
 
     def add(self, update: int, values: Mapping[str, float]) -> None:
         """Points of several curves at one update."""
+
+
+def check_curves(kind: str | None) -> None:
+    """Raise MissingExtra unless the package is installed; nothing is imported."""
+    if kind is not None and importlib.util.find_spec(kind) is None:
+        raise MissingExtra(kind, extra="curves")
 
 
 def open_curves(kind: str | None, folder: Path) -> Curves | None:

@@ -117,8 +117,9 @@ class Learner:
             wrong.append("gradient")
         if wrong:
             raise RunError(
-                f"update {self.updates}: {', '.join(wrong)} not finite; the last checkpoint is "
-                "whole: resume with a lower learning_rate= in a new run, or look for damaged scenes"
+                f"update {self.updates}: {', '.join(wrong)} not finite, and nothing of it is kept. "
+                "Begin a new run with a lower learning_rate=, if this one left a best.safetensors "
+                "with agent.checkpoint= of it; or look for damaged scenes"
             )
 
 
