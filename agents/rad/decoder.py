@@ -1,4 +1,4 @@
-"""The cascaded decoder: one planning query looks at the scene again and again."""
+"""The cascaded decoder: planning queries, in RAD one, look at the scene again and again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from drivelab.agents.rad.scene_tokens import SceneTokens
 class PlanningLayer(nn.Module):
     """Attention to the scene and an MLP, each with a shortcut and a norm behind it.
 
-    Attention among queries, which a decoder usually begins with, would be for one query alone.
+    There is no attention among queries: RAD has one, and each entry of a vocabulary is for itself.
     """
 
     def __init__(self, width: int, hidden: int, heads: int) -> None:
@@ -20,7 +20,7 @@ class PlanningLayer(nn.Module):
         self.ffn = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, width))
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
 
-    def forward(self, query: Float[Tensor, "b 1 c"], scene: SceneTokens) -> Float[Tensor, "b 1 c"]:
+    def forward(self, query: Float[Tensor, "b k c"], scene: SceneTokens) -> Float[Tensor, "b k c"]:
         """The query, wiser by what it saw."""
         seen = self.cross_attention(
             query, scene.tokens, scene.tokens, key_padding_mask=scene.absent, need_weights=False
@@ -36,7 +36,7 @@ class PlanningDecoder(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(PlanningLayer(width, hidden, heads) for _ in range(layers))
 
-    def forward(self, query: Float[Tensor, "b 1 c"], scene: SceneTokens) -> Float[Tensor, "b 1 c"]:
+    def forward(self, query: Float[Tensor, "b k c"], scene: SceneTokens) -> Float[Tensor, "b k c"]:
         """The query after all layers."""
         for layer in self.layers:
             query = layer(query, scene)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,15 @@ from drivelab.training.run_folder import (
 )
 
 OBSERVATIONS = ("vector",)
+VOCABULARY = "vocabulary.npy"  # in the run's folder, where the actions are entries of one
 # Options that change nothing of what is learnt: a run goes on with others.
 _PASSING = ("quiet", "minutes", "run", "launcher", "workers", "curves")
 
 
 def reinforce_config(config: Mapping[str, Any]) -> int:
     """Run one composed config."""
+    from drivelab.agents.vadv2.vector_policy import VectorVadV2
+    from drivelab.agents.vadv2.vocabulary import save_vocabulary
     from drivelab.evaluation.run_folder import run_lock
     from drivelab.training.reinforcement.loop import learn
 
@@ -44,22 +47,31 @@ def reinforce_config(config: Mapping[str, Any]) -> int:
         )
     settings = settings_of(config, folder)
     recipe = build(config["recipe"])
-    network = recipe.network(settings.seed, Path(config["start"]) if config["start"] else None)
-    course = course_of(config, "train")
+    course, tested = course_of(config, "train"), course_of(config, "test")
     course.check(settings)
-    tested = course_of(config, "test")
     if not 1 <= config["trials"] <= tested.size:
         raise ConfigError(f"trials={config['trials']}: expected 1 to {tested.size} test clips")
+    start, entries = Path(config["start"]) if config["start"] else None, folder / VOCABULARY
+    learnt = replace(course, size=settings.clips)  # what is held out makes no vocabulary
+    network, pupil = recipe.begin(settings.seed, start, learnt, entries)
+    course, tested = course.with_action(pupil.action), tested.with_action(pupil.action)
     lasting = {key: value for key, value in config.items() if key not in _PASSING}
     lasting[NAMES] = {group: name for group, name in names.items() if group not in _PASSING}
     open_folder(folder, lasting)
-    teach = partial(learn, network, course, cluster=cluster_of(config))
+    if isinstance(network, VectorVadV2):
+        save_vocabulary(network.vocabulary.numpy().astype(float), entries)
+    teach = partial(learn, network, course, pupil=pupil, cluster=cluster_of(config))
     with run_lock(folder):
-        return _taught(config, teach, recipe, tested, settings)
+        return _taught(config, teach, recipe, pupil, tested, settings)
 
 
 def _taught(
-    config: Mapping[str, Any], teach: Callable[..., Any], recipe: Any, tested: Any, settings: Any
+    config: Mapping[str, Any],
+    teach: Callable[..., Any],
+    recipe: Any,
+    pupil: Any,
+    tested: Any,
+    settings: Any,
 ) -> int:
     from drivelab.evaluation.environment import describe_environment
 
@@ -79,7 +91,7 @@ def _taught(
         return 0
     say(f"testing on {config['trials']} unseen clips")
     files = _files(config, folder)
-    looks = try_weights(files, tested, config["trials"])
+    looks = try_weights(files, pupil, tested, config["trials"])
     summary = _summary(config, settings, results_of(looks, files))
     report_run(folder, summary, looks)
     write_json(folder / SUMMARY, summary)  # last: a run with a summary is finished

@@ -13,25 +13,21 @@ from drivelab.training.run_folder import read_progress
 REPORT, ROWS, PICTURES = "report.html", "test.jsonl", "failures"
 
 
-def try_weights(files: Mapping[str, Path], course: Any, clips: int) -> dict[str, Any]:
+def try_weights(files: Mapping[str, Path], pupil: Any, course: Any, clips: int) -> dict[str, Any]:
     """A look at each of the weights: the same clips, from the first on.
 
     Args:
         files: weights by the policy's name.
+        pupil: its kind.
         course: of the unseen clips.
         clips: how many.
     """
-    import torch
-
-    from drivelab.agents.rad.weights import open_rad
-    from drivelab.planning.rad_anchors import rad_anchors
     from drivelab.training.reinforcement.judge import greedy, judge_clips
     from drivelab.training.reinforcement.loop import FAILURES
 
-    valid = torch.from_numpy(rad_anchors().valid.copy())
     return {
         name: judge_clips(
-            greedy(open_rad(file).requires_grad_(False), valid), course.env, range(clips),
+            greedy(pupil.open(file).requires_grad_(False), pupil.valid), course.env, range(clips),
             failures=FAILURES,
         )
         for name, file in files.items()

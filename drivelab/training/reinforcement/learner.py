@@ -79,8 +79,9 @@ class Learner:
         self.objective = objective or RlObjective()
         self.counts = Counts()
         self.window = ClipWindow(
-            settings.window, compat=self.objective.advantages, rewards=self.objective.rewards
-        )
+            settings.window, compat=self.objective.advantages, rewards=self.objective.rewards,
+            joint=self.objective.joint,
+        )  # fmt: skip
         self.optimizer = self._new_optimizer()
         self._out = 0  # clips that are being driven
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from time import monotonic
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from drivelab.agents.rad.config import RadConfig
-from drivelab.agents.rad.policy import RadNetwork
-from drivelab.agents.rad.weights import save_rad
 from drivelab.errors import ConfigError
-from drivelab.planning.rad_anchors import rad_anchors
+from drivelab.sim.envs.actions import ActionKind
 from drivelab.sim.envs.core import EnvCore, EnvOptions
 from drivelab.sim.envs.vector_view import VectorView
 from drivelab.training.imitation.curves import Curves, open_curves
@@ -28,6 +25,7 @@ from drivelab.training.reinforcement.checkpoints import (
 from drivelab.training.reinforcement.judge import Look, greedy, judge_clips
 from drivelab.training.reinforcement.learner import Learner
 from drivelab.training.reinforcement.objective import RlObjective
+from drivelab.training.reinforcement.pupil import Pupil, rad_pupil
 from drivelab.training.reinforcement.settings import ReinforcementSettings, Say
 from drivelab.training.rollouts.clips import DrivenClips
 from drivelab.training.rollouts.demonstrations import demonstrate
@@ -50,7 +48,7 @@ class Course:
     """What is driven.
 
     Attributes:
-        env: with RAD's actions; its source makes clip k of the training split from the seed k.
+        env: with the policy's actions; its source makes clip k of the split from the seed k.
         size: clips of that split.
         steps: decisions of the longest one.
     """
@@ -58,6 +56,10 @@ class Course:
     env: EnvOptions
     size: int
     steps: int
+
+    def with_action(self, action: ActionKind | str) -> Course:
+        """The same clips, driven by other actions."""
+        return replace(self, env=replace(self.env, action=action))
 
     def core(self, environments: int) -> EnvCore:
         """Worlds of their own, seen as numbers."""
@@ -107,6 +109,7 @@ class _Run:
 
     learner: Learner
     course: Course
+    pupil: Pupil
     settings: ReinforcementSettings
     say: Say
     progress: Progress
@@ -125,10 +128,11 @@ class _Run:
 
 
 def learn(
-    network: RadNetwork,
+    network: nn.Module,
     course: Course,
     *,
     settings: ReinforcementSettings,
+    pupil: Pupil | None = None,
     objective: RlObjective | None = None,
     cluster: Mapping[str, Any] | None = None,
     say: Say = print,
@@ -140,6 +144,7 @@ def learn(
         network: with the weights to begin with.
         course: what is driven.
         settings: sizes, rates and limits.
+        pupil: the kind of the policy; None: RAD.
         objective: of reinforcement.
         cluster: see `make_fleet`.
         say: is told the progress.
@@ -154,8 +159,8 @@ def learn(
         settings.check_alone()
     settings.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(settings.threads)
-    valid = torch.from_numpy(rad_anchors().valid.copy())
-    learner = Learner(network, valid, settings=settings, objective=objective)
+    pupil = pupil or rad_pupil()
+    learner = Learner(network, pupil.valid, settings=settings, objective=objective)
     facts = resume_learner(learner, settings.folder)
     progress = Progress()
     if facts is not None:
@@ -163,7 +168,7 @@ def learn(
         say(f"resuming at round {learner.counts.round}, update {learner.counts.updates}")
     keep_progress(settings.folder, learner.counts.updates)
     curves = open_curves(settings.curves, settings.folder)
-    run = _Run(learner, course, settings, say, progress, cluster, show, curves)
+    run = _Run(learner, course, pupil, settings, say, progress, cluster, show, curves)
     try:
         while progress.rounds < settings.total:
             _round(run)
@@ -188,7 +193,9 @@ def _round(run: _Run) -> None:
         assert run.expert is not None
         told = learner.imitate(run.expert)
     else:
-        run.fleet = run.fleet or make_fleet(run.learner, course=run.course, cluster=run.cluster)
+        run.fleet = run.fleet or make_fleet(
+            learner, course=run.course, cluster=run.cluster, pupil=run.pupil
+        )
         told = learner.drive(run.fleet)
         told |= learner.reinforce()
     run.progress.seconds += monotonic() - clock
@@ -257,20 +264,27 @@ def _tell(run: _Run, row: Mapping[str, Any]) -> None:
     )
 
 
-def make_fleet(learner: Learner, *, course: Course, cluster: Mapping[str, Any] | None) -> Fleet:
+def make_fleet(
+    learner: Learner,
+    *,
+    course: Course,
+    cluster: Mapping[str, Any] | None,
+    pupil: Pupil | None = None,
+) -> Fleet:
     """Who drives for a learner.
 
     Args:
         learner: whose network drives.
         course: what is driven.
         cluster: address, cpus and gpus of the actors of a Ray cluster; None: this process drives.
+        pupil: the kind of its policy; None: RAD.
 
     Raises:
         MissingExtra: Ray is not installed.
     """
-    network, settings = learner.network, learner.settings
-    assert isinstance(network, RadNetwork)
-    make_worker = partial(_worker, course, settings.environments, network.config, learner.valid)
+    settings, make = learner.settings, (pupil or rad_pupil()).make
+    make_network = partial(make, learner.network.config)
+    make_worker = partial(_worker, course, settings.environments, make_network, learner.valid)
     if cluster is None:
         return LocalFleet(make_worker, settings.environments)
     from drivelab.training.rollouts.ray_fleet import Cluster, RayFleet
@@ -279,11 +293,11 @@ def make_fleet(learner: Learner, *, course: Course, cluster: Mapping[str, Any] |
 
 
 def _worker(
-    course: Course, environments: int, config: RadConfig, valid: Tensor | None
+    course: Course, environments: int, make_network: Callable[[], nn.Module], valid: Tensor | None
 ) -> RolloutWorker:
     """A worker, made where it drives."""
     make_core = partial(course.core, environments)
-    return RolloutWorker(make_core, RadNetwork(config), valid, steps=course.steps)
+    return RolloutWorker(make_core, make_network(), valid, steps=course.steps)
 
 
 def _expert_clips(run: _Run) -> DrivenClips:
@@ -295,7 +309,7 @@ def _expert_clips(run: _Run) -> DrivenClips:
     parts = []
     for first in range(0, settings.clips, MAPS):  # a world at a time, whose maps are let go
         seeds = range(first, min(first + MAPS, settings.clips))
-        found = demonstrate(make_core, seeds, steps=run.course.steps)
+        found = demonstrate(make_core, seeds, steps=run.course.steps, expert=run.pupil.expert)
         for dropped in found.dropped:
             run.say(f"clip {dropped.seed} is left out: {dropped.reason}")
         parts.append(found.clips)
@@ -305,10 +319,8 @@ def _expert_clips(run: _Run) -> DrivenClips:
 
 
 def _keep(run: _Run, name: str) -> None:
-    network = run.learner.network
-    assert isinstance(network, RadNetwork)
     notes = {"seed": str(run.settings.seed), "round": str(run.learner.counts.round)}
-    save_rad(network, run.settings.folder / name, notes=notes)
+    run.pupil.save(run.learner.network, run.settings.folder / name, notes=notes)
 
 
 def _save(run: _Run) -> None:

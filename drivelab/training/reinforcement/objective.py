@@ -33,6 +33,8 @@ class RlObjective:
         auxiliary: weights by `EventKind`: dynamic, static, position, heading.
         rewards: weights by `EventKind` of the -1 that an event brings; one of weight 0 still ends
             the clip.
+        joint: whether the longitudinal axis answers for all events, as that of a vocabulary does,
+            whose entries are no row of speeds: so without auxiliary objectives.
         gae: "paper", or "released": the advantages alone are those of the released code.
         compat: "paper" or "released", of losses and advantages.
     """
@@ -43,6 +45,7 @@ class RlObjective:
     value: float = 1.0
     auxiliary: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
     rewards: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    joint: bool = False
     gae: str = "paper"
     compat: str = "paper"
 
@@ -55,6 +58,11 @@ class RlObjective:
                     f"{name}={getattr(self, name)}: expected {KINDS} weights: "
                     f"{', '.join(kind.name.lower() for kind in EventKind)}"
                 )
+        if self.joint and any(self.auxiliary):
+            raise ConfigError(
+                f"auxiliary={self.auxiliary} with joint: expected zeros, as the entries of a "
+                "vocabulary have no order in which probability could be moved"
+            )
         for field in fields(self):
             value = getattr(self, field.name)
             numbers = value if isinstance(value, tuple) else (value,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,12 +51,19 @@ class ClipWindow:
         size: clips that are kept.
         compat: of the advantages, see `clip_advantages`.
         rewards: weights by `EventKind`, see `RlObjective`.
+        joint: whether the longitudinal axis is given the rewards of all events.
     """
 
     def __init__(
-        self, size: int, *, compat: str = "paper", rewards: Sequence[float] = EVEN
+        self,
+        size: int,
+        *,
+        compat: str = "paper",
+        rewards: Sequence[float] = EVEN,
+        joint: bool = False,
     ) -> None:
-        self.size, self.compat, self.rewards = size, compat, rewards
+        self.size = size
+        self._formula = {"compat": compat, "rewards": rewards, "joint": joint}
         self.clips: DrivenClips | None = None
 
     def __len__(self) -> int:
@@ -81,16 +89,12 @@ class ClipWindow:
         """
         if self.clips is None:
             raise DataError("it is empty; add driven clips first", where="window")
-        return practise(self.clips, compat=self.compat, rewards=self.rewards)
+        return practise(self.clips, **self._formula)
 
 
-def practise(
-    clips: DrivenClips, *, compat: str = "paper", rewards: Sequence[float] = EVEN
-) -> Practice:
-    """Clips as decisions with advantages, each clip by itself."""
-    parts = [
-        advantages_of(clips, clip, compat=compat, rewards=rewards) for clip in range(len(clips))
-    ]
+def practise(clips: DrivenClips, **formula: Any) -> Practice:
+    """Clips as decisions with advantages, each clip by itself; `formula` as `advantages_of`."""
+    parts = [advantages_of(clips, clip, **formula) for clip in range(len(clips))]
     taught = {
         field.name: torch.from_numpy(
             np.concatenate([getattr(part, field.name) for part in parts]).astype(np.float32)
@@ -117,14 +121,24 @@ def practise(
 
 
 def advantages_of(
-    clips: DrivenClips, clip: int, *, compat: str = "paper", rewards: Sequence[float] = EVEN
+    clips: DrivenClips,
+    clip: int,
+    *,
+    compat: str = "paper",
+    rewards: Sequence[float] = EVEN,
+    joint: bool = False,
 ) -> ClipAdvantages:
     """Of one of the clips: rewards of its event, and values of its states."""
     steps, kind = int(clips.lengths[clip]), int(clips.events[clip])
     event = None if kind == NO_EVENT else ClipEvent(EventKind(kind), frame=steps)
     values = np.concatenate([clips.values[clips.rows(clip)], clips.last_values[clip : clip + 1]])
+    weighted = event_rewards(steps + 1, event) * np.asarray(rewards, float)
+    if joint:
+        summed = weighted.sum(1)
+        weighted[:] = 0.0
+        weighted[:, EventKind.DYNAMIC] = summed
     return clip_advantages(
-        event_rewards(steps + 1, event) * np.asarray(rewards, float),
+        weighted,
         lateral_values=values[:, _LATERAL].astype(float),
         longitudinal_values=values[:, _LONGITUDINAL].astype(float),
         terminated=event is not None,

@@ -18,7 +18,7 @@ from drivelab.planning.rad_anchors import RadAnchors, rad_anchors
 from drivelab.sim.radlab import LENGTH
 from drivelab.training.reinforcement.imitation import expert_bins
 from drivelab.training.rollouts.clips import NO_EVENT, UNTAUGHT, Dropped, Harvest
-from drivelab.training.rollouts.runner import ClipRunner, Decided, MakeCore
+from drivelab.training.rollouts.runner import ClipRunner, Decided, Decider, MakeCore
 
 AHEAD = 5  # frames of 0.1 s that an action looks ahead
 
@@ -55,22 +55,30 @@ def expert_position(poses: Float[np.ndarray, "t 3"], frame: int) -> Float[np.nda
     return np.asarray(poses[min(frame, last), :2] + beyond * velocity)
 
 
-def demonstrate(make_core: MakeCore, seeds: Sequence[int], *, steps: int = LENGTH) -> Harvest:
+def demonstrate(
+    make_core: MakeCore,
+    seeds: Sequence[int],
+    *,
+    steps: int = LENGTH,
+    expert: Decider | None = None,
+) -> Harvest:
     """Drive clips as their experts did; those in which that ends in an event are dropped.
 
     Args:
         make_core: makes worlds with RAD's actions.
         seeds: of the clips.
         steps: decisions of the longest clip.
+        expert: decides for the actions of these worlds; None: for RAD's.
 
     Raises:
         RunError: no clip is left.
     """
-    found = ClipRunner(make_core, steps=steps).run(ExpertDriver(rad_anchors()), seeds)
+    expert = expert or ExpertDriver(rad_anchors())
+    found = ClipRunner(make_core, steps=steps).run(expert, seeds)
     clips = found.clips
     good = clips.events == NO_EVENT
     lost = tuple(
-        Dropped(int(seed), "its expert, repeated by RAD's actions, ends in an event")
+        Dropped(int(seed), "its expert, repeated by the policy's actions, ends in an event")
         for seed in clips.seeds[~good]
     )
     if not good.any():

@@ -62,11 +62,12 @@ class PolicyDriver:
         with torch.inference_mode():
             outputs = self.network({k: torch.from_numpy(v) for k, v in features.items()})
         sizes = {name: outputs[name].shape[-1] for name in ("lateral", "longitudinal")}
-        if set(sizes.values()) != {BINS}:
+        ahead, aside = (BINS, BINS) if self.valid is None else self.valid.shape
+        if (sizes["longitudinal"], sizes["lateral"]) != (ahead, aside):
             raise ConfigError(
                 f"the policy has {sizes['lateral']} lateral and {sizes['longitudinal']} "
-                f"longitudinal actions, the environment {BINS} and {BINS}: make it with "
-                f"RadConfig(bins={BINS})"
+                f"longitudinal actions, the environment {aside} and {ahead}: make it with as many "
+                f"(RadConfig(bins={BINS}) for RAD's)"
             )
         return outputs
 

@@ -1,0 +1,96 @@
+"""VADv2's planning over a vocabulary (arXiv 2402.13243) on RAD's vector observations.
+
+Each entry is embedded, looks at the scene through the cascaded decoder, and is scored: a softmax
+over the entries is the policy. One query more looks for the value of the state. So closed-loop
+learning can take entries for actions without rendering a camera.
+
+Features: `vector` (b, 515), see `drivelab.agents.rad.vector_encoder`.
+Outputs: as `RadNetwork` has them, with the vocabulary as the longitudinal axis: `longitudinal`
+(b, entries) logits, `lateral` (b, 1) and `lateral_value` (b,) zeros, `longitudinal_value` (b,).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from drivelab.agents.rad.decoder import PlanningDecoder
+from drivelab.agents.rad.vector_encoder import VectorEncoder
+from drivelab.agents.vadv2.embedding import embed_trajectories
+from drivelab.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class VectorVadV2Config:
+    """Sizes; small enough for a CPU, since every entry is a query of its own."""
+
+    width: int = 64
+    hidden: int = 128
+    layers: int = 2
+    heads: int = 4
+    entries: int = 256
+    poses: int = 6  # of an entry, 0.5 s apart
+    waves: int = 16
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise ConfigError(f"vadv2 with {name}={value!r}: expected a whole number from 1 on")
+        if self.width % self.heads or self.waves % 2:
+            raise ConfigError(
+                f"vadv2 with width={self.width}, waves={self.waves}: expected a multiple of heads="
+                f"{self.heads}, and an even number"
+            )
+
+
+class VectorVadV2(nn.Module):
+    """Scene tokens and entries -> a distribution over the entries, and a value.
+
+    Args:
+        config: sizes.
+        vocabulary: x, y [m], heading [rad] of the entries; None: zeros, to be filled from a file.
+    """
+
+    def __init__(
+        self, config: VectorVadV2Config, vocabulary: Float[Tensor, "k t 3"] | None = None
+    ) -> None:
+        super().__init__()
+        self.config = config
+        width, wanted = config.width, (config.entries, config.poses, 3)
+        if vocabulary is None:
+            vocabulary = torch.zeros(wanted)
+        if tuple(vocabulary.shape) != wanted:
+            raise ConfigError(f"a vocabulary of shape {tuple(vocabulary.shape)}, expected {wanted}")
+        self.vocabulary = nn.Parameter(vocabulary.float(), requires_grad=False)
+        self.encoder = VectorEncoder(width)
+        self.entry_encoder = nn.Sequential(
+            nn.Linear(config.poses * 2 * config.waves, width), nn.ReLU(), nn.Linear(width, width)
+        )
+        self.value_query = nn.Parameter(torch.randn(1, 1, width) / width**0.5)
+        self.decoder = PlanningDecoder(width, config.hidden, config.heads, config.layers)
+        self.score = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
+        self.value = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
+        nn.init.zeros_(self.value[-1].weight)  # as RAD's: no accidents are expected at first
+        nn.init.zeros_(self.value[-1].bias)
+
+    def forward(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Logits and values of a batch."""
+        scene = self.encoder(features)
+        rows = len(scene.tokens)
+        entries = self.entry_encoder(
+            embed_trajectories(self.vocabulary[..., :2], self.config.waves)
+        )
+        queries = torch.cat([self.value_query[0], entries])[None].expand(rows, -1, -1)
+        looked = self.decoder(queries, scene) + (scene.navigation + scene.state)[:, None]
+        nothing = looked.new_zeros(rows, 1)
+        return {
+            "lateral": nothing,
+            "longitudinal": self.score(looked[:, 1:])[..., 0],
+            "lateral_value": nothing[:, 0],
+            "longitudinal_value": self.value(looked[:, 0])[:, 0],
+        }

@@ -1,0 +1,85 @@
+"""The expert's drive in the words of a planning vocabulary, and a vocabulary of such drives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from drivelab.agents.vadv2.vocabulary import make_vocabulary
+from drivelab.errors import DataError
+from drivelab.geometry.poses import relative
+from drivelab.kernels.world.arrays import DT
+from drivelab.sim.envs.episodes import EpisodeSource
+from drivelab.training.rollouts.clips import UNTAUGHT
+from drivelab.training.rollouts.demonstrations import expert_position
+from drivelab.training.rollouts.runner import ClipRunner, Decided
+
+EVERY = 5  # frames between the moments of a clip whose futures a vocabulary is made of
+
+
+class VocabularyExpert:
+    """Decides for the entry nearest to where the recorded ego went; certain of it.
+
+    Args:
+        entries: of the vocabulary.
+        dt: between their poses [s].
+    """
+
+    version = UNTAUGHT
+
+    def __init__(self, entries: Float[np.ndarray, "k t 3"], dt: float) -> None:
+        self._entries, self._dt = np.asarray(entries, float), dt
+
+    def decide(self, features: Mapping[str, np.ndarray], runner: ClipRunner) -> Decided:
+        """Numbers of the entries whose positions lie nearest, summed over the poses."""
+        bins = np.zeros((len(runner.core), 2), np.int64)
+        poses = self._entries.shape[1]
+        for e, episode in enumerate(runner.episodes):
+            if episode is not None and episode.expert is not None:
+                goals = future(episode.expert.poses, int(runner.at[e]), poses, self._dt)
+                seen = relative(runner.core.world.ego_pose(e), goals)
+                bins[e, 1] = nearest_entry(seen[:, :2], self._entries)
+        nothing = np.zeros((len(bins), 2), np.float32)
+        return Decided(bins, nothing, nothing)
+
+    def values(self, features: Mapping[str, np.ndarray]) -> Float[np.ndarray, "k 2"]:
+        """None."""
+        return np.zeros((len(next(iter(features.values()))), 2), np.float32)
+
+
+def nearest_entry(points: Float[np.ndarray, "t 2"], entries: Float[np.ndarray, "k t 3"]) -> int:
+    """Number of the first entry with the least sum of distances over the steps."""
+    away = np.hypot(entries[..., 0] - points[:, 0], entries[..., 1] - points[:, 1])
+    return int(away.sum(1).argmin())
+
+
+def future(
+    record: Float[np.ndarray, "t 3"], frame: int, poses: int, dt: float
+) -> Float[np.ndarray, "p 3"]:
+    """Recorded poses at dt, 2 dt, ... after a frame; beyond the record as it last moved."""
+    ahead: Int[np.ndarray, " p"] = frame + np.rint(dt / DT * np.arange(1, poses + 1)).astype(int)
+    places = [expert_position(record, int(at)) for at in ahead]
+    return np.column_stack([np.stack(places), record[np.minimum(ahead, len(record) - 1), 2]])
+
+
+def expert_vocabulary(
+    source: EpisodeSource, seeds: Sequence[int], entries: int, *, poses: int, dt: float
+) -> Float[np.ndarray, "k p 3"]:
+    """The furthest trajectories of what experts drove from moments half a second apart.
+
+    Raises:
+        ConfigError: fewer different trajectories than entries.
+        DataError: an episode without an expert.
+    """
+    drives = []
+    for seed in seeds:
+        expert = source(seed).expert
+        if expert is None:
+            raise DataError("it has no expert; leave it out", where=f"episode of seed {seed}")
+        last = len(expert.poses) - round(poses * dt / DT)
+        for frame in range(0, max(last, 1), EVERY):
+            goals = future(expert.poses, frame, poses, dt)
+            drives.append(relative(expert.poses[frame], goals))
+    return make_vocabulary(np.stack(drives), entries)

@@ -1,0 +1,242 @@
+"""Entries of a vocabulary as actions, under the learner that RAD has."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra nn")
+
+from rad_clips import clip, thing  # noqa: E402
+
+from drivelab.agents.rad import RadConfig  # noqa: E402
+from drivelab.agents.rad.policy import RadNetwork  # noqa: E402
+from drivelab.agents.rad.weights import save_rad  # noqa: E402
+from drivelab.agents.vadv2.vector_policy import VectorVadV2, VectorVadV2Config  # noqa: E402
+from drivelab.agents.vadv2.vector_weights import (  # noqa: E402
+    open_vector_vadv2,
+    save_vector_vadv2,
+)
+from drivelab.cli import main  # noqa: E402
+from drivelab.errors import ConfigError, DataError  # noqa: E402
+from drivelab.kernels.world.observe_ego import EGO_FLOATS  # noqa: E402
+from drivelab.sim.envs.actions import TrajectoryActions  # noqa: E402
+from drivelab.sim.envs.core import EnvCore, EnvOptions  # noqa: E402
+from drivelab.sim.envs.vector_view import VectorView  # noqa: E402
+from drivelab.sim.envs.vocabulary_actions import VocabularyActions  # noqa: E402
+from drivelab.training.reinforcement.events import EventKind  # noqa: E402
+from drivelab.training.reinforcement.learner import Learner  # noqa: E402
+from drivelab.training.reinforcement.objective import RlObjective  # noqa: E402
+from drivelab.training.reinforcement.recipe import VocabularyRecipe  # noqa: E402
+from drivelab.training.reinforcement.settings import ReinforcementSettings  # noqa: E402
+from drivelab.training.reinforcement.window import advantages_of  # noqa: E402
+from drivelab.training.rollouts.clips import NO_EVENT, DrivenClips  # noqa: E402
+from drivelab.training.rollouts.demonstrations import demonstrate  # noqa: E402
+from drivelab.training.rollouts.vocabulary_expert import (  # noqa: E402
+    VocabularyExpert,
+    expert_vocabulary,
+    future,
+    nearest_entry,
+)
+from drivelab.training.run_folder import read_progress  # noqa: E402
+
+pytestmark = pytest.mark.nn
+SIZES = VectorVadV2Config(width=16, hidden=16, layers=1, heads=2, entries=4, poses=6, waves=4)
+
+
+def straight(*speeds: float, poses: int = 6) -> np.ndarray:
+    """Drives straight on, 0.5 s between two poses."""
+    x = np.asarray(speeds)[:, None] * 0.5 * np.arange(1, poses + 1)
+    return np.stack([x, 0 * x, 0 * x], -1)
+
+
+ENTRIES = straight(0.0, 2.5, 5.0, 10.0)
+
+
+def core(source, action) -> EnvCore:
+    options = EnvOptions(episodes=source, action=action, reward="rad")
+    return EnvCore(options, environments=1, view=VectorView())
+
+
+def drives(*lengths: int, entry: int, event: int) -> DrivenClips:
+    """Clips driven by one entry throughout, drawn with a fourth of the probability."""
+    total, n = sum(lengths), len(lengths)
+    return DrivenClips(
+        features={"vector": np.zeros((total, EGO_FLOATS), np.float32)},
+        bins=np.tile([0, entry], (total, 1)),
+        log_probs=np.tile(np.log([1.0, 0.25]), (total, 1)).astype(np.float32),
+        values=np.zeros((total, 2), np.float32),
+        version=np.zeros(total, np.int64),
+        path_offset=np.zeros(total, np.float32),
+        heading_error=np.zeros(total, np.float32),
+        seeds=np.arange(n),
+        lengths=np.array(lengths),
+        events=np.full(n, event),
+        dynamic_side=np.zeros(n, np.float32),
+        static_side=np.zeros(n, np.float32),
+        last_values=np.zeros((n, 2), np.float32),
+    )
+
+
+class TestActions:
+    def test_a_number_drives_as_its_plan_does(self):
+        source = lambda seed: clip(thing(90.0), steps=20)  # noqa: E731
+        by_number, by_plan = (
+            core(source, VocabularyActions(ENTRIES)),
+            core(source, TrajectoryActions(poses=6)),
+        )
+        for one in (by_number, by_plan):
+            one.reset({0: 0})
+        for entry in (3, 3, 1, 0, 2):
+            by_number.step(np.array([[0, entry]]))
+            by_plan.step(ENTRIES[entry][None].astype(np.float32))
+            np.testing.assert_allclose(
+                by_number.world.ego_pose(0), by_plan.world.ego_pose(0), atol=1e-6
+            )
+        assert by_number.world.ego_pose(0)[0] > 21.0
+
+    def test_numbers_that_are_none_are_refused(self):
+        one = core(lambda seed: clip(steps=5), VocabularyActions(ENTRIES))
+        one.reset({0: 0})
+        with pytest.raises(ConfigError, match="expected a number from 0 to 3"):
+            one.step(np.array([[0, 4]]))
+        with pytest.raises(ConfigError, match="the first all zeros"):
+            VocabularyActions(ENTRIES[1:])
+        with pytest.raises(ConfigError, match=r"expected \(entries, poses, 3\)"):
+            VocabularyActions(ENTRIES[..., :2])
+
+
+class TestExpert:
+    def test_the_nearest_entry_by_hand(self):
+        # 3 m/s: 0.5 m/s from 2.5, summed over the steps nearer than 5
+        assert nearest_entry(straight(3.0)[0, :, :2], ENTRIES) == 1
+        assert nearest_entry(straight(3.75)[0, :, :2], ENTRIES) == 1  # the first of equals
+        assert nearest_entry(straight(30.0)[0, :, :2], ENTRIES) == 3
+
+    def test_beyond_its_record_the_expert_goes_on(self):
+        record = np.column_stack([np.arange(11.0), np.zeros(11), np.full(11, 0.1)])
+        found = future(record, 5, 3, 0.5)
+        np.testing.assert_allclose(found, [[10, 0, 0.1], [15, 0, 0.1], [20, 0, 0.1]])
+
+    def test_it_keeps_to_the_record_in_entries(self):
+        def make():
+            return core(lambda seed: clip(steps=20), VocabularyActions(ENTRIES))
+
+        found = demonstrate(make, [0], steps=20, expert=VocabularyExpert(ENTRIES, 0.5))
+        assert found.clips.events.tolist() == [NO_EVENT]
+        assert set(found.clips.bins[:, 1].tolist()) == {2}  # 5 m/s
+        assert not found.clips.bins[:, 0].any()
+
+    def test_a_vocabulary_of_experts(self):
+        def source(seed: int):
+            return clip(steps=60, speed=3.0 + seed)
+
+        made = expert_vocabulary(source, range(4), 5, poses=6, dt=0.5)
+        assert made.shape == (5, 6, 3)
+        np.testing.assert_allclose(sorted(made[:, 0, 0]), [0.0, 1.5, 2.0, 2.5, 3.0], atol=1e-9)
+        with pytest.raises(ConfigError, match="trajectories wanted, but only"):
+            expert_vocabulary(source, range(4), 50, poses=6, dt=0.5)
+
+
+class TestNetwork:
+    def test_outputs_are_rads_with_one_lateral_bin(self):
+        torch.manual_seed(0)
+        network = VectorVadV2(SIZES, torch.from_numpy(ENTRIES))
+        found = network({"vector": torch.randn(3, EGO_FLOATS)})
+        assert found["longitudinal"].shape == (3, 4)
+        assert found["lateral"].shape == (3, 1)
+        assert not found["longitudinal_value"].any()  # no accident is expected yet
+        (found["longitudinal"].logsumexp(-1).sum() + found["longitudinal_value"].sum()).backward()
+        still = {n for n, p in network.named_parameters() if p.requires_grad and p.grad is None}
+        assert still == set()
+        assert network.vocabulary.grad is None
+
+    def test_entries_in_another_order_are_scored_the_same(self):
+        torch.manual_seed(0)
+        network = VectorVadV2(SIZES, torch.from_numpy(ENTRIES)).eval()
+        seen, order = {"vector": torch.randn(2, EGO_FLOATS)}, torch.tensor([2, 0, 3, 1])
+        before = network(seen)["longitudinal"]
+        with torch.no_grad():
+            network.vocabulary.copy_(network.vocabulary[order])
+        torch.testing.assert_close(network(seen)["longitudinal"], before[:, order])
+
+    def test_a_file_gives_it_back_and_others_are_refused(self, tmp_path: Path):
+        network = VectorVadV2(SIZES, torch.from_numpy(ENTRIES))
+        save_vector_vadv2(network, tmp_path / "w.safetensors", notes={"round": "3"})
+        found = open_vector_vadv2(tmp_path / "w.safetensors")
+        assert found.config == SIZES
+        for name, values in network.state_dict().items():
+            torch.testing.assert_close(found.state_dict()[name], values)
+        rad = RadNetwork(RadConfig.preset("mini", width=16, hidden=16, heads=2))
+        save_rad(rad, tmp_path / "rad.safetensors")
+        with pytest.raises(DataError, match="holds a rad, not a vadv2_vector"):
+            open_vector_vadv2(tmp_path / "rad.safetensors")
+        with pytest.raises(DataError, match="drivelab train recipe=vadv2"):
+            open_vector_vadv2(tmp_path / "nothing.safetensors")
+        with pytest.raises(ConfigError, match=r"shape \(3, 6, 3\), expected \(4, 6, 3\)"):
+            VectorVadV2(SIZES, torch.from_numpy(ENTRIES[:3]))
+
+
+class TestLearning:
+    def test_one_axis_answers_for_all_events(self):
+        clips = drives(2, entry=3, event=EventKind.STATIC)
+        found = advantages_of(clips, 0, joint=True)
+        np.testing.assert_allclose(found.longitudinal, [-0.855, -1.0])
+        assert not found.lateral.any()
+        apart = advantages_of(clips, 0)
+        assert not apart.longitudinal.any()
+        with pytest.raises(ConfigError, match=r"auxiliary=.*with joint: expected zeros"):
+            RlObjective(joint=True)
+
+    def test_what_ended_in_events_becomes_rarer(self, tmp_path: Path):
+        torch.manual_seed(0)
+        network = VectorVadV2(SIZES, torch.from_numpy(ENTRIES))
+        with torch.no_grad():  # all entries as likely as another, as the clips say
+            network.score[-1].weight.mul_(1e-3)
+        settings = ReinforcementSettings(
+            tmp_path, pretraining=0, mode="rl", harvest=8, window=8, batch=40, passes=60,
+            rate=1e-2, kl_limit=10.0,
+        )  # fmt: skip
+        learner = Learner(
+            network, torch.ones(4, 1, dtype=torch.bool), settings=settings,
+            objective=VocabularyRecipe().objective(),
+        )  # fmt: skip
+        learner.window.add(drives(*[5] * 4, entry=3, event=EventKind.POSITION))
+        learner.window.add(drives(*[5] * 4, entry=1, event=NO_EVENT))
+        seen = {"vector": torch.zeros(1, EGO_FLOATS)}
+        before = network(seen)["longitudinal"].softmax(-1)[0, 3].item()
+        told = learner.reinforce()
+        after = network(seen)
+        # as far as PPO lets one round go: a fifth of the ratio
+        assert after["longitudinal"].softmax(-1)[0, 3].item() < 0.85 * before
+        assert after["longitudinal_value"].item() < -0.05  # half of the clips end badly
+        assert told["lateral_ppo_loss"] == told["lateral_kl"] == 0.0
+
+
+SHORT = [
+    "train", "recipe=vadv2", "clips=4", "validation=2", "trials=2", "environments=2", "updates=2",
+    "later_updates=2", "imitation_batch=32", "pretraining=1", "rounds=2", "cycle=2", "harvest=2",
+    "window=2", "batch=64", "passes=1", "quiet=true", "recipe.entries=12", "recipe.width=16",
+    "recipe.hidden=16", "recipe.heads=2", "recipe.layers=1",
+]  # fmt: skip
+
+
+def test_from_the_command_line_to_the_report(tmp_path: Path, capsys):
+    folder = tmp_path / "first"
+    assert main([*SHORT, f"run.dir={folder}"]) == 0
+    summary = json.loads((folder / "summary.json").read_text())
+    assert (summary["recipe"], set(summary["results"])) == ("vadv2", {"imitation", "trained"})
+    kinds = [row["kind"] for row in read_progress(folder)]
+    assert kinds == ["imitation", "reinforcement", "imitation"]
+    entries = np.load(folder / "vocabulary.npy")
+    assert entries.shape == (12, 6, 3)
+    kept = open_vector_vadv2(folder / "best.safetensors").vocabulary
+    np.testing.assert_allclose(kept.numpy(), entries, atol=1e-6)
+    start = f"start={folder / 'best.safetensors'}"
+    assert main([*SHORT, start, "recipe.entries=13", f"run.dir={tmp_path / 'other'}"]) == 2
+    assert "its network has other sizes" in capsys.readouterr().err
+    assert main([*SHORT, "recipe.entries=1", f"run.dir={tmp_path / 'one'}", "recipe.dt=0"]) == 2
+    assert "dt=0: expected seconds above 0" in capsys.readouterr().err
