@@ -279,7 +279,7 @@ def test_convert_round_trips_every_format_that_is_written(tmp_path, monkeypatch,
         kind = format_of(name)
         assert f"format      {kind.title}; written too" in said
         if not kind.whole:
-            assert f"{kind.name} does not keep: {kind.loses}" in said
+            assert f"rounded or lost in {kind.name}: {kind.loses}" in said
     assert main(["splat", "convert", first, "b.spz", "version=4"]) == 0
     assert Path("b.spz").read_bytes()[:4] == b"NGSP"
     for name in ("v4.spz", "scene.sog"):

@@ -101,7 +101,7 @@ def test_damaged_spz(tmp_path, data, message):
     ("at", "value", "message"),
     [
         (4, struct.pack("<I", 5), "is of version 5 in a container of version 4"),
-        (15, b"\x09", "9 streams listed at byte 32; expected 6"),
+        (15, b"\x09", "9 streams listed at byte 32 of .*; expected 6"),
         (16, struct.pack("<I", 1 << 30), "6 streams listed at byte 1073741824"),
         (16, struct.pack("<I", 0), "6 streams listed at byte 0"),
         (32, struct.pack("<Q", 1 << 60), "positions: .* within the file of"),

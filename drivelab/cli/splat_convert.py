@@ -40,7 +40,7 @@ def run(words: Sequence[str]) -> int:
         raise ConfigError(f"time={time:g}: nothing of {source} is there at that moment")
     kind.write(moment.gaussians, out, **options)
     print(f"{out}: {len(moment)} Gaussians; labels, sky and motion are not in it")
-    print(f"{kind.name} does not keep: {kind.loses}")
+    print(f"rounded or lost in {kind.name}: {kind.loses}")
     return 0
 
 

@@ -26,7 +26,7 @@ from drivelab.sim.splats.formats.ply_header import (
     rows_of,
 )
 from drivelab.sim.splats.formats.stored import (
-    as_bytes,
+    bytes_in_blocks,
     log_scales,
     refuse_wrong,
     require_room,
@@ -89,25 +89,10 @@ def write_compressed_ply(gaussians: Gaussians, path: str | Path) -> None:
     """
     order = z_order(np.asarray(gaussians.means, float))
     n, rest = len(order), 3 * (gaussians.sh.shape[1] - 1)
-    means, quats, scales, opacities, sh = (
-        np.asarray(getattr(gaussians, name), float)[order]
-        for name in ("means", "quats", "scales", "opacities", "sh")
-    )
-    logs = np.clip(log_scales(scales), -WIDEST, WIDEST)
-    bounds, words = [], np.empty((n, 4), "<u4")
-    shares: dict[str, np.ndarray] = {}
-    for name, values in (("centre", means), ("scale", logs), ("colour", 0.5 + C0 * sh[:, 0])):
-        low, high, shares[name] = _within_chunks(values)
-        bounds.append((low, high))
-    largest, others = three_smaller(quats)
-    words[:, 0] = _packed(shares["centre"], _WIDE)
-    words[:, 1] = (largest << 30).astype(np.uint32) | _packed(others / (2 * HALF) + 0.5, _EVEN)
-    words[:, 2] = _packed(shares["scale"], _WIDE)
-    words[:, 3] = _packed(np.concatenate([shares["colour"], opacities[:, None]], 1), _BYTES)
-    table = np.concatenate([part for pair in bounds for part in pair], 1).astype("<f4")
-    harmonics = np.swapaxes(sh[:, 1:], 1, 2).reshape(n, rest)
-    # A step is 1/32; the middle of each counts, so that 0 is one of them but for half a step.
-    packed_rest = as_bytes(np.floor((harmonics / _REACH + 0.5) * 256.0))
+    table, words = _chunked(gaussians, order)
+    harmonics = np.swapaxes(gaussians.sh[order, 1:], 1, 2).reshape(n, rest)
+    # A step is 1/32; a byte stands for the middle of its step.
+    packed_rest = bytes_in_blocks(harmonics, lambda part: np.floor((part / _REACH + 0.5) * 256.0))
     text = _header_text(len(table), n, rest)
 
     def fill(part: Path) -> None:
@@ -116,6 +101,28 @@ def write_compressed_ply(gaussians: Gaussians, path: str | Path) -> None:
                 stream.write(data)
 
     replace_file(Path(path), fill)
+
+
+def _chunked(gaussians: Gaussians, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of the chunks, (c, 18), and the words of the Gaussians in an order, (n, 4)."""
+    means, quats, scales, opacities = (
+        np.asarray(getattr(gaussians, name), float)[order]
+        for name in ("means", "quats", "scales", "opacities")
+    )
+    colours = 0.5 + C0 * np.asarray(gaussians.sh[:, 0], float)[order]
+    logs = np.clip(log_scales(scales), -WIDEST, WIDEST)
+    bounds: list[np.ndarray] = []
+    shares: dict[str, np.ndarray] = {}
+    for name, values in (("centre", means), ("scale", logs), ("colour", colours)):
+        low, high, shares[name] = _within_chunks(values)
+        bounds += [low, high]
+    largest, others = three_smaller(quats)
+    words = np.empty((len(order), 4), "<u4")
+    words[:, 0] = _packed(shares["centre"], _WIDE)
+    words[:, 1] = (largest << 30).astype(np.uint32) | _packed(others / (2 * HALF) + 0.5, _EVEN)
+    words[:, 2] = _packed(shares["scale"], _WIDE)
+    words[:, 3] = _packed(np.concatenate([shares["colour"], opacities[:, None]], 1), _BYTES)
+    return np.concatenate(bounds, 1).astype("<f4"), words
 
 
 def _header_text(chunks: int, count: int, rest: int) -> bytes:

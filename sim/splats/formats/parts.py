@@ -73,8 +73,7 @@ def gaussians(
         planar: whether there are two scales, of x and z, and 1 mm across (HUGSIM's ground).
 
     Raises:
-        DataError: one is missing or of another shape, numbers that nothing can be drawn of, or
-            more than the memory holds.
+        DataError: one is missing, of another shape, not drawable, or beyond the memory.
     """
 
     def of(name: str, *shape: int | None) -> np.ndarray:
@@ -94,8 +93,7 @@ def gaussians(
     require_room(count, _RANK[rest], file=file)
     logs = of("scales", count, 2 if planar else 3)
     if planar:
-        thin = np.full(count, np.log(0.001))
-        logs = np.stack([logs[:, 0], thin, logs[:, 1]], 1)
+        logs = np.stack([logs[:, 0], np.full(count, np.log(0.001)), logs[:, 1]], 1)
     first = one_of("dc", (count, 1, 3), (count, 3)).reshape(count, 1, 3)
     sh = np.concatenate([first, of("rest", count, rest, 3)], 1)
     logits = one_of("opacities", (count, 1), (count,)).reshape(count)

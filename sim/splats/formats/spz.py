@@ -26,6 +26,7 @@ from drivelab.sim.splats.formats.packed_rotations import HALF, of_three, three_s
 from drivelab.sim.splats.formats.stored import (
     RANKS,
     as_bytes,
+    bytes_in_blocks,
     log_scales,
     refuse_wrong,
     require_room,
@@ -151,8 +152,11 @@ def _zstd_sections(raw: bytes, file: Path) -> tuple[_Head, dict[str, bytes]]:
     sizes = {name: size for name, size in head.sizes().items() if size}
     at = begin + streams * _SIZES.size
     if streams != len(sizes) or begin < _HEAD4.size or at > len(raw):
-        raise DataError(f"{streams} streams listed at byte {begin}; expected {len(sizes)} behind "
-                        "its header: truncated or damaged", file=file)  # fmt: skip
+        raise DataError(
+            f"{streams} streams listed at byte {begin} of {len(raw)}; expected {len(sizes)} behind "
+            "its header: truncated or damaged",
+            file=file,
+        )
     sections = {}
     for n, (name, size) in enumerate(sizes.items()):
         packed, said = _SIZES.unpack_from(raw, begin + n * _SIZES.size)
@@ -211,14 +215,13 @@ def _encoded(gaussians: Gaussians, means: np.ndarray, bits: int) -> list[np.ndar
     """The sections in their order; those of rotations little-endian 32-bit, all others bytes."""
     fixed = np.rint(means * 2.0**bits).astype("<i4")
     positions = fixed[..., None].view(np.uint8).reshape(*fixed.shape, 4)[..., :3]
-    rest = np.asarray(gaussians.sh[:, 1:], float)
     return [
         positions,
         as_bytes(255.0 * np.asarray(gaussians.opacities, float)),
         as_bytes(_COLOUR * np.asarray(gaussians.sh[:, 0], float) + 127.5),
         as_bytes(16.0 * (log_scales(gaussians.scales) + 10.0)),
         _packed_rotations(gaussians.quats),
-        as_bytes(128.0 * rest + 128.0),
+        bytes_in_blocks(gaussians.sh[:, 1:], lambda rest: 128.0 * rest + 128.0),
     ]
 
 

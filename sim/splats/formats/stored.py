@@ -6,7 +6,7 @@ draws wants both linear.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from drivelab.sim.splats.checks import no_rotations
 from drivelab.sim.splats.memory import CHECKED, require_memory
 
 LEAST_SCALE = 1e-12  # [m]; the log of 0 cannot be stored
+BLOCK = 1 << 15  # rows that are converted together
 CERTAIN = 2.0**-24  # nearest that a stored opacity comes to 0 and 1
 # What messages call the numbers: centres, rotations, scales, opacities, colours.
 NAMES = ("means", "quats", "scales", "opacities", "sh")
@@ -55,6 +56,22 @@ def as_bytes(values: Float[np.ndarray, "..."]) -> UInt8[np.ndarray, "..."]:
     """Rounded to whole numbers; what is beyond 0..255 is cut."""
     cut: np.ndarray = np.clip(np.rint(values), 0, 255).astype(np.uint8)
     return cut
+
+
+def bytes_in_blocks(
+    values: Float[np.ndarray, "n ..."], scaled: Callable[[np.ndarray], np.ndarray]
+) -> UInt8[np.ndarray, "n ..."]:
+    """`as_bytes` of many numbers without as much memory again for each step on the way.
+
+    Args:
+        values: any.
+        scaled: what becomes of some of them, in double precision, before they are rounded.
+    """
+    out = np.empty(values.shape, np.uint8)
+    for begin in range(0, len(values), BLOCK):
+        part = slice(begin, begin + BLOCK)
+        out[part] = as_bytes(scaled(np.asarray(values[part], float)))
+    return out
 
 
 def require_room(count: int, rank: int, *, file: Path) -> None:
