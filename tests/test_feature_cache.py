@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import errno
 import pickle
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
@@ -20,7 +22,12 @@ from drivelab.sim.sensors.near import with_rendered_sensors
 from drivelab.sim.sensors.rendered import rendered, stage_of_scene
 from drivelab.sim.sensors.rendering import WEATHERS, Rendering
 from drivelab.training import feature_cache
-from drivelab.training.feature_cache import FeatureCache, Recipe, told_failures
+from drivelab.training.feature_cache import (
+    FeatureCache,
+    Recipe,
+    _deaf_to_interrupts,
+    told_failures,
+)
 from drivelab.types import Scene
 
 BLIND = FeatureOptions(camera=None, lidar=None)  # nothing is rendered
@@ -136,6 +143,14 @@ def test_what_was_finished_before_a_break_is_kept(tmp_path: Path) -> None:
     left.fill(IDS, workers=0)
     assert sorted(left.recipe.source.loaded) == sorted(missing)
     assert not left.missing(IDS)
+
+
+def test_processes_that_build_leave_an_interrupt_to_their_parent() -> None:
+    asked = "import signal as s; print(s.SIGINT in s.pthread_sigmask(s.SIG_BLOCK, []))"
+    with _deaf_to_interrupts():
+        inside = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True)
+    after = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True)
+    assert (inside.stdout.strip(), after.stdout.strip()) == ("True", "False")
 
 
 def test_two_processes_build_the_same(tmp_path: Path) -> None:

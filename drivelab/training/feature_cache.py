@@ -9,6 +9,7 @@ processes; `load` builds what is missing when it is asked for.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -237,7 +238,9 @@ def _built(cache: FeatureCache, scenes: Sequence[str], workers: int) -> Iterator
             min(workers, len(scenes)), get_context("spawn"), initializer=_begin, initargs=(cache,)
         )
         try:
-            for done in as_completed([pool.submit(_build_here, scene) for scene in scenes]):
+            with _deaf_to_interrupts():
+                asked = [pool.submit(_build_here, scene) for scene in scenes]
+            for done in as_completed(asked):
                 yield done.result()
         except BrokenProcessPool as error:
             raise RunError(
@@ -261,6 +264,16 @@ def _one_thread_each() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes begun within leave Ctrl-C to the one that began them, which ends them quietly."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _here: list[FeatureCache] = []  # of a process that builds
