@@ -253,7 +253,10 @@ def test_views_that_cannot_be_are_refused(change, words):
         Views(**given)
 
 
-@pytest.mark.parametrize("change", [{"steps": 0}, {"degree": 4}, {"opacity": 1.0}, {"hold_out": 1}])
+@pytest.mark.parametrize(
+    "change",
+    [{"steps": 0}, {"degree": 4}, {"opacity": 1.0}, {"hold_out": 1}, {"strategy": "best"}],
+)
 def test_settings_that_cannot_be_are_refused(change):
     with pytest.raises(ValueError, match=next(iter(change))):
         ReconstructionSettings(**change)

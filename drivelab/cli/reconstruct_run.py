@@ -81,12 +81,13 @@ def settings_of(config: Mapping[str, Any]) -> ReconstructionSettings:
     from drivelab.sim.splats.look import FAR, NEAR
     from drivelab.training.reconstruction.settings import (
         Density,
+        Mcmc,
         Rates,
         ReconstructionSettings,
         Weights,
     )
 
-    parts = {"rates": Rates, "weights": Weights, "density": Density}
+    parts = {"rates": Rates, "weights": Weights, "density": Density, "mcmc": Mcmc}
     found = {name: kind(**_numbers(kind, config[name], name)) for name, kind in parts.items()}
     plain = _numbers(ReconstructionSettings, config, "", without=(*parts, "render"))
     try:
@@ -104,7 +105,9 @@ def _numbers(
         if option.name in without:
             continue
         value, key = config[option.name], f"{prefix}.{option.name}".lstrip(".")
-        if option.type == "int":
+        if option.type == "str":
+            found[option.name] = str(value)
+        elif option.type == "int":
             found[option.name] = whole({key: value}, key, 0)
         elif isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
             raise ConfigError(f"{key}={value}: expected a number")

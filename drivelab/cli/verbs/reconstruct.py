@@ -20,7 +20,8 @@ SOURCE is one of
   steps=2500           one view each                 minutes=N        pause after N minutes
   points=50000         Gaussians to begin with       hold_out=8       every 8th view is not learned
   degree=1             of the harmonics              texels=64        of the sky; 0: none
-  rates.KEY= weights.KEY= density.KEY=               learning rates, losses, growth
+  strategy=default|mcmc                              how their number is decided on
+  rates.KEY= weights.KEY= density.KEY= mcmc.KEY=     learning rates, losses, growth
   seed=0 threads=0 quiet=true
 
 The folder holds scene.splats.safetensors (for `splat render`, `splat view`, `drivelab/Splat-v0`),

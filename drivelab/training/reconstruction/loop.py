@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from drivelab.errors import RunError
 from drivelab.kernels.splat import Gaussians, Pictures, Trace, render
 from drivelab.training.checkpoint import load_facts, load_weights, save_checkpoint
-from drivelab.training.reconstruction import densify
+from drivelab.training.reconstruction import densify, mcmc
 from drivelab.training.reconstruction.losses import loss
 from drivelab.training.reconstruction.model import Beside, Model, optimizer_of
 from drivelab.training.reconstruction.moment import at_view, moved
@@ -52,6 +52,8 @@ class Reconstruction:
         self._set_rate()
         pictures, seen = self._seen(number, trace, learned=True)
         total = loss(seen, pictures, *self._given(number), how.weights)
+        if how.strategy == "mcmc":
+            total = total + mcmc.burden(self.model, how.mcmc)
         total.backward()
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
@@ -145,25 +147,34 @@ class Reconstruction:
             None if sky is None else torch.as_tensor(sky[number]),
         )
 
-    def _set_rate(self) -> None:
+    def _rate(self) -> float:
+        """Of the means, in this step."""
         rates = self.settings.rates
         fallen = rates.means_fall ** (self.step / self.settings.steps)
+        return float(rates.means * self._extent * fallen)
+
+    def _set_rate(self) -> None:
         (group,) = (g for g in self._optimizer.param_groups if g["name"] == "means")
-        group["lr"] = rates.means * self._extent * fallen
+        group["lr"] = self._rate()
 
     def _change(self, trace: Trace) -> None:
-        """Copy, split, remove and fade where it is time to."""
-        model, optimizer, density = self.model, self._optimizer, self.settings.density
+        """Add, move and remove Gaussians where it is time to."""
+        model, optimizer, how = self.model, self._optimizer, self.settings
+        # By the step, so that a run that goes on draws what it would have drawn
+        chance = torch.Generator().manual_seed(how.seed * 1_000_003 + self.step)
         densify.gather(model, trace)
-        if densify.due(self.step, density):
-            # By the step, so that a run that goes on draws what it would have drawn
-            chance = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + self.step)
-            densify.grow(model, optimizer, density, self._extent, chance)
-            densify.prune(model, optimizer, density, self._extent, self.step)
-        if densify.fades(self.step, density):
-            densify.fade(model, optimizer, density)
+        if how.strategy == "mcmc":
+            if mcmc.due(self.step, how.mcmc):
+                mcmc.turn(model, optimizer, how.mcmc, chance)
+            mcmc.shake(model, how.mcmc, self._rate(), chance)
+        else:
+            if densify.due(self.step, how.density):
+                densify.grow(model, optimizer, how.density, self._extent, chance)
+                densify.prune(model, optimizer, how.density, self._extent, self.step)
+            if densify.fades(self.step, how.density):
+                densify.fade(model, optimizer, how.density)
         done = self.step + 1
-        if done % self.settings.save_every == 0 or done == self.settings.steps:
+        if done % how.save_every == 0 or done == how.steps:
             densify.colour_unseen(model)
 
 

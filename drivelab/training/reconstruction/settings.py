@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from drivelab.kernels.splat import Settings
 
+STRATEGIES = ("default", "mcmc")
+
 
 @dataclass(frozen=True, slots=True)
 class Rates:
@@ -77,6 +79,33 @@ class Density:
 
 
 @dataclass(frozen=True, slots=True)
+class Mcmc:
+    """How Gaussians move and multiply as samples (arXiv 2404.09591), as in gsplat 1.5.3.
+
+    Attributes:
+        first: nothing happens up to this step.
+        last: nothing happens from this step on.
+        every: steps between two turns.
+        most: Gaussians at most.
+        grow: times their number after a turn.
+        noise: times the rate of the means.
+        least_opacity: of what stays where it is.
+        opacity: weight of the mean opacity in the loss.
+        scale: weight of the mean scale in the loss [1/m].
+    """
+
+    first: int = 500
+    last: int = 25_000
+    every: int = 100
+    most: int = 1_000_000
+    grow: float = 1.05
+    noise: float = 5e5
+    least_opacity: float = 0.005
+    opacity: float = 0.01
+    scale: float = 0.01
+
+
+@dataclass(frozen=True, slots=True)
 class ReconstructionSettings:
     """A reconstruction.
 
@@ -91,7 +120,9 @@ class ReconstructionSettings:
         save_every: steps between two checkpoints.
         rates: of learning.
         weights: of the losses.
-        density: of Gaussians.
+        strategy: which of the following decides on the number of Gaussians, "default" or "mcmc".
+        density: of the default one.
+        mcmc: of the other.
         render: how they are drawn.
     """
 
@@ -105,13 +136,17 @@ class ReconstructionSettings:
     save_every: int = 1000
     rates: Rates = field(default_factory=Rates)
     weights: Weights = field(default_factory=Weights)
+    strategy: str = "default"
     density: Density = field(default_factory=Density)
+    mcmc: Mcmc = field(default_factory=Mcmc)
     render: Settings = field(default_factory=Settings)
 
     def __post_init__(self) -> None:
         for name in ("steps", "degree_every", "save_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}; expected 1 or more")
+        if self.strategy not in STRATEGIES:
+            raise ValueError(f"strategy={self.strategy!r}; expected {' or '.join(STRATEGIES)}")
         if self.degree not in (0, 1, 2, 3):
             raise ValueError(f"degree={self.degree}; expected 0 to 3")
         if not 0.0 < self.opacity < 1.0:
