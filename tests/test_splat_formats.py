@@ -56,7 +56,7 @@ def test_golden_decoded(name):
     with np.load(ROOT / f"{name.split('.')[0].replace('scene', 'sog')}.decoded.npz") as wanted:
         np.testing.assert_allclose(found.means, wanted["means"], rtol=1e-6, atol=1e-6)
         np.testing.assert_allclose(found.quats, wanted["quats"], atol=1e-6)
-        np.testing.assert_allclose(np.log(found.scales), wanted["scales"], rtol=1e-6)
+        np.testing.assert_allclose(np.log(found.scales), wanted["scales"], rtol=1e-6, atol=1e-6)
         np.testing.assert_allclose(found.sh[:, 0], wanted["sh0"], rtol=1e-6, atol=1e-6)
         np.testing.assert_allclose(found.sh[:, 1:], wanted["shN"], rtol=1e-6, atol=1e-6)
         logits = wanted["opacities"].astype(float)
@@ -71,7 +71,7 @@ def test_golden_splat():
     found, wanted = read_splat(ROOT / "scene.splat"), source()
     np.testing.assert_array_equal(found.means, wanted["means"])
     scales = np.exp(wanted["scales"].astype(float)).astype(np.float32)
-    np.testing.assert_array_max_ulp(found.scales, scales, 1)
+    np.testing.assert_allclose(found.scales, scales, rtol=1e-6)
     assert np.abs(found.quats - wanted["quats"]).max() <= 1 / 128
     opacities = 1 / (1 + np.exp(-wanted["opacities"].astype(float)))
     assert np.abs(found.opacities - opacities).max() <= 1 / 255
@@ -99,11 +99,13 @@ def test_written_from_the_source_within_the_steps_of_the_format(name, tmp_path):
     written_as(name).write(wanted, tmp_path / name)
     found = same_order(format_of(tmp_path / name).read(tmp_path / name), wanted.means)
     theirs = same_order(format_of(ROOT / name).read(ROOT / name), wanted.means)
-    for field in ("means", "scales", "opacities"):
-        ours_off, theirs_off = (np.abs(getattr(one, field) - getattr(wanted, field)).max()
-                                for one in (found, theirs))  # fmt: skip
-        assert ours_off <= 1.01 * theirs_off + 1e-7
-    assert turns(found.quats, wanted.quats).max() <= 1.2 * turns(theirs.quats, wanted.quats).max()
+    # 10 bits of the whole extent are the coarsest that a chunk can have; `.splat` keeps floats.
+    coarse = 0.0 if name.endswith(".splat") else 0.5 / 1023
+    for ours, exact in ((found.means, wanted.means),
+                        (np.log(found.scales), np.log(wanted.scales))):  # fmt: skip
+        assert (np.abs(ours - exact).max(0) <= coarse * np.ptp(exact, axis=0) + 1e-6).all()
+    assert np.abs(found.opacities - wanted.opacities).max() <= 0.5 / 255 + 1e-6
+    assert turns(found.quats, wanted.quats).max() <= 2.0 * turns(theirs.quats, wanted.quats).max()
 
 
 STEPS = {  # writer, reader, largest errors: means, log scales, opacities, angle, dc, rest
@@ -284,7 +286,7 @@ def test_convert_round_trips_every_format_that_is_written(tmp_path, monkeypatch,
     assert Path("b.spz").read_bytes()[:4] == b"NGSP"
     for name in ("v4.spz", "scene.sog"):
         assert main(["splat", "convert", str(ROOT / name), f"{name}.ply"]) == 0
-        assert len(read_ply(f"{name}.ply")) == 500
+        assert len(read_ply(f"{name}.ply")) == len(load_scene(ROOT / name).static)
 
 
 @pytest.mark.parametrize(

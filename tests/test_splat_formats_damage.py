@@ -11,7 +11,6 @@ import zlib
 from contextlib import suppress
 from pathlib import Path
 
-import golden_splats as golden
 import numpy as np
 import pytest
 from foreign_splats import pack, some_gaussians, webp, write_old_spz
@@ -24,7 +23,9 @@ from drivelab.sim.splats.files import load_scene
 from drivelab.sim.splats.formats.spz import read_spz, write_spz
 from drivelab.sim.splats.formats.table import FORMATS, format_of
 
-ROOT = golden.ROOT / "formats"
+ROOT = (
+    Path(__file__).parent / "golden" / "gs" / "formats"
+)  # what is damaged here is always the same
 FILES = ("packed.compressed.ply", "v3.spz", "v4.spz", "scene.splat", "scene.sog", "inria_deg0.ply")
 
 
