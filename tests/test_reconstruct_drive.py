@@ -1,13 +1,14 @@
 """Rendered drives become captures, captures become scenes: by the verb, broken off and resumed."""
 
 import json
+import resource
 
 import numpy as np
 import pytest
 import torch
 
 from drivelab.cli import main
-from drivelab.errors import ConfigError, DataError
+from drivelab.errors import ConfigError, DataError, RunError
 from drivelab.kernels.splat import Cameras
 from drivelab.sim.splats.files import load_scene
 from drivelab.sim.splats.labels import NUMBER
@@ -16,8 +17,10 @@ from drivelab.sim.splats.sky import sky_colours
 from drivelab.training.reconstruction.capture import Capture
 from drivelab.training.reconstruction.drives import spaced
 from drivelab.training.reconstruction.export import ground_labels
+from drivelab.training.reconstruction.loop import Reconstruction, reconstruct
 from drivelab.training.reconstruction.points import depth_picture, thinned
 from drivelab.training.reconstruction.quality import copied
+from drivelab.training.reconstruction.settings import ReconstructionSettings
 from drivelab.training.reconstruction.sky import directions, filled_sky, rays_of, sky_picture
 from drivelab.training.reconstruction.views import Views
 
@@ -163,3 +166,22 @@ def test_captures_without_overlap_are_refused():
         Capture("street", flat(), points[:3], points[:3]).check()
     with pytest.raises(DataError, match="1 picture with a pose"):
         Capture("street", flat(1), points, points).check()
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(tmp_path):
+    rng = np.random.default_rng(0)
+    points = rng.uniform((-1, -1, 4), (1, 1, 6), (400, 3))
+    how = ReconstructionSettings(steps=2, hold_out=0, save_every=1)
+    run = reconstruct(flat(), points, points * 0 + 0.5, how, tmp_path, look=lambda *_: False)
+    before = run.model.means.detach().clone()
+    run.advance()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))  # bytes of a file
+    try:
+        with pytest.raises(RunError, match=r"step 2 cannot be written .* the one before it is who"):
+            run.save(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    again = Reconstruction.load(tmp_path, flat(), how)
+    assert again.step == 1
+    np.testing.assert_array_equal(again.model.means.detach(), before)
