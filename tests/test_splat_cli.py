@@ -18,7 +18,7 @@ from drivelab.sim.splats.formats.ply import read_ply
 from drivelab.sim.splats.labels import NUMBER
 from drivelab.sim.splats.scene import Actor, Sky, Splats, SplatScene
 
-PLY = golden.ROOT / "formats" / "inria.ply"
+PLY = Path(__file__).parent / "golden" / "gs" / "formats" / "inria.ply"
 
 
 def splats(count: int, label: str) -> Splats:
