@@ -190,6 +190,18 @@ def test_there_and_back_is_the_same_observation(source: NavsimSource, navsim: In
     np.testing.assert_array_equal(found.lidar[0], given.lidar[0])
 
 
+@pytest.mark.parametrize("command", [[0, 1, 0], [np.nan] * 4, [0, 0, 0, 0, 1]])
+def test_a_command_that_is_none_is_told(
+    command: list[float], source: NavsimSource, navsim: Interface
+) -> None:
+    config = sensor_config_from(EVERYTHING, navsim)
+    given = build_observation(source.load(OFFICIAL[0]["token"]), EVERYTHING)
+    found = agent_input_from(given, config, navsim)
+    found.ego_statuses[-1].driving_command = np.array(command)
+    with pytest.raises(DataError, match=r"scene-1: driving_command .*expected one-hot of left"):
+        observation_from(found, EVERYTHING, "scene-1")
+
+
 @pytest.mark.parametrize("options", [(), ("agent.options.slow_down=0.5",)])
 def test_a_navsim_agent_drives_here(
     options: tuple[str, ...], navsim: Interface, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

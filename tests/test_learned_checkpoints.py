@@ -196,6 +196,10 @@ def test_damaged_and_foreign_files_are_refused(foreign, tmp_path):
     file.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match="cannot be read as weights"):
         load_network(small(), file)
+    more = {"state_dict": prefixed(small()), "more": foreign.Plain()}
+    torch.save(more, file, _use_new_zipfile_serialization=False)
+    with pytest.raises(DataError, match=r"before 1\.6, or is damaged"):
+        load_network(small(), file)
     torch.save({"state_dict": foreign.Table(prefixed(small()))}, file)
     with pytest.raises(DataError, match="no weights in it"):
         load_network(small(), file)

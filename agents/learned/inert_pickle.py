@@ -92,6 +92,12 @@ def read_inert(path: str | Path) -> Any:
     file = Path(path)
     reader = types.ModuleType("inert_pickle")
     reader.__dict__.update(Unpickler=InertUnpickler)
+    if not zipfile.is_zipfile(file):
+        raise DataError(
+            "holds objects of other packages in the format that torch.save had before 1.6, or is "
+            "damaged; fetch it again, or load it where it was made and save its state dict alone",
+            file=file,
+        )
     try:
         with zipfile.ZipFile(file) as archive:
             names = [Path(name).name for name in archive.namelist()]

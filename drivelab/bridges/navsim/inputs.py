@@ -122,7 +122,7 @@ def observation_from(agent_input: Any, rig: SensorRig, scene_id: str) -> Observa
     return Observation(
         scene_id=scene_id,
         time=0,
-        command=parse_command(np.asarray(statuses[-1].driving_command, float)),
+        command=_command(statuses[-1].driving_command, scene_id),
         ego_times=SPACING * np.arange(1 - count, 1),
         ego_poses=relative(poses[-1], poses[-count:]),
         ego_velocities=np.array([status.ego_velocity for status in chosen], float),
@@ -133,6 +133,16 @@ def observation_from(agent_input: Any, rig: SensorRig, scene_id: str) -> Observa
         },
         lidar=[_cloud(agent_input.lidars, i, scene_id) for i in frames] if rig.lidar else (),
     )
+
+
+def _command(one_hot: Any, scene_id: str) -> Command:
+    given = np.asarray(one_hot, float)
+    if given.shape != (len(Command),) or not np.isfinite(given).all():
+        raise DataError(
+            f"driving_command {given.tolist()}: expected one-hot of left, straight, right, unknown",
+            where=scene_id,
+        )
+    return parse_command(given)
 
 
 def _cameras(
