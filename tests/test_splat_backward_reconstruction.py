@@ -183,17 +183,19 @@ def test_small_ones_are_copied_and_large_ones_split():
     np.testing.assert_array_equal(model.pulls, torch.zeros(5))
 
 
-def test_what_was_never_seen_takes_the_nearest_colour():
+def test_what_was_never_seen_takes_the_colour_of_its_neighbours():
     model, _ = three()
     with torch.no_grad():
-        model.sh_first[:, 0, 0] = torch.tensor([1.0, 2.0, 3.0])
+        model.sh_first[:, 0, 0] = torch.tensor([1.0, 9.0, 3.0])
     densify.gather(model, Trace(torch.tensor([1.0, 0, 1.0]), torch.ones(3, dtype=torch.int32)))
-    with torch.no_grad():
-        model.means[1, 0] = 14.0  # nearer to the third one
-    assert densify.colour_unseen(model) == 1
-    assert model.sh_first[:, 0, 0].tolist() == [1.0, 3.0, 3.0]
+    inside = np.ones(3, bool)
+    assert densify.colour_unseen(model, inside) == 1
+    assert model.sh_first[:, 0, 0].tolist() == [1.0, 2.0, 3.0]  # the middle of both
     model.nodes[1] = 1  # alone in its frame
-    assert densify.colour_unseen(model) == 0
+    assert densify.colour_unseen(model, inside) == 0
+    model.nodes[1], inside[0] = 0, False  # only its rim was seen
+    assert densify.colour_unseen(model, inside) == 2
+    assert model.sh_first[:, 0, 0].tolist() == [3.0, 3.0, 3.0]
 
 
 def test_faint_ones_go_and_large_ones_later():

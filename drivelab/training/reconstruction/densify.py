@@ -14,6 +14,7 @@ from drivelab.training.reconstruction.model import Model, change
 from drivelab.training.reconstruction.settings import Density
 
 _SHRINK = 1.6  # of what is split
+_NEAR = 16  # neighbours that colour what was not seen
 
 
 def gather(model: Model, trace: Trace) -> None:
@@ -23,21 +24,28 @@ def gather(model: Model, trace: Trace) -> None:
     model.seen |= trace.pulls > 0
 
 
-def colour_unseen(model: Model) -> int:
-    """Give what no view ever saw the colours of the nearest one of its node that was; how many.
+def colour_unseen(model: Model, inside: np.ndarray) -> int:
+    """Give what no view saw the median colours of its nearest ones that were; how many.
 
     Points of a lidar that sees more than the cameras would keep the colours they began with, and
-    show them as soon as somebody looks from elsewhere.
+    those of which only the rim was seen took any: they show as soon as somebody looks from
+    elsewhere.
+
+    Args:
+        model: is changed.
+        inside: (n,) whether the middle of each lies on the picture of a learned view.
     """
-    seen, nodes = model.seen.numpy(), model.nodes.numpy()
+    seen, nodes = model.seen.numpy() & inside, model.nodes.numpy()
     means, total = model.means.detach().numpy(), 0
     for node in np.unique(nodes[~seen]).tolist():
         own, found = (np.flatnonzero((nodes == node) & part) for part in (~seen, seen))
         if len(found):
-            near = torch.as_tensor(found[cKDTree(means[found]).query(means[own])[1]])
+            count = min(_NEAR, len(found))
+            near = found[cKDTree(means[found]).query(means[own], k=range(1, count + 1))[1]]
             with torch.no_grad():
                 for values in (model.sh_first, model.sh_rest):
-                    values[torch.as_tensor(own)] = values[near]
+                    around = values.numpy()[near]
+                    values[torch.as_tensor(own)] = torch.as_tensor(np.median(around, 1))
             total += len(own)
     return total
 

@@ -18,6 +18,7 @@ from drivelab.training.reconstruction import densify, mcmc
 from drivelab.training.reconstruction.losses import loss
 from drivelab.training.reconstruction.model import Beside, Model, optimizer_of
 from drivelab.training.reconstruction.moment import at_view, moved
+from drivelab.training.reconstruction.points import on_image
 from drivelab.training.reconstruction.quality import Quality, judged
 from drivelab.training.reconstruction.settings import ReconstructionSettings
 from drivelab.training.reconstruction.sky import sky_picture
@@ -157,6 +158,22 @@ class Reconstruction:
         (group,) = (g for g in self._optimizer.param_groups if g["name"] == "means")
         group["lr"] = self._rate()
 
+    def _inside(self) -> np.ndarray:
+        """(n,) whether the middle of each lies on the picture of a view that is learned from."""
+        model, views = self.model, self.views
+        means, nodes = model.means.detach().double().numpy(), model.nodes.numpy()
+        found = np.zeros(len(means), bool)
+        for number in self._learned.tolist():
+            which = np.arange(len(means))
+            places = means
+            if views.nodes is not None:
+                poses = np.concatenate([np.eye(4)[None], views.nodes.poses[:, number]])[nodes]
+                valid = np.concatenate([[True], views.nodes.valid[:, number]])[nodes]
+                places = np.einsum("nij,nj->ni", poses[:, :3, :3], means) + poses[:, :3, 3]
+                which, places = which[valid], places[valid]
+            found[which[on_image(places, views.cameras, number)[0]]] = True
+        return found
+
     def _change(self, trace: Trace) -> None:
         """Add, move and remove Gaussians where it is time to."""
         model, optimizer, how = self.model, self._optimizer, self.settings
@@ -175,7 +192,7 @@ class Reconstruction:
                 densify.fade(model, optimizer, how.density)
         done = self.step + 1
         if done % how.save_every == 0 or done == how.steps:
-            densify.colour_unseen(model)
+            densify.colour_unseen(model, self._inside())
 
 
 def reconstruct(
