@@ -26,7 +26,7 @@ CORE = (
 )  # fmt: skip
 # Extra -> the module that shows whether it is there.
 EXTRAS = {
-    "nn": "torch", "ray": "ray", "rl": "stable_baselines3", "splat": "gsplat", "formats": "gsply",
+    "nn": "torch", "ray": "ray", "rl": "stable_baselines3", "splat": "gsplat",
     "carla": "carla", "open3d": "open3d", "commonroad": "commonroad", "viz": "viser",
     "vlm": "transformers", "export": "onnx",
 }  # fmt: skip
