@@ -123,7 +123,7 @@ def _resume(learner: Learner, lesson: Lesson, settings: ImitationSettings, say: 
         )
     learner.load(settings.folder / CHECKPOINT, facts)
     progress = Progress(**{name: facts[name] for name in Progress.__slots__})
-    say(f"resuming at epoch {progress.epoch}, update {learner.updates}")
+    say(f"resuming in epoch {progress.epoch + 1}, after update {learner.updates}")
     return progress
 
 
