@@ -46,7 +46,9 @@ def trainee():
 
 
 def settings(folder: Path, **changes: object) -> ImitationSettings:
-    whole = ImitationSettings(folder, epochs=3, batch=8, threads=1, learning_rate=1e-3)
+    whole = ImitationSettings(
+        folder, epochs=3, batch=8, threads=1, learning_rate=1e-3, look_every=1
+    )
     return replace(whole, **changes)
 
 
