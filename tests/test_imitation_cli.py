@@ -86,6 +86,8 @@ def test_anchors_are_clustered(cache: Path, tmp_path: Path, capsys):
     assert load_anchors(out).shape == (3, 8, 2)
     assert np.isfinite(load_anchors(out)).all()
     assert "3 anchors of 8 trajectories" in capsys.readouterr().out
+    assert main(["train", "anchors", *words]) == 2
+    assert "is there already; move it away" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -202,7 +202,7 @@ def test_zero_scenes_are_an_error(tmp_path: Path, frames: Frames) -> None:
 
 
 def test_missing_roots_and_folders_are_told(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="OPENSCENE_DATA_ROOT names no folder"):
+    with pytest.raises(DataError, match="or OPENSCENE_DATA_ROOT names no folder"):
         source_of(tmp_path / "nowhere")
     with pytest.raises(DataError, match="needs the folder navsim_logs/test; there is mini"):
         NavsimSource(DATA, MAPS, "navtest")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from safetensors import safe_open
-from safetensors.torch import save_file
 
-from drivelab.agents.learned.checkpoint import load_network
+from drivelab.agents.learned.checkpoint import config_of, load_network
+from drivelab.agents.learned.tensor_file import write_tensors
 from drivelab.agents.rad.config import RadConfig
 from drivelab.agents.rad.policy import RadNetwork
 from drivelab.errors import DataError
@@ -26,9 +25,7 @@ def save_rad(
     file = Path(path)
     weights = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     told = {**(notes or {}), "network": NAME, "config": json.dumps(asdict(network.config))}
-    part = file.with_name(f".{file.name}.part")
-    save_file(weights, part, metadata=told)
-    os.replace(part, file)
+    write_tensors(weights, file, told)
 
 
 def open_rad(path: str | Path) -> RadNetwork:
@@ -50,6 +47,6 @@ def open_rad(path: str | Path) -> RadNetwork:
         ) from error
     if kind != NAME:
         raise DataError(f"holds a {kind or 'network of an unknown kind'}, not a rad", file=file)
-    network = RadNetwork(RadConfig(**sizes))
+    network = RadNetwork(config_of(RadConfig, sizes, file))
     load_network(network, file)
     return network.eval()

@@ -16,16 +16,8 @@ from drivelab.training.imitation.anchors import cluster, save_anchors, trajector
 
 def anchors_config(config: Mapping[str, Any]) -> int:
     """Run one composed config."""
-    numbers = {}
-    for name, least in (("modes", 1), ("poses", 1), ("seed", 0)):
-        numbers[name] = value = config[name]
-        if type(value) is not int or value < least:
-            raise ConfigError(f"{name}={value!r}: expected a whole number, {least} or more")
-    dt, out = config["dt"], Path(str(config["out"]))
-    if isinstance(dt, bool) or not isinstance(dt, int | float) or dt <= 0:
-        raise ConfigError(f"dt={dt!r}: expected seconds above 0")
-    if out.suffix != ".npy":
-        raise ConfigError(f"out={out}: expected a file that ends in .npy")
+    numbers = whole_numbers(config, {"modes": 1, "poses": 1, "seed": 0})
+    dt, out = step_of(config), new_array_file(config)
     say = _quiet if config["quiet"] else _aloud
     lesson = lesson_of(config, blind(numbers["poses"], dt), tried=1)
     lesson = filled(lesson, config["builders"], say)
@@ -38,3 +30,29 @@ def anchors_config(config: Mapping[str, Any]) -> int:
         f"from the nearest, at most {away.max():.2f} m; {out}"
     )
     return 0
+
+
+def whole_numbers(config: Mapping[str, Any], least: Mapping[str, int]) -> dict[str, int]:
+    """Options that are whole numbers, each at least so large."""
+    for name, low in least.items():
+        if type(config[name]) is not int or config[name] < low:
+            raise ConfigError(f"{name}={config[name]!r}: expected a whole number, {low} or more")
+    return {name: config[name] for name in least}
+
+
+def step_of(config: Mapping[str, Any]) -> float:
+    """Seconds between two poses."""
+    dt = config["dt"]
+    if isinstance(dt, bool) or not isinstance(dt, int | float) or dt <= 0:
+        raise ConfigError(f"dt={dt!r}: expected seconds above 0")
+    return float(dt)
+
+
+def new_array_file(config: Mapping[str, Any]) -> Path:
+    """Where the array goes: refused before features are built for nothing."""
+    out = Path(str(config["out"]))
+    if out.suffix != ".npy":
+        raise ConfigError(f"out={out}: expected a file that ends in .npy")
+    if out.exists():
+        raise ConfigError(f"out={out}: is there already; move it away, or name another file")
+    return out

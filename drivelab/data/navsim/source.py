@@ -220,7 +220,7 @@ class NavsimSource:
 
 def _log_folder(root: Path, split: Split) -> Path:
     if not root.is_dir():
-        raise DataError("OPENSCENE_DATA_ROOT names no folder", file=root)
+        raise DataError("data.root= or OPENSCENE_DATA_ROOT names no folder", file=root)
     folder = root / "navsim_logs" / split.folder
     if not folder.is_dir():
         logs = root / "navsim_logs"

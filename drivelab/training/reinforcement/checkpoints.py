@@ -6,15 +6,16 @@ so that a crash between the two leaves the old checkpoint with its old window.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+import torch
+from safetensors.numpy import load_file
 
+from drivelab.agents.learned.tensor_file import write_tensors
 from drivelab.errors import DataError, RunError
 from drivelab.training.checkpoint import load_facts, load_weights, save_checkpoint
 from drivelab.training.reinforcement.learner import Counts, Learner
@@ -70,11 +71,8 @@ def resume_learner(learner: Learner, folder: Path) -> dict[str, Any] | None:
 
 def save_clips(clips: DrivenClips, file: Path) -> None:
     """Write clips as safetensors, whole or not at all."""
-    part = file.with_name(f".{file.name}.part")
-    save_file({k: np.ascontiguousarray(v) for k, v in clips.arrays().items()}, part)
-    with part.open("rb") as stream:
-        os.fsync(stream.fileno())
-    os.replace(part, file)
+    arrays = clips.arrays().items()
+    write_tensors({k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in arrays}, file, {})
 
 
 def load_clips(file: Path) -> DrivenClips:
