@@ -139,7 +139,7 @@ def test_the_weights_of_a_run_begin_another_one(run: Path, tmp_path: Path, capsy
         (["recipe.lateral_clip=-1"], "lateral_clip=-1"),
         (["recipe.clip=1"], "clip"),
         (["later_update=2"], "no option 'later_update'; did you mean"),
-        (["start=nothing.safetensors"], "is no file of RAD's weights"),
+        (["start=nothing.safetensors"], "is no file of rad's weights"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(words, message, tmp_path: Path, capsys):

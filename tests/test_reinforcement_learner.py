@@ -375,7 +375,7 @@ def test_weights_say_what_network_they_are_of(tmp_path: Path):
     with pytest.raises(ConfigError, match=r"not of preset=mini"):
         RadRecipe().network(0, file)
     file.write_bytes(b"nothing")
-    with pytest.raises(DataError, match="is no file of RAD's weights"):
+    with pytest.raises(DataError, match="is no file of rad's weights"):
         open_rad(file)
     with torch.no_grad():
         next(network.parameters()).fill_(torch.nan)

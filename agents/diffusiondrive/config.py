@@ -24,7 +24,7 @@ class DiffusionDriveConfig(SceneConfig):
     vanilla_steps: int = 20
     noise_seed: int | None = 0  # of the noise at inference; null: another plan each time
     noise_share: float = 1.0  # of the published noise on the anchors, taught and at inference
-    draws: int = 1  # of noise per scene and update; only the right mode of each teaches distance
+    draws: int = 1  # of truncated noise per scene and update; one mode of each teaches distance
     bev_semantic_weight: float = 14.0
     trajectory_weight: float = 12.0
     mode_class_weight: float = 10.0  # inside the trajectory loss

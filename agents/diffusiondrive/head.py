@@ -133,10 +133,11 @@ class TrajectoryHead(nn.Module):
         self, rows: int, generator: torch.Generator | None = None
     ) -> tuple[Float[Tensor, "b k t 2"], Int[Tensor, " b"]]:
         """Noise and noise levels for a batch of training."""
-        device = self.plan_anchor.device
-        highest = STEPS if self.config.diffusion == "vanilla" else TRAINED
+        device, vanilla = self.plan_anchor.device, self.config.diffusion == "vanilla"
+        highest = STEPS if vanilla else TRAINED
         modes, *rest = self.plan_anchor.shape
-        shape = (rows, self.config.draws * modes, *rest)
+        # of anchored draws one mode each is taught to move, of pure noise all of one draw are
+        shape = (rows, (1 if vanilla else self.config.draws) * modes, *rest)
         noise = torch.randn(shape, generator=generator, device=device, dtype=self.plan_anchor.dtype)
         levels = torch.randint(highest, (rows,), generator=generator, device=device)
         return self._share * noise, levels
