@@ -5,7 +5,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, make_dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pytest
 
 from drivelab.agents.features import MINI, FeatureOptions, expand, features_of, rig_of
 from drivelab.data import array_store
-from drivelab.data.array_store import ArrayStore, cache_folder, digest_of
+from drivelab.data.array_store import LATER, ArrayStore, cache_folder, digest_of
 from drivelab.data.labmini import LabminiSource
 from drivelab.data.observation import build_observation
 from drivelab.errors import DataError, RunError
@@ -108,6 +108,16 @@ def test_whatever_decides_the_arrays_is_in_the_key(
     assert digest_of({"a": (1, 2.5, None)}) == digest_of({"a": [1, 2.5, None]})
     with pytest.raises(TypeError, match="a set has no digest"):
         digest_of({1})
+
+
+def test_a_field_that_came_later_counts_only_when_it_is_set() -> None:
+    def digest(street: str | None) -> str:
+        fields = [] if street is None else [("street", str, field(default="", metadata=LATER))]
+        made = make_dataclass("Look", [("rig", str), *fields])
+        return digest_of(made("rad") if street is None else made("rad", street))
+
+    assert digest("") == digest(None) != digest("house")
+    assert digest_of(Rendering()) != digest_of(Rendering(street="house"))
 
 
 def test_filling_tells_what_it_takes_and_how_far_it_is(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from drivelab.agents.diffusiondrive.bev_attention import GridSampleCrossBEVAttention
+from drivelab.agents.diffusiondrive.bev_map import BevMap
 from drivelab.agents.diffusiondrive.config import DiffusionDriveConfig
 from drivelab.agents.transfuser.exact import exactly
 
@@ -91,7 +92,7 @@ class DecoderLayer(nn.Module):
         self,
         x: Float[Tensor, "b m c"],
         points: Float[Tensor, "b m t 2"],
-        scene: tuple[Tensor, Tensor, Tensor],
+        scene: tuple[Tensor | BevMap, Tensor, Tensor],
         time: Float[Tensor, "b c"],
     ) -> tuple[Poses, Scores]:
         """Better poses than the points [m], and scores; `scene` is map, ego and agents."""
@@ -117,7 +118,7 @@ class DiffusionDecoder(nn.Module):
         self,
         x: Float[Tensor, "b m c"],
         points: Float[Tensor, "b m t 2"],
-        scene: tuple[Tensor, Tensor, Tensor],
+        scene: tuple[Tensor | BevMap, Tensor, Tensor],
         time: Float[Tensor, "b c"],
     ) -> list[tuple[Poses, Scores]]:
         """Poses and scores of every layer; gradients do not go back through the points."""

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from drivelab.agents.diffusiondrive.bev_map import BevMap
 from drivelab.agents.diffusiondrive.config import DiffusionDriveConfig
 from drivelab.agents.diffusiondrive.decoder import DiffusionDecoder
 from drivelab.agents.diffusiondrive.embeddings import POINT, LevelEmbedding, embed_points
@@ -22,7 +23,8 @@ from drivelab.agents.diffusiondrive.schedule import (
 )
 from drivelab.errors import ConfigError
 
-Scene = tuple[Tensor, Tensor, Tensor]  # map (b, c, v, u), ego (b, 1, c) and agents (b, a, c)
+# map (b, c, v, u), all of it or what makes parts of it, ego (b, 1, c) and agents (b, a, c)
+Scene = tuple[Tensor | BevMap, Tensor, Tensor]
 
 
 class TrajectoryHead(nn.Module):

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from drivelab.agents.diffusiondrive.bev_map import BevMap
 from drivelab.agents.diffusiondrive.config import DiffusionDriveConfig
 from drivelab.agents.diffusiondrive.head import Scene, TrajectoryHead
 from drivelab.agents.transfuser.perception import Perception
@@ -76,17 +77,14 @@ class DiffusionDriveNetwork(Perception):
         }
         return {"loss": torch.stack(list(parts.values())).sum(), **parts, **plan}
 
-    def cross_bev(
-        self, keys: Float[Tensor, "b n c"], fine: Float[Tensor, "b d v u"]
-    ) -> Float[Tensor, "b c v u"]:
-        """Coarse tokens and fine map together, cell by cell."""
-        cells = torch.cat([self.coarse_map(keys), fine], 1)
-        return self.bev_proj(cells.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
     def _scene(self, features: Mapping[str, Tensor]) -> tuple[Scene, Tensor]:
         keys, fine = self.see(features)
         ego, agents = self.ask(keys)
-        return (self.cross_bev(keys, fine), ego, agents), fine
+        cells = keys[:, :-1].transpose(1, 2).unflatten(-1, self.config.lidar_cells)
+        bev = BevMap(self.bev_proj, cells, fine)
+        # plans read a quarter of the map: a training step makes no more of it than they do
+        partly = self.training and fine.device.type == "cpu"
+        return (bev if partly else bev.whole(), ego, agents), fine
 
     def _check_horizon(self, target: Tensor) -> None:
         if tuple(target.shape[1:]) != (self.config.poses, 3):

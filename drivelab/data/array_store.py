@@ -21,6 +21,7 @@ from drivelab.errors import DataError, RunError
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LEVEL = 1  # of deflate: rendered pictures shrink to about a half, in little time
+LATER = {"later": True}  # metadata of a dataclass's field that digests count when it is set
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # equal arrays give equal files
 
 
@@ -101,7 +102,11 @@ def cache_folder(kind: str) -> Path:
 
 
 def digest_of(content: Any) -> str:
-    """SHA-256, hex, of numbers, texts, arrays, mappings, sequences and dataclasses of them."""
+    """SHA-256, hex, of numbers, texts, arrays, mappings, sequences and dataclasses of them.
+
+    A field that came `LATER` does not count at its default: what was kept before it came, and means
+    the same, is found again.
+    """
     text = json.dumps(_plain(content), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -109,7 +114,7 @@ def digest_of(content: Any) -> str:
 def _plain(value: Any) -> Any:
     """The same as JSON has it; dataclasses by their name and fields."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        named = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        named = {field.name: getattr(value, field.name) for field in _counted(value)}
         return {"": type(value).__name__, **{name: _plain(part) for name, part in named.items()}}
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
@@ -122,6 +127,14 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"a {type(value).__name__} has no digest")
+
+
+def _counted(value: Any) -> list[dataclasses.Field[Any]]:
+    return [
+        field
+        for field in dataclasses.fields(value)
+        if not (field.metadata.get("later") and getattr(value, field.name) == field.default)
+    ]
 
 
 def _write_npz(file: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from drivelab.data.array_store import LATER
 from drivelab.sim.splats.weather import Weather
 
 CLEAR_DAY = Weather()
@@ -38,5 +39,5 @@ class Rendering:
     scale: float = 1.0
     weather: Weather = CLEAR_DAY
     seed: int = 0
-    street: str = ""
+    street: str = field(default="", metadata=LATER)
     faults: tuple[Mapping[str, Any], ...] = ()

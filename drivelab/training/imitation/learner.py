@@ -43,9 +43,9 @@ class Learner:
         self.network: nn.Module = trainee.network.to(
             settings.device, memory_format=torch.channels_last
         )
-        self.mean = AveragedModel(self.network, avg_fn=self._averaged)
+        self.mean = AveragedModel(self.network, multi_avg_fn=self._average)
         self.optimizer = torch.optim.AdamW(
-            groups_of(self.network, settings.weight_decay), lr=settings.learning_rate
+            groups_of(self.network, settings.weight_decay), lr=settings.learning_rate, foreach=True
         )
 
     def update(self, parts: Sequence[Batch]) -> dict[str, float]:
@@ -103,10 +103,11 @@ class Learner:
             return nullcontext()
         return torch.autocast(torch.device(self.settings.device).type, dtype=torch.bfloat16)
 
-    def _averaged(self, mean: Tensor, new: Tensor, count: Tensor | int) -> Tensor:
+    def _average(self, means: Sequence[Tensor], new: Sequence[Tensor], count: Tensor | int) -> None:
         # a short past counts less: the first updates would stay in the mean for too long
         decay = min(self.settings.ema, (1.0 + int(count)) / (10.0 + int(count)))
-        return torch.lerp(new.to(mean.dtype), mean, decay) if mean.is_floating_point() else new
+        for mean, value in zip(means, new, strict=True):
+            mean.lerp_(value.to(mean.dtype), 1.0 - decay)
 
     def _both(self) -> nn.Module:
         return nn.ModuleDict({"network": self.network, "mean": self.mean})
