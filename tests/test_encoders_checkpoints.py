@@ -33,13 +33,18 @@ def save(path, kind: str, weights: dict) -> None:
     elif kind == "ema":
         other = {n: torch.zeros_like(t) for n, t in weights.items()}
         torch.save({"model": other, "ema": weights, "opt": {"lr": 0.1}}, path)
+    elif kind == "beside":
+        torch.save({"ema": {"decay": 0.999}, "model": weights}, path)
     elif kind == "bare":
         torch.save(weights, path)
     else:
         torch.save({kind: weights}, path)
 
 
-@pytest.mark.parametrize("kind", ["safetensors", "wrapped", "ema", "bare", "model", "state_dict"])
+KINDS = ["safetensors", "wrapped", "ema", "beside", "bare", "model", "state_dict"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_weights_are_found(kind, tmp_path):
     source, target = tiny(), tiny()
     path = tmp_path / ("weights.safetensors" if kind == "safetensors" else "weights.pth")

@@ -122,6 +122,10 @@ def test_pickled_objects_of_other_packages_are_refused_by_name(root: Path) -> No
 def test_wrong_content_is_told(root: Path) -> None:
     with pytest.raises(DataError, match="key frames: expected a list of frames"):
         put(root, scene(frames=[])).load(NOW)
+    both = frame(3)
+    both["ego_status"]["driving_command"] = np.array([1, 1, 0, 0])
+    with pytest.raises(DataError, match=r"key driving_command: \[1.0, 1.0, .*expected one-hot"):
+        put(root, scene(frames=[*(frame(i) for i in range(3)), both])).load(NOW)
     other = scene()["scene_metadata"] | {"initial_token": BEFORE}
     with pytest.raises(DataError, match=f"initial_token: is {BEFORE}, frame 3 is {NOW}"):
         put(root, scene(scene_metadata=other)).load(NOW)

@@ -117,8 +117,9 @@ def _namespaces_allowed() -> AbstractContextManager[Any]:
 
 def weights_in(found: Any, file: Path) -> dict[str, Tensor]:
     """The state dict, wherever the training code kept it, without a wrapper's prefix."""
-    if isinstance(found, Mapping):
-        inner = next((found[key] for key in KEYS if isinstance(found.get(key), Mapping)), found)
+    tables = [*(found.get(key) for key in KEYS), found] if isinstance(found, Mapping) else []
+    for table in tables:
+        inner = table if isinstance(table, Mapping) else {}
         weights = {str(n): t for n, t in inner.items() if isinstance(t, Tensor)}
         if weights and all(name.startswith(WRAPPER) for name in weights):
             return {name.removeprefix(WRAPPER): tensor for name, tensor in weights.items()}

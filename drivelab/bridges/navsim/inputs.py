@@ -136,13 +136,10 @@ def observation_from(agent_input: Any, rig: SensorRig, scene_id: str) -> Observa
 
 
 def _command(one_hot: Any, scene_id: str) -> Command:
-    given = np.asarray(one_hot, float)
-    if given.shape != (len(Command),) or not np.isfinite(given).all():
-        raise DataError(
-            f"driving_command {given.tolist()}: expected one-hot of left, straight, right, unknown",
-            where=scene_id,
-        )
-    return parse_command(given)
+    try:
+        return parse_command(np.asarray(one_hot, float))
+    except ValueError as error:
+        raise DataError(f"driving_command {error}", where=scene_id) from None
 
 
 def _cameras(

@@ -77,6 +77,13 @@ class Fields:
             raise self.error(key, f"holds {type(value).__name__}, expected text")
         return str(value)
 
+    def command(self) -> Command:
+        """Where the route leads."""
+        try:
+            return parse_command(self.numbers("driving_command", (4,)))
+        except ValueError as error:
+            raise self.error("driving_command", str(error)) from None
+
     def integer(self, key: str) -> int:
         """A whole number."""
         value = self.get(key)
@@ -125,7 +132,7 @@ def parse_frame(raw: Any, file: str, index: int) -> Frame:
         pose=pose,
         velocity=state[:2],
         acceleration=state[2:],
-        command=parse_command(fields.numbers("driving_command", (4,))),
+        command=fields.command(),
         route=parse_route(fields),
         lights=parse_lights(fields),
         boxes=_log_boxes(fields, pose),
@@ -135,9 +142,16 @@ def parse_frame(raw: Any, file: str, index: int) -> Frame:
     )
 
 
-def parse_command(one_hot: Float[np.ndarray, "4"]) -> Command:
-    """The driving command of a one-hot vector; all zero is unknown."""
-    return Command(int(np.argmax(one_hot))) if one_hot.any() else Command.UNKNOWN
+def parse_command(one_hot: Float[np.ndarray, " c"]) -> Command:
+    """The driving command of a one-hot vector; all zero is unknown.
+
+    Raises:
+        ValueError: neither of them.
+    """
+    ones = np.flatnonzero(one_hot)
+    if one_hot.shape != (len(Command),) or len(ones) > 1 or not np.isin(one_hot, (0, 1)).all():
+        raise ValueError(f"{one_hot.tolist()}: expected one-hot of left, straight, right, unknown")
+    return Command(int(ones[0])) if len(ones) else Command.UNKNOWN
 
 
 def parse_route(fields: Fields) -> tuple[str, ...]:

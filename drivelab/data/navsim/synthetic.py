@@ -18,7 +18,6 @@ from drivelab.data.navsim.frame import (
     Frame,
     FrameBoxes,
     parse_boxes,
-    parse_command,
     parse_lights,
     parse_route,
 )
@@ -66,7 +65,7 @@ def _frame(fields: Fields, map_name: str) -> Frame:
         pose=pose,
         velocity=rates[0],
         acceleration=rates[1],
-        command=parse_command(status.numbers("driving_command", (4,))),
+        command=status.command(),
         route=parse_route(fields),
         lights=parse_lights(fields),
         boxes=parse_boxes(fields.sub("annotations"), _BOX_KEYS, pose),
