@@ -16,8 +16,12 @@ from drivelab.evaluation.benches.hugsim import HugsimBench
 from drivelab.evaluation.benches.hugsim_road import LANE, ground_polygons, resampled
 from drivelab.evaluation.closed_loop import drive
 from drivelab.metrics.closed_loop.hugsim import published
-from drivelab.sim.splats.files import load_scene
+from drivelab.sim.sensors.rendered import stage_of_episode
+from drivelab.sim.sensors.stage import Shot
+from drivelab.sim.splats.files import load_scene, save_scene
 from drivelab.sim.splats.formats.hugsim_frames import read_drive, read_way
+from drivelab.sim.splats.scene import Moment, Splats, SplatScene
+from drivelab.sim.splats.shown_by_file import shown_by_file
 from drivelab.sim.world.episode import Drive, Parked, Replay, Walk
 from drivelab.sim.world.view import base_scene
 
@@ -43,6 +47,49 @@ def source(root):
 def driven(episode):
     rollout = drive(episode, ConstantVelocity())
     return published().score(base_scene(episode), rollout), rollout
+
+
+def redness(episode, root) -> int:
+    """Red pixels of what the front camera shows at the start."""
+    stage = stage_of_episode(episode, HugsimBench(root=str(root), scale=0.25).source().rendering)
+    there = episode.actors
+    actors, poses = stage.cast(
+        [actor.id for actor in there], [actor.kind for actor in there],
+        np.array([actor.size for actor in there]).reshape(-1, 2),
+        np.array([actor.pose for actor in there]).reshape(-1, 3), np.ones(len(there), bool),
+    )  # fmt: skip
+    shot = Shot(stage, actors, Moment(poses, {}), episode.ego_pose, name=episode.id, frame=0)
+    image = shot.camera("CAM_FRONT").image.astype(int)
+    return int(((image[..., 0] > 150) & (image[..., 1:] < 80).all(-1)).sum())
+
+
+def test_vehicles_look_as_their_files_say(root, source, tmp_path):
+    episode = source.load("scene-0001-medium_00")
+    assert episode.actors[0].look == str(root / "3DRealCar" / made.CAR / "gs.pth")
+    # its back, 1.9 x 1.5 m 32 m ahead of the camera, and two deviations of its Gaussians around it,
+    # with 316 pixels of focal length: 18 x 14 to 23 x 19
+    assert 252 < redness(episode, root) < 437
+    assert not redness(source.load("scene-0001-easy_00"), root)
+    made.write_folder(tmp_path / "bare")
+    (tmp_path / "bare" / "3DRealCar" / made.CAR / "gs.pth").unlink()
+    bare = HugsimBench(root=str(tmp_path / "bare")).source().load("scene-0001-medium_00")
+    assert bare.actors[0].look == ""
+    assert redness(bare, tmp_path / "bare") < 10  # rear lamps
+
+
+def test_a_vehicle_stands_on_the_road(root):
+    actor = shown_by_file(str(root / "3DRealCar" / made.CAR / "gs.pth"), "a", "vehicle", (4.6, 1.9))
+    means = actor.splats.gaussians.means
+    np.testing.assert_allclose(means.min(0), [-2.3, -0.95, 0.0], atol=1e-5)
+    np.testing.assert_allclose(actor.size, [4.6, 1.9, 1.5], atol=1e-5)
+
+
+def test_a_vehicle_of_nothing_is_refused(tmp_path):
+    file = tmp_path / "fog.ply"
+    fog = Splats(made.gaussians(np.zeros((3, 3)), opacity=0.01), np.zeros(3, np.uint8))
+    save_scene(SplatScene("fog", fog), file)
+    with pytest.raises(DataError, match="none of its 3 Gaussians is to be seen"):
+        shown_by_file(str(file), "a", "vehicle", (4.6, 1.9))
 
 
 def test_what_is_found(source):

@@ -190,7 +190,9 @@ def test_there_and_back_is_the_same_observation(source: NavsimSource, navsim: In
     np.testing.assert_array_equal(found.lidar[0], given.lidar[0])
 
 
-@pytest.mark.parametrize("command", [[0, 1, 0], [np.nan] * 4, [0, 0, 0, 0, 1], [1, 1, 0, 0], [0, 2, 0, 0]])
+@pytest.mark.parametrize(
+    "command", [[0, 1, 0], [np.nan] * 4, [0, 0, 0, 0, 1], [1, 1, 0, 0], [0, 2, 0, 0]]
+)
 def test_a_command_that_is_none_is_told(
     command: list[float], source: NavsimSource, navsim: Interface
 ) -> None:

@@ -114,7 +114,8 @@ def stage_of_episode(episode: Episode, rendering: Rendering) -> Stage:
         lines.append(episode.expert.poses[:, :2])
     longest = max(lines, key=lambda line: float(np.hypot(*np.diff(line, axis=0).T).sum()))
     roles = {actor.id: actor.role for actor in episode.actors if actor.role}
-    return Stage(episode.map, longest, rendering, roles=roles, licence=episode.licence)
+    looks = {actor.id: actor.look for actor in episode.actors if actor.look}
+    return Stage(episode.map, longest, rendering, roles=roles, looks=looks, licence=episode.licence)
 
 
 def _street_file(street: str, name: str) -> str:

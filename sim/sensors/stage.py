@@ -27,6 +27,7 @@ from drivelab.sim.splats.edit import crop_scene
 from drivelab.sim.splats.files import load_scene
 from drivelab.sim.splats.look import Views, look
 from drivelab.sim.splats.scene import Actor, Moment, Splats, SplatScene
+from drivelab.sim.splats.shown_by_file import shown_by_file
 from drivelab.sim.splats.street import build_street
 from drivelab.types import CameraFrame, LaneMap, VehicleParameters
 
@@ -59,11 +60,12 @@ class Stage:
         rendering: Rendering,
         *,
         roles: Mapping[str, str] | None = None,
+        looks: Mapping[str, str] | None = None,
         licence: str = "",
     ) -> None:
         self.rendering, self.rig = rendering, stage_rig(rendering)
         self._map, self._line = lane_map, np.asarray(line, float)[:, :2]
-        self._roles, self._licence = roles or {}, licence
+        self._roles, self._looks, self._licence = roles or {}, looks or {}, licence
         self._actors: dict[tuple[str, tuple[float, ...]], Actor] = {}
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
         self._part: tuple[np.ndarray, SplatScene] | None = None
@@ -146,6 +148,9 @@ class Stage:
     def _actor(self, name: str, kind: str, size: Float[np.ndarray, "2"]) -> Actor:
         lengths = tuple(round(float(length), 2) for length in size)
         key = (name, lengths)
+        if key not in self._actors and name in self._looks:
+            length, width = lengths
+            self._actors[key] = shown_by_file(self._looks[name], name, kind, (length, width))
         if key not in self._actors:
             role = self._roles.get(name, "")
             if ROLES.get(role) != kind:  # a child, a door: there is no shape of that name

@@ -154,6 +154,7 @@ class ActorSpec:
     motion: Motion = Parked()
     behaviours: tuple[Behaviour, ...] = ()
     role: str = ""  # car, van, truck, emergency, blocker, ... for pictures and scores
+    look: str = ""  # file of Gaussians that show it; "" = a shape of its kind and role
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,12 @@ import yaml
 from trainer_checkpoints import hugsim_ground, hugsim_parameters
 
 from drivelab.kernels.splat import Gaussians
+from drivelab.kernels.splat.harmonics import C0
 
 HEIGHT, LENGTH, HALF = 1.5, 60.0, 6.0  # of the camera, the way, half the road's width [m]
 CAR = "2024_06_04_13_44_39"
-ROAD, BUILDING, SKY = 0, 2, 10  # classes
+ROAD, BUILDING, SKY, VEHICLE = 0, 2, 10, 13  # classes
+RED = (0.9, 0.1, 0.1)
 
 
 def gaussians(means: np.ndarray, opacity: float = 0.95) -> Gaussians:
@@ -67,9 +69,15 @@ def write_scene(folder: Path, *, wall_ahead: float | None = None) -> None:
 
 
 def write_vehicle(root: Path) -> None:
+    """A red car, 0.7 m too high in its file (x forward, y down, z left)."""
     folder = root / "3DRealCar" / CAR
     folder.mkdir(parents=True)
     (folder / "wlh.json").write_text(json.dumps([1.9, 4.6, 1.5]))
+    grids = [np.arange(-half, half + 0.05, 0.1) for half in (2.3, 0.75, 0.95)]
+    body = gaussians(np.stack([np.ravel(axis) for axis in np.meshgrid(*grids)], 1) - [0, 1.45, 0])
+    body.sh[:, 0] = (np.array(RED) - 0.5) / C0
+    held = hugsim_parameters(body, np.full(len(body), VEHICLE), whole=False)
+    torch.save((held, 30000), folder / "gs.pth")
 
 
 def write_scenario(root: Path, scene: str, mode: str, rows: list[Any], **more: Any) -> Path:

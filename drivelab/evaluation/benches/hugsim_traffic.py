@@ -109,7 +109,7 @@ def _actor(
         if planner == "AttackPlanner":
             acts = (_attack(pose, speed, around),)
     actor = ActorSpec(f"agent_{number}", "vehicle", size, pose, abs(speed), motion, acts,
-                      role="car")  # fmt: skip
+                      role="car", look=_look(row[5], around))  # fmt: skip
     return actor, track
 
 
@@ -132,6 +132,12 @@ def _size(vehicle: Any, around: Surroundings, where: str) -> tuple[float, float]
     if not (0.1 < width < 20.0 and 0.1 < length < 40.0):
         raise DataError(f"{width} x {length} m; expected the size of a vehicle", file=file)
     return length, width
+
+
+def _look(vehicle: str, around: Surroundings) -> str:
+    """The file that shows a vehicle; one that is not there leaves a shape of drivelab's own."""
+    file = around.vehicles / vehicle / "gs.pth"
+    return str(file) if file.is_file() else ""
 
 
 def _straight(pose: Float[np.ndarray, "3"], speed: float, *, keeps_gap: bool = False) -> Motion:
