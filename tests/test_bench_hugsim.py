@@ -85,7 +85,7 @@ def test_a_vehicle_stands_on_the_road(root):
 
 
 def test_a_vehicle_of_nothing_is_refused(tmp_path):
-    file = tmp_path / "fog.ply"
+    file = tmp_path / "fog.splats.safetensors"
     fog = Splats(made.gaussians(np.zeros((3, 3)), opacity=0.01), np.zeros(3, np.uint8))
     save_scene(SplatScene("fog", fog), file)
     with pytest.raises(DataError, match="none of its 3 Gaussians is to be seen"):
