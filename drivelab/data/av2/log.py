@@ -34,10 +34,10 @@ EGO_WINDOW = 0.25  # half window of the line fit to the ego's differences [s]
 BOX_REACH = 5  # frames to either side of a box over which its velocity is taken
 
 ANNOTATIONS, EGO_POSES = "annotations.feather", "city_SE3_egovehicle.feather"
-_QUATERNION = ("qw", "qx", "qy", "qz")
-_TRANSLATION = ("tx_m", "ty_m", "tz_m")
-_POSE_COLUMNS = ("timestamp_ns", *_QUATERNION, *_TRANSLATION)
-_BOX_COLUMNS = (*_POSE_COLUMNS, "track_uuid", "category", "length_m", "width_m")
+QUATERNION = ("qw", "qx", "qy", "qz")
+TRANSLATION = ("tx_m", "ty_m", "tz_m")
+POSE_COLUMNS = ("timestamp_ns", *QUATERNION, *TRANSLATION)
+BOX_COLUMNS = (*POSE_COLUMNS, "track_uuid", "category", "length_m", "width_m")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,9 +72,9 @@ def log_files(folder: Path) -> tuple[Path, Path, Path]:
 def load_log(folder: Path) -> Recording:
     """Read one log folder."""
     annotations, ego_poses, archive = log_files(folder)
-    table = _columns(annotations, _BOX_COLUMNS)
+    table = read_columns(annotations, BOX_COLUMNS)
     stamps = np.unique(table["timestamp_ns"])
-    poses = _poses(_columns(ego_poses, _POSE_COLUMNS), ego_poses)
+    poses = read_poses(read_columns(ego_poses, POSE_COLUMNS), ego_poses)
     at = _index_of_stamps(poses.stamps, stamps, ego_poses)
     lidar = folder / "sensors" / "lidar"
     sensors = Av2Lidar(lidar, stamps) if lidar.is_dir() else None
@@ -93,10 +93,15 @@ def load_log(folder: Path) -> Recording:
 def read_stamps(folder: Path) -> np.ndarray:
     """Annotated times of a log [us] without reading its boxes."""
     file = log_files(folder)[0]
-    return np.unique(_columns(file, ("timestamp_ns",))["timestamp_ns"]) // 1000
+    return np.unique(read_columns(file, ("timestamp_ns",))["timestamp_ns"]) // 1000
 
 
-def _columns(file: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+def read_columns(file: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Columns of a Feather table; numbers are finite.
+
+    Raises:
+        DataError: it cannot be read, lacks a column, is empty or holds NaN.
+    """
     try:
         table = feather.read_table(file, columns=list(names), memory_map=True)
         out = {name: table[name].to_numpy() for name in names}  # damaged texts show up here
@@ -113,16 +118,21 @@ def _columns(file: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     return out
 
 
-def _poses(columns: dict[str, np.ndarray], file: Path) -> Poses:
+def read_poses(columns: dict[str, np.ndarray], file: Path) -> Poses:
+    """Poses in the order of time, one a stamp.
+
+    Raises:
+        DataError: a quaternion is not of unit length.
+    """
     order = np.argsort(columns["timestamp_ns"], kind="stable")
     stamps, first = np.unique(columns["timestamp_ns"][order], return_index=True)
     rows = order[first]
-    quaternion = np.column_stack([columns[name][rows] for name in _QUATERNION])
+    quaternion = np.column_stack([columns[name][rows] for name in QUATERNION])
     norm = np.linalg.norm(quaternion, axis=1)
     if (np.abs(norm - 1) > 1e-3).any():
         row = int(rows[np.argmax(np.abs(norm - 1))])
         raise DataError("the quaternion is not of unit length", file=file, where=f"row {row}")
-    translation = np.column_stack([columns[name][rows] for name in _TRANSLATION])
+    translation = np.column_stack([columns[name][rows] for name in TRANSLATION])
     return Poses(stamps, Rotation.from_quat(quaternion[:, [1, 2, 3, 0]]), translation)
 
 
@@ -151,7 +161,7 @@ def _ego(poses: Poses, at: np.ndarray) -> EgoTrajectory:
 def _tracks(
     table: dict[str, np.ndarray], file: Path, poses: Poses, stamps: np.ndarray, at: np.ndarray
 ) -> Tracks:
-    _check_categories(table["category"], file)
+    check_categories(table["category"], file)
     rows = np.flatnonzero(table["category"] != EGO_CATEGORY)
     rows = rows[np.argsort(table["timestamp_ns"][rows], kind="stable")]
     ids, first, column = _first_seen(table["track_uuid"][rows])
@@ -172,7 +182,12 @@ def _tracks(
     return Tracks(ids, kinds, sizes, boxes, velocities, valid, DT)
 
 
-def _check_categories(categories: np.ndarray, file: Path) -> None:
+def check_categories(categories: np.ndarray, file: Path) -> None:
+    """Refuse names that the format does not know.
+
+    Raises:
+        DataError: there is one.
+    """
     for name in np.unique(categories.astype(str)).tolist():
         if name != EGO_CATEGORY and name not in KIND_OF_CATEGORY:
             row = int(np.flatnonzero(categories == name)[0])
@@ -197,9 +212,9 @@ def _boxes_in_city(
     box: dict[str, np.ndarray], poses: Poses, at: np.ndarray
 ) -> Float[np.ndarray, "n 3"]:
     """Compose city_from_ego of the stamp with ego_from_box; (x, y, yaw) in the city frame."""
-    quaternion = np.column_stack([box[name] for name in _QUATERNION])
+    quaternion = np.column_stack([box[name] for name in QUATERNION])
     rotation = poses.rotation[at] * Rotation.from_quat(quaternion[:, [1, 2, 3, 0]])
-    offset = np.column_stack([box[name] for name in _TRANSLATION])
+    offset = np.column_stack([box[name] for name in TRANSLATION])
     centre = poses.rotation[at].apply(offset) + poses.translation[at]
     matrix = rotation.as_matrix()
     return np.column_stack([centre[:, :2], np.arctan2(matrix[:, 1, 0], matrix[:, 0, 0])])

@@ -62,14 +62,8 @@ class Tables:
 
 def read_tables(root: Path) -> Tables:
     """Read the tables of the one `v1.0-*` folder below the data root."""
-    found = sorted(p for p in root.glob("v1.0-*") if (p / "scene.json").is_file())
-    if len(found) != 1:
-        raise DataError(
-            f"expected exactly one folder v1.0-* with the nuScenes tables, found {len(found)}",
-            file=root,
-        )
-    folder = found[0]
-    rows = {name: _read(folder / f"{name}.json") for name in _TABLES}
+    folder = table_folder(root)
+    rows = {name: read_table(folder / f"{name}.json") for name in _TABLES}
     try:
         categories = {row["token"]: row["name"] for row in rows["category"]}
         sweeps = [row for row in rows["sample_data"] if f"/{SWEEPS}/" in row["filename"]]
@@ -78,10 +72,10 @@ def read_tables(root: Path) -> Tables:
             root,
             rows["scene"],
             {row["token"]: row for row in rows["sample"]},
-            _grouped(rows["sample_annotation"], "sample_token"),
+            grouped(rows["sample_annotation"], "sample_token"),
             {row["token"]: categories[row["category_token"]] for row in rows["instance"]},
             {row["token"]: row for row in rows["ego_pose"]},
-            _grouped(sweeps, "sample_token"),
+            grouped(sweeps, "sample_token"),
             {row["token"]: row for row in rows["log"]},
         )
     except (KeyError, TypeError) as error:
@@ -90,7 +84,27 @@ def read_tables(root: Path) -> Tables:
         ) from error
 
 
-def _read(file: Path) -> list[Row]:
+def table_folder(root: Path) -> Path:
+    """The one `v1.0-*` folder with tables below the data root.
+
+    Raises:
+        DataError: there is none, or several.
+    """
+    found = sorted(p for p in root.glob("v1.0-*") if (p / "scene.json").is_file())
+    if len(found) != 1:
+        raise DataError(
+            f"expected exactly one folder v1.0-* with the nuScenes tables, found {len(found)}",
+            file=root,
+        )
+    return found[0]
+
+
+def read_table(file: Path) -> list[Row]:
+    """Rows of a table.
+
+    Raises:
+        DataError: it is no list in JSON.
+    """
     try:
         rows = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -100,7 +114,8 @@ def _read(file: Path) -> list[Row]:
     return rows
 
 
-def _grouped(rows: list[Row], key: str) -> dict[str, list[Row]]:
+def grouped(rows: list[Row], key: str) -> dict[str, list[Row]]:
+    """Rows by what they have under a key."""
     out: dict[str, list[Row]] = {}
     for row in rows:
         out.setdefault(row[key], []).append(row)
@@ -125,7 +140,7 @@ def json_logs(tables: Tables) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _log(tables: Tables, scene: Row, city: Expansion, name: str) -> dict[str, Any]:
-    samples = _chain(tables, scene)
+    samples = samples_of(tables.samples, scene, tables.folder)
     key_times = np.array([row["timestamp"] for row in samples], np.int64)
     steps = int((key_times[-1] - key_times[0]) / 1e6 / DT + 1e-6) + 1
     times = (key_times - key_times[0]) / 1e6
@@ -149,15 +164,18 @@ def _log(tables: Tables, scene: Row, city: Expansion, name: str) -> dict[str, An
     }
 
 
-def _chain(tables: Tables, scene: Row) -> list[Row]:
+def samples_of(samples: Mapping[str, Row], scene: Row, folder: Path) -> list[Row]:
+    """Key frames of a scene in the order of time; `samples` by token.
+
+    Raises:
+        DataError: they form a loop.
+    """
     rows, token = [], scene["first_sample_token"]
     while token:
-        rows.append(tables.samples[token])
-        token = tables.samples[token]["next"]
-        if len(rows) > len(tables.samples):
-            raise DataError(
-                "its samples form a loop", file=tables.folder, where=f"scene {scene['name']}"
-            )
+        rows.append(samples[token])
+        token = samples[token]["next"]
+        if len(rows) > len(samples):
+            raise DataError("its samples form a loop", file=folder, where=f"scene {scene['name']}")
     return rows
 
 
@@ -203,7 +221,7 @@ def _tracks(
     out = {}
     for instance, boxes in seen.items():
         category = tables.category_of_instance[instance]
-        kind = _type(tables, category)
+        kind = category_type(category, tables.folder)
         if kind:
             track = _boxes_at(boxes, times, clock)
             width, length, height = next(iter(boxes.values()))["size"]
@@ -214,7 +232,12 @@ def _tracks(
     return out
 
 
-def _type(tables: Tables, category: str) -> str:
+def category_type(category: str, folder: Path) -> str:
+    """The type of a category in the JSON format, empty for those that are left out.
+
+    Raises:
+        DataError: the category is unknown; `folder` is named.
+    """
     for prefix, kind in _TYPES:
         if category.startswith(prefix):
             return kind
@@ -223,7 +246,7 @@ def _type(tables: Tables, category: str) -> str:
     raise DataError(
         f"unknown category {category!r}; known: {', '.join(p for p, _ in _TYPES)}, "
         f"left out: {', '.join(_LEFT_OUT)}",
-        file=tables.folder / "category.json",
+        file=folder / "category.json",
     )
 
 
