@@ -15,13 +15,13 @@ from drivelab.sim.splats.labels import NUMBER
 from drivelab.sim.splats.scene import Sky
 from drivelab.sim.splats.sky import sky_colours
 from drivelab.training.reconstruction.capture import Capture
-from drivelab.training.reconstruction.drives import spaced
 from drivelab.training.reconstruction.export import ground_labels
 from drivelab.training.reconstruction.loop import Reconstruction, reconstruct
 from drivelab.training.reconstruction.points import depth_picture, thinned
 from drivelab.training.reconstruction.quality import copied
 from drivelab.training.reconstruction.settings import ReconstructionSettings
 from drivelab.training.reconstruction.sky import directions, filled_sky, rays_of, sky_picture
+from drivelab.training.reconstruction.spacing import spaced
 from drivelab.training.reconstruction.views import Views
 
 pytestmark = pytest.mark.nn

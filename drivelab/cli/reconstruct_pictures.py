@@ -21,7 +21,7 @@ def draw_preview(run: Reconstruction, file: Path) -> None:
     from drivelab.sim.splats.writing import replace_file
     from drivelab.training.reconstruction.views import split
 
-    learned, held = split(len(run.views), run.settings.hold_out)
+    learned, held = split(run.views, run.settings.hold_out)
     numbers = held if len(held) else learned
     chosen = numbers[np.linspace(0, len(numbers) - 1, min(SHOWN, len(numbers))).astype(int)]
     taken = np.concatenate([run.views.images[n] for n in chosen.tolist()], 1)

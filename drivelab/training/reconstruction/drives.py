@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from drivelab.errors import ConfigError
 from drivelab.kernels.splat import Cameras
@@ -23,6 +23,7 @@ from drivelab.sim.splats.scene import Moment
 from drivelab.training.reconstruction.boxes import Boxes, split_boxes
 from drivelab.training.reconstruction.capture import Capture
 from drivelab.training.reconstruction.points import depth_picture, thinned
+from drivelab.training.reconstruction.spacing import spaced
 from drivelab.training.reconstruction.views import Views
 from drivelab.types import Scene
 
@@ -72,7 +73,7 @@ def drive_capture(scene: Scene, rendering: Rendering, options: DriveOptions) -> 
     tracks, nodes, standing = split_boxes(_boxes(shots), sweeps, options.seed)
     views = Views(
         np.concatenate(images), cameras, np.stack(depths), np.stack(sky), groups,
-        nodes.repeated(several) if len(nodes) else None,
+        nodes.repeated(several) if len(nodes) else None, np.repeat(np.arange(len(shots)), several),
     )  # fmt: skip
     cloud = np.concatenate(standing)
     cloud = cloud[thinned(cloud, views.eyes, options.points, seed=options.seed)]
@@ -88,24 +89,6 @@ def drive_capture(scene: Scene, rendering: Rendering, options: DriveOptions) -> 
         licence=scene.licence,
         info={"source": scene.id, "rig": rendering.rig, "cameras": list(options.cameras)},
     )
-
-
-def spaced(poses: Float[np.ndarray, "t 3"], count: int) -> Int[np.ndarray, " k"]:
-    """Numbers of the frames that lie nearest to `count` places at equal distances along the way.
-
-    Raises:
-        ConfigError: there are not so many different ones.
-    """
-    steps = np.hypot(*np.diff(poses[:, :2], axis=0).T)
-    way = np.concatenate([[0.0], np.cumsum(steps)])
-    frames = np.searchsorted(way, np.linspace(0.0, way[-1], count) - 1e-9)
-    frames = np.unique(frames)
-    if len(frames) < count:
-        raise ConfigError(
-            f"poses={count}: the drive of {way[-1]:.1f} m and {len(poses)} frames has only "
-            f"{len(frames)} different ones at equal distances; expected at most so many"
-        )
-    return frames
 
 
 def _empty(stage: Stage, scene: Scene, frame: int) -> Shot:

@@ -15,14 +15,16 @@ from drivelab.errors import RunError
 from drivelab.kernels.splat import Gaussians, Pictures, Trace, render
 from drivelab.training.checkpoint import load_facts, load_weights, save_checkpoint
 from drivelab.training.reconstruction import densify, mcmc
-from drivelab.training.reconstruction.losses import loss
+from drivelab.training.reconstruction.losses import entropy, loss, roughness, slenderness
 from drivelab.training.reconstruction.model import Beside, Model, optimizer_of
-from drivelab.training.reconstruction.moment import at_view, moved
+from drivelab.training.reconstruction.moment import at_view, moved, moving
 from drivelab.training.reconstruction.points import on_image
 from drivelab.training.reconstruction.quality import Quality, judged
 from drivelab.training.reconstruction.settings import ReconstructionSettings
 from drivelab.training.reconstruction.sky import sky_picture
-from drivelab.training.reconstruction.views import Views, split
+from drivelab.training.reconstruction.views import Views, split, threes
+
+SELDOM = 10  # steps between two looks at the shapes of all Gaussians, as in DriveStudio
 
 
 class Reconstruction:
@@ -36,9 +38,10 @@ class Reconstruction:
     def __init__(self, views: Views, model: Model, settings: ReconstructionSettings) -> None:
         self.views, self.model, self.settings = views, model, settings
         self.step, self._extent = 0, views.extent
-        self._learned, self._held = split(len(views), settings.hold_out)
+        self._learned, self._held = split(views, settings.hold_out)
         if not len(self._learned):
             raise ValueError(f"{len(views)} views, none to learn from; hand over more")
+        self._rows = torch.as_tensor(threes(views, self._learned))
         self._optimizer = optimizer_of(model, settings.rates, self._extent)
 
     @property
@@ -55,6 +58,7 @@ class Reconstruction:
         total = loss(seen, pictures, *self._given(number), how.weights)
         if how.strategy == "mcmc":
             total = total + mcmc.burden(self.model, how.mcmc)
+        total = total + self._restraint(number)
         total.backward()
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
@@ -132,6 +136,25 @@ class Reconstruction:
             own = model.exposure[int(self.views.groups[number])]
             seen = seen * (own - model.exposure.mean(0)).exp()
         return pictures, seen
+
+    def _restraint(self, number: int) -> torch.Tensor:
+        """What keeps Gaussians and poses as things are, beside the pictures; weighted."""
+        model, weights = self.model, self.settings.weights
+        total = model.means.new_zeros(())
+        if weights.slenderness > 0 and self.step % SELDOM == 0:
+            total = total + weights.slenderness * slenderness(model.scales)
+        if weights.roughness > 0 and model.twists.numel() and len(self._rows):
+            total = total + weights.roughness * roughness(model.twists, self._rows)
+        if (
+            weights.entropy > 0
+            and self.views.nodes is not None
+            and self.step >= self.settings.settled
+        ):
+            there = moving(model.gaussians(0), model, self.views.nodes, number)
+            if len(there):
+                cover = render(there, self.views.camera(number), settings=self.settings.render)
+                total = total + weights.entropy * entropy(torch.as_tensor(cover.alpha[0]))
+        return total
 
     def _next(self) -> int:
         """The view of this step: all of them in a random order, again and again."""

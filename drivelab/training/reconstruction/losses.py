@@ -11,6 +11,7 @@ from drivelab.training.reconstruction.settings import Weights
 
 _WIDE, _SPREAD = 11, 1.5  # pixels of SSIM's window, its standard deviation
 _STEADY = (0.01**2, 0.03**2)
+ROUND = 10.0  # a Gaussian's longest axis may be so many times its shortest one
 
 
 def ssim(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -102,3 +103,37 @@ def loss(
             inside, (~sky).to(inside)
         )
     return total
+
+
+def slenderness(scales: torch.Tensor) -> torch.Tensor:
+    """Mean of what the ratio of the longest to the shortest axis is above 10.
+
+    Needles show as spikes in views that no picture was taken from; PhysGaussian (arXiv 2311.12198)
+    with the limit of DriveStudio.
+
+    Args:
+        scales: (n, 3) logarithms of the axes.
+    """
+    ratio = (scales.amax(1) - scales.amin(1)).exp()
+    return (ratio - ROUND).clamp(min=0.0).mean()
+
+
+def roughness(twists: torch.Tensor, threes: torch.Tensor) -> torch.Tensor:
+    """Mean bend of corrections of poses along a drive: |t0 - 2 t1 + t2|, rad and m alike.
+
+    Args:
+        twists: (v, 6).
+        threes: (k, 3) numbers of views that follow each other.
+    """
+    before, at, after = twists[threes].unbind(1)
+    return (before - 2.0 * at + after).abs().mean()
+
+
+def entropy(cover: torch.Tensor) -> torch.Tensor:
+    """Mean entropy of covers 0..1 [nat]: 0 where each pixel is covered fully or not at all.
+
+    Keeps road users from being half there and half in what stands behind them, as Street Gaussians
+    (arXiv 2401.01339) does; without its term for what lies outside of the box.
+    """
+    inside = cover.clamp(1e-6, 1.0 - 1e-6)
+    return -(inside * inside.log() + (1.0 - inside) * (1.0 - inside).log()).mean()

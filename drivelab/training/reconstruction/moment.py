@@ -36,6 +36,16 @@ def at_view(scene: Gaussians, model: Model, nodes: Nodes, number: int) -> Gaussi
     )
 
 
+def moving(scene: Gaussians, model: Model, nodes: Nodes, number: int) -> Gaussians:
+    """Only those of the scene that move and are there at a view, where they are then."""
+    own = model.nodes - 1
+    valid = torch.cat([torch.as_tensor(nodes.valid[:, number]), torch.tensor([False])])
+    chosen = valid[own].nonzero()[:, 0]
+    whole = at_view(scene, model, nodes, number)
+    names = ("means", "quats", "scales", "opacities", "sh")
+    return Gaussians(*(getattr(whole, name)[chosen] for name in names))
+
+
 def product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Products of quaternions wxyz, (n, 4) of each."""
     w, x, y, z = left.unbind(-1)

@@ -42,7 +42,7 @@ def copied(views: Views, hold_out: int) -> Quality:
 
     The nearest is the one whose eye is, among those of the same camera where there are any.
     """
-    learned, held = split(len(views), hold_out)
+    learned, held = split(views, hold_out)
     eyes = views.eyes
 
     def picture(number: int) -> torch.Tensor:

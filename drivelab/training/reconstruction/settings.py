@@ -46,11 +46,20 @@ class Weights:
         dissimilarity: of 1 - SSIM; the rest of 1 is that of the absolute error of colours.
         depth: of the absolute error of depths where one was measured [1/m] (DriveStudio).
         sky: of the cross entropy between cover and what is no sky (DriveStudio).
+        slenderness: of what a Gaussian's longest axis is above ten times its shortest one,
+            every tenth step (DriveStudio).
+        roughness: of bends in the corrections of poses along a drive, where poses are learned
+            (DriveStudio).
+        entropy: of the cover by what moves, once the number of Gaussians is settled (Street
+            Gaussians).
     """
 
     dissimilarity: float = 0.2
     depth: float = 0.01
     sky: float = 0.05
+    slenderness: float = 1.0
+    roughness: float = 0.01
+    entropy: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +149,11 @@ class ReconstructionSettings:
     density: Density = field(default_factory=Density)
     mcmc: Mcmc = field(default_factory=Mcmc)
     render: Settings = field(default_factory=Settings)
+
+    @property
+    def settled(self) -> int:
+        """Step from which on the number of Gaussians stays as it is."""
+        return self.mcmc.last if self.strategy == "mcmc" else self.density.last
 
     def __post_init__(self) -> None:
         for name in ("steps", "degree_every", "save_every"):

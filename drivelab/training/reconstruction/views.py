@@ -42,6 +42,7 @@ class Views:
         sky: (v, h, w) bool, where nothing but the sky is seen; or None.
         groups: (v,) number of the camera that took each, from 0; None: one took all.
         nodes: what moves, or None.
+        frames: (v,) number of the moment at which each was taken, from 0; None: each at its own.
     """
 
     images: np.ndarray
@@ -50,13 +51,15 @@ class Views:
     sky: np.ndarray | None = None
     groups: np.ndarray | None = None
     nodes: Nodes | None = None
+    frames: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __post_init__(self) -> None:
         size = (len(self.cameras), self.cameras.height, self.cameras.width)
-        shapes = {"images": (*size, 3), "depths": size, "sky": size, "groups": size[:1]}
+        shapes = {"images": (*size, 3), "depths": size, "sky": size, "groups": size[:1],
+                  "frames": size[:1]}  # fmt: skip
         for name, shape in shapes.items():
             found = getattr(self, name)
             if found is not None and found.shape != shape:
@@ -99,11 +102,28 @@ class Views:
         return 1.1 * float(np.linalg.norm(eyes - eyes.mean(0), axis=1).max(initial=0)) or 1.0
 
 
-def split(count: int, every: int) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of the views to learn from and of those held out: every so many-th, 0 is none.
+def split(views: Views, every: int) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the views to learn from and of those held out: every so many-th moment, 0 is none.
 
-    As Mip-NeRF 360 (arXiv 2111.12077) holds out every eighth.
+    As Mip-NeRF 360 (arXiv 2111.12077) holds out every eighth; of a moment all cameras are.
     """
-    numbers = np.arange(count)
-    held = numbers % every == 0 if every else np.zeros(count, bool)
+    numbers = np.arange(len(views))
+    frames = numbers if views.frames is None else views.frames
+    held = frames % every == 0 if every else np.zeros(len(views), bool)
     return numbers[~held], numbers[held]
+
+
+def threes(views: Views, numbers: np.ndarray) -> np.ndarray:
+    """(k, 3) those of some views that follow each other, of one camera each.
+
+    None where the moments of the views are not known: photographs come in any order.
+    """
+    if views.frames is None:
+        return np.zeros((0, 3), int)
+    groups = np.zeros(len(views), int) if views.groups is None else views.groups
+    rows = []
+    for group in np.unique(groups).tolist():
+        own = numbers[groups[numbers] == group]
+        own = own[np.argsort(views.frames[own], kind="stable")]
+        rows.append(np.stack([own[:-2], own[1:-1], own[2:]], 1))
+    return np.concatenate(rows)
