@@ -39,6 +39,7 @@ TEXTS |= {
     "bench.street",
     "source",
     "drive.cameras",
+    "log.cameras",
     "drive.rig",
     "photos.images",
 }  # of `reconstruct`

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from drivelab.errors import ConfigError, nearest_name
 
 if TYPE_CHECKING:
+    from drivelab.data.camera_log import CameraLog
     from drivelab.data.photographs import Photographs
     from drivelab.training.reconstruction.capture import Capture
 
@@ -89,6 +90,56 @@ def _stereo(place: str, config: Mapping[str, Any]) -> Capture:
     )  # fmt: skip
 
 
+def _av2(place: str, config: Mapping[str, Any]) -> Capture:
+    from drivelab.data.av2.cameras import read_camera_log
+
+    return _logged(read_camera_log(Path(place), _cameras(config)), config)
+
+
+def _nuscenes(place: str, config: Mapping[str, Any]) -> Capture:
+    from drivelab.data.nuscenes.cameras import read_camera_log
+
+    root, colon, scene = place.rpartition(":")
+    if not colon or Path(place).is_dir():
+        root, scene = place, ""
+    return _logged(read_camera_log(Path(root), scene or None, _cameras(config)), config)
+
+
+def _navsim(place: str, config: Mapping[str, Any]) -> Capture:
+    from drivelab.data.navsim.cameras import read_camera_log
+
+    return _logged(read_camera_log(Path(place), _cameras(config)), config)
+
+
+def _cameras(config: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Names of `log.cameras`, None where it is left to the log."""
+    said = config["log"]["cameras"]
+    return None if said is None else tuple(name for name in str(said).split(",") if name)
+
+
+def _logged(log: CameraLog, config: Mapping[str, Any]) -> Capture:
+    from drivelab.training.reconstruction.logs import LogOptions, log_capture
+
+    how = config["log"]
+    options = LogOptions(
+        frames=whole({"log.frames": how["frames"]}, "log.frames", 1),
+        begin=_seconds(how, "begin", 0.0),
+        seconds=None if how["seconds"] is None else _seconds(how, "seconds", 0.0),
+        width=whole(config["photos"], "width", 16),
+        points=whole(config, "points", 4),
+        hold_out=whole(config, "hold_out", 0),
+        seed=whole(config, "seed", 0),
+    )
+    return log_capture(log, options)
+
+
+def _seconds(how: Mapping[str, Any], key: str, least: float) -> float:
+    value = how[key]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least:
+        raise ConfigError(f"log.{key}={value}: expected seconds, {least:g} or more")
+    return float(value)
+
+
 def _photographed(found: Photographs, place: str, config: Mapping[str, Any]) -> Capture:
     from drivelab.training.reconstruction.photographs import photographed
 
@@ -100,5 +151,6 @@ def _photographed(found: Photographs, place: str, config: Mapping[str, Any]) -> 
 
 
 SOURCES: Mapping[str, Callable[[str, Mapping[str, Any]], Capture]] = {
-    "radlab": _radlab, "colmap": _colmap, "nerfstudio": _nerfstudio, "stereo": _stereo,
+    "radlab": _radlab, "av2": _av2, "nuscenes": _nuscenes, "navsim": _navsim, "colmap": _colmap,
+    "nerfstudio": _nerfstudio, "stereo": _stereo,
 }  # fmt: skip

@@ -11,6 +11,11 @@ SOURCE is one of
                        and scanned by drive.rig; drive.cameras=NAME,NAME drive.scale=0.5
                        drive.poses=40 drive.weather=day drive.traffic=true (road users learned,
                        each in its tracked box)
+  av2:LOG              a log folder of the Argoverse 2 sensor data set, with sensors/cameras
+  nuscenes:ROOT:SCENE  a scene (scene-0061) of the nuScenes data below ROOT; one scene: no name
+  navsim:LOG.pkl       a log of NAVSIM, ROOT/navsim_logs/SPLIT/LOG.pkl with its sensor_blobs
+                       logs: log.cameras=NAME,NAME log.frames=40 log.begin=0 log.seconds=10
+                       photos.width=480; road users are learned, each in its tracked box
   colmap:DIR           a COLMAP model (sparse/0, .bin or .txt) and its photographs in DIR/images;
                        photos.images=images_4 photos.width=480
   nerfstudio:DIR       transforms.json with ply_file_path; photos.width=480
@@ -18,7 +23,7 @@ SOURCE is one of
                        learned, the right one is held out
 
   steps=2500           one view each                 minutes=N        pause after N minutes
-  points=50000         Gaussians to begin with       hold_out=8       every 8th view is not learned
+  points=50000         Gaussians to begin with       hold_out=8       every 8th is not learned
   degree=1             of the harmonics              texels=64        of the sky; 0: none
   strategy=default|mcmc                              how their number is decided on
   rates.KEY= weights.KEY= density.KEY= mcmc.KEY=     learning rates, losses, growth
