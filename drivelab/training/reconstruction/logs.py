@@ -36,6 +36,7 @@ from drivelab.training.reconstruction.views import Nodes, Views, split
 APART = 100_000  # pictures of one moment are at most so far apart [us]
 FRESH = 250_000  # a sweep tells depths of pictures at most so far away [us]
 AHEAD = 500_000  # sweeps so far before the first moment and after the last one are used [us]
+PLENTY = 20  # so many times the wanted points are thinned; a log has hundreds of times as many
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def log_capture(log: CameraLog, options: LogOptions) -> Capture:
     depths = _depths(sweeps, stamps, seen, (at_sweeps, at_views))
     tracks, _, standing = split_boxes(at_sweeps, coloured, options.seed)
     nodes = _nodes(tracks, at_views)
-    cloud = np.concatenate(standing)
+    cloud = _drawn(standing, PLENTY * options.points, options.seed)
     cloud = cloud[thinned(cloud[:, :3], views.eyes, options.points, seed=options.seed)]
     views = Views(views.images, views.cameras, depths, None, views.groups, nodes, views.frames)
     cameras = list(log.pictures)
@@ -225,6 +226,19 @@ def _coloured(
         add_colours(colours, moved, views.images, views.cameras, view)
     found: np.ndarray = np.concatenate([points, np.nan_to_num(colours, nan=GREY)], 1)
     return found
+
+
+def _drawn(
+    sweeps: Sequence[Float[np.ndarray, "n 6"]], most: int, seed: int
+) -> Float[np.ndarray, "m 6"]:
+    """All sweeps as one, of each no more than its share of `most`, drawn at random."""
+    rng = np.random.default_rng(seed)
+    share = -(-most // len(sweeps))
+    kept = [
+        sweep if len(sweep) <= share else sweep[rng.choice(len(sweep), share, replace=False)]
+        for sweep in sweeps
+    ]
+    return np.concatenate(kept)
 
 
 def _depths(
