@@ -152,8 +152,9 @@ def test_held_out_are_all_cameras_of_a_moment_and_none_of_their_colours(folders,
 @pytest.mark.parametrize("kind", FORMATS)
 def test_the_verb_learns_from_logs(kind, folders, tmp_path):
     place = folders[kind] if kind == "av2" else f"{folders[kind]}:scene-0001"
-    words = ["reconstruct", f"source={kind}:{place}", f"out={tmp_path}", "steps=6", "hold_out=3",
-             "look_every=3", "save_every=3", "points=3000", "photos.width=64", "texels=8",
+    words = ["reconstruct", f"source={kind}:{place}", f"out={tmp_path}", "steps=18", "hold_out=3",
+             "look_every=6", "save_every=6", "rates.sh_first=0.02", "points=3000",
+             "photos.width=64", "texels=8",
              "density.first=1", "density.last=3", "density.every=2", "degree=0",
              "log.frames=4", "threads=1"]  # fmt: skip
     assert main(words) == 0
@@ -164,7 +165,7 @@ def test_the_verb_learns_from_logs(kind, folders, tmp_path):
     driven = [np.ptp(actor.poses[actor.valid, 0, 3]) for actor in scene.actors.values()]
     assert max(driven) > 5.0
     losses = [json.loads(row)["loss"] for row in (tmp_path / "progress.jsonl").open()]
-    assert losses[1] < losses[0]
+    assert losses[0] > losses[1] > losses[2]  # of the same six views, turn by turn
 
 
 def test_argoverse_takes_the_shape_of_the_widest_and_no_distortion(captures, folders):
