@@ -20,10 +20,11 @@ from drivelab.training.feature_cache import FeatureCache, Recipe  # noqa: E402
 from drivelab.training.imitation import ImitationSettings, Lesson, imitate  # noqa: E402
 from drivelab.training.imitation.judge import Judge  # noqa: E402
 from drivelab.training.imitation.learner import Learner, groups_of  # noqa: E402
-from drivelab.training.imitation.lesson import Share, batches, order_of  # noqa: E402
+from drivelab.training.imitation.lesson import batches, order_of  # noqa: E402
 from drivelab.training.imitation.loop import BEST  # noqa: E402
 from drivelab.training.imitation.scenes import spread  # noqa: E402
 from drivelab.training.run_folder import read_progress  # noqa: E402
+from drivelab.training.together import Share  # noqa: E402
 
 SCENES = LabminiSource().scene_ids()
 

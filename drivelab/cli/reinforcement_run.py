@@ -34,7 +34,6 @@ def reinforce_config(config: Mapping[str, Any]) -> int:
     from drivelab.agents.vadv2.vector_policy import VectorVadV2
     from drivelab.agents.vadv2.vocabulary import save_vocabulary
     from drivelab.evaluation.run_folder import run_lock
-    from drivelab.training.reinforcement.loop import learn
 
     names = config[NAMES]
     folder = Path(config["run"]["dir"] or new_folder(
@@ -60,7 +59,7 @@ def reinforce_config(config: Mapping[str, Any]) -> int:
     open_folder(folder, lasting)
     if isinstance(network, VectorVadV2):
         save_vocabulary(network.vocabulary.numpy().astype(float), entries)
-    teach = partial(learn, network, course, pupil=pupil, cluster=cluster_of(config))
+    teach = partial(_learner_of(settings), network, course, pupil=pupil, cluster=cluster_of(config))
     with run_lock(folder):
         return _taught(config, teach, recipe, pupil, tested, settings)
 
@@ -97,6 +96,17 @@ def _taught(
     write_json(folder / SUMMARY, summary)  # last: a run with a summary is finished
     print_reinforcement(summary, folder)
     return 0
+
+
+def _learner_of(settings: Any) -> Callable[..., Any]:
+    """What teaches: this process, or several on a cluster."""
+    if settings.learners == 1:
+        from drivelab.training.reinforcement.loop import learn
+
+        return learn
+    from drivelab.training.reinforcement.ray_learners import learn_on_ray
+
+    return learn_on_ray
 
 
 def settings_of(config: Mapping[str, Any], folder: Path) -> Any:

@@ -18,7 +18,7 @@ from drivelab.training.checkpoint import load_weights, save_checkpoint
 from drivelab.training.imitation.lesson import Batch
 from drivelab.training.imitation.schedule import rate_at
 from drivelab.training.imitation.settings import ImitationSettings
-from drivelab.training.imitation.together import average_gradients
+from drivelab.training.together import average_gradients
 
 
 class Learner:

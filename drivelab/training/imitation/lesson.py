@@ -14,6 +14,7 @@ from drivelab.agents.features import FEATURES, FeatureOptions, expand
 from drivelab.data.array_store import digest_of
 from drivelab.errors import ConfigError
 from drivelab.training.feature_cache import FeatureCache
+from drivelab.training.together import Share
 
 Batch = tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]  # features, targets
 
@@ -61,14 +62,6 @@ class Lesson:
 def order_of(count: int, seed: int, epoch: int) -> np.ndarray:
     """In which order an epoch goes through the scenes; needs nothing of the epochs before."""
     return np.random.default_rng([seed, epoch]).permutation(count)
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """Which rows of every batch a worker takes: from `rank` on every `of`-th."""
-
-    rank: int = 0
-    of: int = 1
 
 
 def batches(

@@ -18,11 +18,11 @@ from drivelab.training.imitation.allocation import keep_memory
 from drivelab.training.imitation.curves import EVERY, Curves, open_curves
 from drivelab.training.imitation.judge import Judge, Look
 from drivelab.training.imitation.learner import Learner
-from drivelab.training.imitation.lesson import Lesson, Share, batches
+from drivelab.training.imitation.lesson import Lesson, batches
 from drivelab.training.imitation.settings import ImitationSettings, Say
-from drivelab.training.imitation.together import of_the_first
 from drivelab.training.imitation.vocabulary import recorded_drives
 from drivelab.training.run_folder import CHECKPOINT, add_progress, keep_progress
+from drivelab.training.together import Share, of_the_first
 
 BEST = "best.safetensors"  # the mean of the weights at the best look: what agents load
 SHOWN = ("loss", "trajectory_loss", "rate", "gradient")  # of an update, in a line of progress
@@ -71,8 +71,8 @@ class _Run:
 
     @property
     def first(self) -> bool:
-        """The worker that looks, logs and saves."""
-        return self.share.rank == 0
+        """Whether this worker looks, logs and saves."""
+        return self.share.first
 
 
 def imitate(
@@ -100,7 +100,7 @@ def imitate(
         trainee.learn_vocabulary(recorded_drives(lesson.train, lesson.train_ids))
     learner = Learner(trainee, settings, settings.epochs * per_epoch, rank=share.rank)
     progress = _resume(learner, lesson, settings, say)
-    if share.rank == 0:
+    if share.first:
         keep_progress(settings.folder, learner.updates)
     run = _Run(learner, lesson, settings, say, share, progress)
     run.curves = open_curves(settings.curves, settings.folder) if run.first else None

@@ -15,13 +15,14 @@ from typing import Any
 from drivelab.agents.learned.trainee import Trainee
 from drivelab.errors import ConfigError, MissingExtra, RunError
 from drivelab.training.checkpoint import load_facts
-from drivelab.training.imitation.lesson import Lesson, Share
+from drivelab.training.imitation.lesson import Lesson
 from drivelab.training.imitation.loop import Progress, imitate
 from drivelab.training.imitation.settings import ImitationSettings, Say
+from drivelab.training.ray_cluster import connect
 from drivelab.training.run_folder import CHECKPOINT
+from drivelab.training.together import Share
 
 try:
-    import ray
     import ray.train
     from ray.train.torch import TorchTrainer
 except ImportError as error:
@@ -39,8 +40,7 @@ def imitate_on_ray(
     Raises:
         RunError: the workers died more often than they are restarted; the checkpoint is kept.
     """
-    if not ray.is_initialized():
-        ray.init(address=launcher["address"] or "local", log_to_driver=True)
+    connect(launcher["address"], settings.workers * launcher["cpus"], tell=True)
     gpus = float(launcher["gpus"])
     if settings.device.startswith("cuda") and gpus == 0:
         raise ConfigError("device=cuda with launcher=ray: say launcher.gpus=1, a share per worker")

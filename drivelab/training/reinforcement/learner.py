@@ -33,6 +33,7 @@ from drivelab.training.reinforcement.window import ClipWindow, Practice
 from drivelab.training.rollouts.clips import DrivenClips
 from drivelab.training.rollouts.fleet import Fleet
 from drivelab.training.rollouts.worker import weights_of
+from drivelab.training.together import Share, average, average_gradients, given_by_the_first
 
 _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
 _ORDER, _BATCHES, _DRAWS = range(3)  # streams of random numbers
@@ -65,6 +66,7 @@ class Learner:
         valid: the mask of its actions, [longitudinal, lateral].
         settings: sizes and rates.
         objective: weights and clip ranges of reinforcement.
+        share: of the rows of every batch; all of them by default.
     """
 
     def __init__(
@@ -74,8 +76,11 @@ class Learner:
         *,
         settings: ReinforcementSettings,
         objective: RlObjective | None = None,
+        share: Share | None = None,
     ) -> None:
-        self.network, self.valid, self.settings = network, valid, settings
+        self.settings, self.share = settings, share or Share()
+        self.network, self.valid = network.to(settings.device), valid
+        self._mask = None if valid is None else valid.to(settings.device)
         self.objective = objective or RlObjective()
         self.counts = Counts()
         self.window = ClipWindow(
@@ -115,18 +120,18 @@ class Learner:
         """
         settings = self.settings
         draw = np.random.default_rng(self._seeds(_BATCHES))
-        size = min(settings.imitation_batch, expert.decisions)
+        size = self._even(min(settings.imitation_batch, expert.decisions))
         optimizer, updates = self.optimizer, settings.updates
         if self.counts.round >= settings.pretraining:
             optimizer, updates = self._beside(), settings.later_updates
         found = []
         for _ in range(updates):
-            rows = draw.choice(expert.decisions, size, replace=False)
-            features = {k: torch.from_numpy(array[rows]) for k, array in expert.features.items()}
+            rows = self._own(draw.choice(expert.decisions, size, replace=False))
+            features = {k: self._moved(array[rows]) for k, array in expert.features.items()}
             losses = imitation_losses(
-                self.network(features), torch.from_numpy(expert.bins[rows]), self.valid
+                self.network(features), self._moved(expert.bins[rows]), self._mask
             )
-            found.append(self._update(losses, optimizer))
+            found.append(self._update(losses, _numbers(losses), optimizer))
         self.counts.round += 1
         return mean_of(found)
 
@@ -158,6 +163,10 @@ class Learner:
         seconds = {f"{k}_s": s for k, s in found.seconds.items()}
         return {**told_of(found.clips), **seconds, "wait_s": waited, **told}
 
+    def take_clips(self) -> None:
+        """Stand where the first learner stands after a drive: its window, its counts."""
+        self.window.clips, self.counts = given_by_the_first((self.window.clips, self.counts))
+
     def reinforce(self) -> dict[str, float]:
         """Learn from the window: the rest of a round of reinforcement.
 
@@ -174,14 +183,15 @@ class Learner:
         found: list[dict[str, float]] = []
         stopped = False
         for rows in self._batches(len(practice)):
-            batch = practice.take(rows)
+            batch = practice.take(rows).to(self.settings.device)
             losses = rl_losses(
-                self.network(batch.features), batch.decisions, self.valid, self.objective
+                self.network(batch.features), batch.decisions, self._mask, self.objective
             )
-            stopped = self._went_too_far(losses)
+            told = _numbers(losses)
+            stopped = self._went_too_far(told)
             if stopped and found:  # the first batch always counts: the window holds older policies
                 break
-            found.append(self._update(losses, self.optimizer))
+            found.append(self._update(losses, told, self.optimizer))
         assert self.window.clips is not None
         behind = self.counts.round - self.window.clips.version
         self.counts.round += 1
@@ -206,18 +216,20 @@ class Learner:
         freeze_norms(self.network)
         self.optimizer = self._new_optimizer()
 
-    def _went_too_far(self, losses: Mapping[str, Tensor]) -> bool:
-        divergence = max(float(losses[f"{axis}_kl"]) for axis in ("lateral", "longitudinal"))
+    def _went_too_far(self, told: Mapping[str, float]) -> bool:
+        divergence = max(told[f"{axis}_kl"] for axis in ("lateral", "longitudinal"))
         return divergence > self.settings.kl_limit
 
     def _update(
-        self, losses: Mapping[str, Tensor], optimizer: torch.optim.AdamW
+        self, losses: Mapping[str, Tensor], told: Mapping[str, float], optimizer: torch.optim.AdamW
     ) -> dict[str, float]:
+        """One step on the mean gradient of all learners; `told` are their mean losses."""
         self.network.zero_grad(set_to_none=True)  # frozen layers too, which no optimiser knows
         losses["loss"].backward()
         parameters = [p for p in self.network.parameters() if p.grad is not None]
+        average_gradients(parameters)
         norm = float(nn.utils.clip_grad_norm_(parameters, self.settings.clip))
-        told = {**{name: float(value.detach()) for name, value in losses.items()}, "gradient": norm}
+        told = {**told, "gradient": norm}
         wrong = [name for name, value in told.items() if not np.isfinite(value)]
         if wrong:
             raise RunError(
@@ -231,11 +243,21 @@ class Learner:
     def _batches(self, rows: int) -> Iterator[Tensor]:
         """Rows of the batches of all passes; those that fill no batch wait for the next round."""
         draw = np.random.default_rng(self._seeds(_BATCHES))
-        size = min(self.settings.batch, rows)
+        size = self._even(min(self.settings.batch, rows))
         for _ in range(self.settings.passes):
-            order = torch.from_numpy(draw.permutation(rows))
+            order = draw.permutation(rows)
             for first in range(0, rows - size + 1, size):
-                yield order[first : first + size]
+                yield torch.from_numpy(self._own(order[first : first + size]))
+
+    def _even(self, size: int) -> int:
+        """The largest batch up to a size of which every learner has as many rows."""
+        return max(size // self.share.of, 1) * self.share.of
+
+    def _own(self, rows: np.ndarray) -> np.ndarray:
+        return rows[self.share.rank :: self.share.of]
+
+    def _moved(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(values).to(self.settings.device)
 
     def _next_clips(self, count: int) -> list[int]:
         """The next training clips: all of them in an order of its own, then all in another."""
@@ -285,6 +307,11 @@ def told_of(clips: DrivenClips) -> dict[str, float]:
         "length": float(clips.lengths.mean()),
         "offset": float(np.abs(clips.path_offset).mean()),
     }
+
+
+def _numbers(losses: Mapping[str, Tensor]) -> dict[str, float]:
+    """Of all learners together: the mean of each."""
+    return average({name: float(value.detach()) for name, value in losses.items()})
 
 
 def mean_of(rows: list[dict[str, float]]) -> dict[str, float]:

@@ -33,6 +33,7 @@ from drivelab.training.rollouts.fleet import Fleet, LocalFleet
 from drivelab.training.rollouts.runner import MAPS
 from drivelab.training.rollouts.worker import RolloutWorker
 from drivelab.training.run_folder import add_progress, keep_progress
+from drivelab.training.together import Share, of_the_first
 
 BEST = "best.safetensors"  # the weights of the best look
 IMITATION = "imitation.safetensors"  # those that the pre-training ended with
@@ -137,6 +138,7 @@ def learn(
     cluster: Mapping[str, Any] | None = None,
     say: Say = print,
     show: Show | None = None,
+    share: Share | None = None,
 ) -> Progress:
     """Teach a network until its rounds are over or time is up.
 
@@ -149,6 +151,7 @@ def learn(
         cluster: see `make_fleet`.
         say: is told the progress.
         show: is shown every look, with the first clips that went wrong.
+        share: of every batch, of one learner of several; the first one drives, looks and saves.
 
     Returns:
         Where it ended. The run's folder has `progress.jsonl`, the checkpoint, the best weights and
@@ -160,24 +163,27 @@ def learn(
     settings.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(settings.threads)
     pupil = pupil or rad_pupil()
-    learner = Learner(network, pupil.valid, settings=settings, objective=objective)
+    share = share or Share()
+    learner = Learner(network, pupil.valid, settings=settings, objective=objective, share=share)
     facts = resume_learner(learner, settings.folder)
     progress = Progress()
     if facts is not None:
         progress = Progress(**{name: facts[name] for name in Progress.__slots__})
         say(f"resuming at round {learner.counts.round}, update {learner.counts.updates}")
-    keep_progress(settings.folder, learner.counts.updates)
-    curves = open_curves(settings.curves, settings.folder)
+    if share.first:
+        keep_progress(settings.folder, learner.counts.updates)
+    curves = open_curves(settings.curves, settings.folder) if share.first else None
     run = _Run(learner, course, pupil, settings, say, progress, cluster, show, curves)
     try:
         while progress.rounds < settings.total:
             _round(run)
-            if run.late:
+            if of_the_first(run.late)[0]:
                 break
     finally:
         if run.fleet is not None:
             run.fleet.close()
-    _save(run)
+    if share.first:
+        _save(run)
     return progress
 
 
@@ -193,16 +199,28 @@ def _round(run: _Run) -> None:
         assert run.expert is not None
         told = learner.imitate(run.expert)
     else:
-        run.fleet = run.fleet or make_fleet(
-            learner, course=run.course, cluster=run.cluster, pupil=run.pupil
-        )
-        told = learner.drive(run.fleet)
+        told = _drive(run) if learner.share.first else {}
+        learner.take_clips()
         told |= learner.reinforce()
     run.progress.seconds += monotonic() - clock
-    run.progress.rounds = done = number + 1
+    run.progress.rounds = number + 1
+    if learner.share.first:
+        _record(run, told, "imitation" if imitates else "reinforcement")
+
+
+def _drive(run: _Run) -> dict[str, float]:
+    run.fleet = run.fleet or make_fleet(
+        run.learner, course=run.course, cluster=run.cluster, pupil=run.pupil
+    )
+    return run.learner.drive(run.fleet)
+
+
+def _record(run: _Run, told: Mapping[str, float], kind: str) -> None:
+    """Look, tell and save, each after as many rounds as the settings say."""
+    settings, done = run.settings, run.progress.rounds
     last_of_kind = done in (settings.pretraining, settings.total)
     row: dict[str, Any] = {
-        **_counts_of(run), "kind": "imitation" if imitates else "reinforcement",
+        **_counts_of(run), "kind": kind,
         "seconds": round(run.progress.seconds, 2), **told,
     }  # fmt: skip
     if last_of_kind or done % settings.look_every == 0:
@@ -301,9 +319,16 @@ def _worker(
 
 
 def _expert_clips(run: _Run) -> DrivenClips:
-    file, settings = run.settings.folder / EXPERT, run.settings
-    if file.is_file():
-        return load_clips(file)
+    """Driven by the first learner, read by all."""
+    file = run.settings.folder / EXPERT
+    if run.learner.share.first and not file.is_file():
+        save_clips(_demonstrated(run), file)
+    of_the_first(0.0)  # the others wait until it is there
+    return load_clips(file)
+
+
+def _demonstrated(run: _Run) -> DrivenClips:
+    settings = run.settings
     run.say(f"driving {settings.clips} clips as their experts did")
     make_core = partial(run.course.core, settings.environments)
     parts = []
@@ -313,9 +338,7 @@ def _expert_clips(run: _Run) -> DrivenClips:
         for dropped in found.dropped:
             run.say(f"clip {dropped.seed} is left out: {dropped.reason}")
         parts.append(found.clips)
-    expert = DrivenClips.join(parts)
-    save_clips(expert, file)
-    return expert
+    return DrivenClips.join(parts)
 
 
 def _keep(run: _Run, name: str) -> None:

@@ -16,7 +16,7 @@ Say = Callable[[str], None]
 _COUNTS = (
     "clips", "validation", "environments", "cycle", "updates", "later_updates",
     "imitation_batch", "harvest", "window", "batch", "passes", "look_every", "save_every",
-    "threads", "workers", "staleness",
+    "threads", "workers", "learners", "staleness",
 )  # fmt: skip
 _POSITIVE = ("imitation_rate", "rate", "clip", "kl_limit")
 
@@ -35,6 +35,7 @@ class ReinforcementSettings:
         environments: clips that a worker drives side by side; a round's clips go out in shares of
             so many, whoever drives them.
         workers: of a cluster that drive; 1 without one.
+        learners: that share each batch, through Ray Train if more than one.
         ahead: whether the next clips are driven while the learner learns, by weights that are one
             round older; it needs workers of a cluster. What a resumed run drives first is then not
             what it would have driven.
@@ -58,6 +59,7 @@ class ReinforcementSettings:
         save_every: rounds between two checkpoints.
         minutes: of wall time of this call after which it pauses, to be resumed; None: never.
         threads: of the network library.
+        device: that learns, "cpu", "cuda", "cuda:N"; the clips are driven on the CPU.
         curves: where numbers go beside progress.jsonl: "tensorboard" or "wandb"; None: nowhere.
     """
 
@@ -68,6 +70,7 @@ class ReinforcementSettings:
     validation: int = 60
     environments: int = 64
     workers: int = 1
+    learners: int = 1
     ahead: bool = False
     pretraining: int = 60
     rounds: int = 300
@@ -89,6 +92,7 @@ class ReinforcementSettings:
     save_every: int = 10
     minutes: float | None = None
     threads: int = 1
+    device: str = "cpu"
     curves: str | None = None
 
     def __post_init__(self) -> None:
@@ -113,6 +117,9 @@ class ReinforcementSettings:
             f"one of {', '.join(CURVES)}{nearest_name(str(self.curves), CURVES)}",
         )  # fmt: skip
         self._require("ahead", type(self.ahead) is bool, "true or false")
+        for name in ("batch", "imitation_batch"):
+            even = getattr(self, name) % self.learners == 0
+            self._require(name, even, f"a multiple of learners={self.learners}")
         self._require("window", self.window >= self.harvest, f"harvest={self.harvest} or more")
         self._require("cycle", self.cycle >= 2, "2 or more: one of imitation, the rest not")
         self._require("rounds", self.total > 0, "1 or more, or some rounds of pretraining")
@@ -133,10 +140,11 @@ class ReinforcementSettings:
         """Refuse what takes workers of a cluster.
 
         Raises:
-            ConfigError: several workers, or clips driven ahead.
+            ConfigError: several workers or learners, or clips driven ahead.
         """
         told = "without workers of a cluster; add launcher=ray"
         self._require("workers", self.workers == 1, f"1 {told}")
+        self._require("learners", self.learners == 1, f"1 {told}")
         self._require("ahead", not self.ahead, f"false {told}")
 
     def _require(self, name: str, holds: bool, expected: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -38,10 +38,15 @@ class Practice:
 
     def take(self, rows: Tensor) -> Practice:
         """Those rows in that order."""
-        return Practice(
-            {name: values[rows] for name, values in self.features.items()},
-            _rows_of(self.decisions, rows),
-        )
+        return self._each(lambda values: values[rows])
+
+    def to(self, device: str) -> Practice:
+        """The same on another device."""
+        return self._each(lambda values: values.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Practice:
+        features = {name: change(values) for name, values in self.features.items()}
+        return Practice(features, _changed(self.decisions, change))
 
 
 class ClipWindow:
@@ -151,12 +156,12 @@ def _spread(of_clips: np.ndarray, clips: DrivenClips) -> Tensor:
     return torch.from_numpy(np.repeat(of_clips, clips.lengths))
 
 
-def _rows_of(decisions: Decisions, rows: Tensor) -> Decisions:
+def _changed(decisions: Decisions, change: Callable[[Tensor], Tensor]) -> Decisions:
     taken = {
-        field.name: getattr(decisions, field.name)[rows]
+        field.name: change(getattr(decisions, field.name))
         for field in fields(decisions)
         if field.name != "choice"
     }
     choice = decisions.choice
-    chosen = {field.name: getattr(choice, field.name)[rows] for field in fields(choice)}
+    chosen = {field.name: change(getattr(choice, field.name)) for field in fields(choice)}
     return replace(decisions, choice=Choice(**chosen), **taken)

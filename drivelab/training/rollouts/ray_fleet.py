@@ -6,28 +6,21 @@ dies, with its node or alone, is replaced; the clips of its share are dropped, c
 
 from __future__ import annotations
 
-import os
 import pickle
 import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from time import monotonic
 from typing import Any
 
 import numpy as np
 
-from drivelab.errors import ConfigError, MissingExtra, RunError
+from drivelab.errors import ConfigError, RunError
+from drivelab.training.ray_cluster import connect, ray
 from drivelab.training.rollouts.clips import UNTAUGHT, Harvest
 from drivelab.training.rollouts.fleet import MakeWorker, drive_share
 from drivelab.training.rollouts.shares import Lost, Share, join_harvests, shares_of
-
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is loaded
-try:
-    ray: Any = import_module("ray")  # its own types do not know what `remote` makes of a class
-except ImportError as error:
-    raise MissingExtra("ray", extra="ray") from error
 
 PATIENCE = 300.0  # for a place on the cluster while no actor is left [s]
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -95,9 +88,7 @@ class RayFleet:
 
     def __init__(self, make_worker: MakeWorker, size: int, cluster: Cluster) -> None:
         self._size, self._cluster = size, cluster
-        self._began = not ray.is_initialized()
-        if self._began:
-            _connect(cluster)
+        self._began = connect(cluster.address, cluster.actors * cluster.cpus)
         self._packed = ray.put(pickle.dumps(make_worker))
         self._idle: list[_Seat] = []
         self._busy: dict[Any, _Seat] = {}  # by what they will answer
@@ -158,6 +149,7 @@ class RayFleet:
     def _hire(self, number: int) -> None:
         remote = ray.remote(
             num_cpus=self._cluster.cpus, num_gpus=self._cluster.gpus, max_restarts=0,
+            scheduling_strategy="DEFAULT",  # not among what is set aside for a learner of several
             runtime_env={"env_vars": dict.fromkeys(_THREADS, "1")},
         )  # fmt: skip
         actor = remote(ClipActor).remote(self._packed, list(sys.path))
@@ -197,12 +189,3 @@ class RayFleet:
         if share is not None:
             self._found[share.number] = Lost(share, f"its actor died: {reason[:200]}")
         self._hire(seat.number)
-
-
-def _connect(cluster: Cluster) -> None:
-    still: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if cluster.address:
-        ray.init(address=cluster.address, **still)
-    else:  # "local": without it Ray joins whichever cluster runs here, and then refuses num_cpus
-        cpus = max(1, round(cluster.actors * cluster.cpus))
-        ray.init(address="local", num_cpus=cpus, include_dashboard=False, **still)

@@ -59,8 +59,10 @@ class PolicyDriver:
         return _values(self._outputs(features))
 
     def _outputs(self, features: Mapping[str, np.ndarray]) -> Mapping[str, Tensor]:
+        device = next(self.network.parameters()).device  # a look drives with the learner's own
         with torch.inference_mode():
-            outputs = self.network({k: torch.from_numpy(v) for k, v in features.items()})
+            given = {k: torch.from_numpy(v).to(device) for k, v in features.items()}
+            outputs = {name: value.cpu() for name, value in self.network(given).items()}
         sizes = {name: outputs[name].shape[-1] for name in ("lateral", "longitudinal")}
         ahead, aside = (BINS, BINS) if self.valid is None else self.valid.shape
         if (sizes["longitudinal"], sizes["lateral"]) != (ahead, aside):
