@@ -5,6 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from drivelab.agents.rad.few_queries import attend, pays
 from drivelab.agents.rad.scene_tokens import SceneTokens
 
 
@@ -22,9 +23,11 @@ class PlanningLayer(nn.Module):
 
     def forward(self, query: Float[Tensor, "b k c"], scene: SceneTokens) -> Float[Tensor, "b k c"]:
         """The query, wiser by what it saw."""
-        seen = self.cross_attention(
-            query, scene.tokens, scene.tokens, key_padding_mask=scene.absent, need_weights=False
-        )[0]
+        look, tokens, absent = self.cross_attention, scene.tokens, scene.absent
+        if pays(look, query.shape[1]):
+            seen = attend(look, query, tokens, absent)
+        else:
+            seen = look(query, tokens, tokens, key_padding_mask=absent, need_weights=False)[0]
         query = self.norm1(query + seen)
         return self.norm2(query + self.ffn(query))
 
