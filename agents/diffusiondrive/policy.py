@@ -80,8 +80,7 @@ class DiffusionDriveNetwork(Perception):
     def _scene(self, features: Mapping[str, Tensor]) -> tuple[Scene, Tensor]:
         keys, fine = self.see(features)
         ego, agents = self.ask(keys)
-        cells = keys[:, :-1].transpose(1, 2).unflatten(-1, self.config.lidar_cells)
-        bev = BevMap(self.bev_proj, cells, fine)
+        bev = BevMap(self.bev_proj, self.coarse_cells(keys), fine)
         # plans read a quarter of the map: a training step makes no more of it than they do
         partly = self.training and fine.device.type == "cpu"
         return (bev if partly else bev.whole(), ego, agents), fine

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from drivelab.agents.encoders.grids import to_tokens
 from drivelab.agents.learned.config import SceneConfig
-from drivelab.agents.transfuser.backbone import Backbone, resize
+from drivelab.agents.transfuser.backbone import Backbone
 from drivelab.agents.transfuser.exact import exactly
 from drivelab.agents.transfuser.inputs import STATUS, check_features
 
@@ -102,7 +102,6 @@ class Perception(nn.Module):
         """The outputs beside the plan: BEV semantics (logits) and road users."""
         return {"bev_semantic_map": self._bev_semantic_head(fine), **self._agent_head(agents)}
 
-    def coarse_map(self, keys: Float[Tensor, "b n c"]) -> Float[Tensor, "b c v u"]:
-        """The BEV tokens as a map of the fine one's size."""
-        cells = keys[:, :-1].transpose(1, 2).unflatten(-1, self.config.lidar_cells)
-        return resize(cells, self.config.fine_cells)
+    def coarse_cells(self, keys: Float[Tensor, "b n c"]) -> Float[Tensor, "b c y x"]:
+        """The BEV tokens as a map."""
+        return keys[:, :-1].transpose(1, 2).unflatten(-1, self.config.lidar_cells)
