@@ -1,6 +1,7 @@
 """Scenes from posed pictures: losses by hand, what grows and goes, a run that goes on."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -222,10 +223,18 @@ def test_opacities_fade_to_twice_the_least():
 
 
 def test_every_so_many_th_view_is_held_out():
-    learned, held = split(10, 4)
+    views = photographed(blobs(4))
+    learned, held = split(views, 4)
     assert held.tolist() == [0, 4, 8]
     assert learned.tolist() == [1, 2, 3, 5, 6, 7, 9]
-    assert split(3, 0)[1].tolist() == []
+    assert split(views, 0)[1].tolist() == []
+
+
+def test_every_camera_of_a_moment_is_held_out():
+    rig = replace(photographed(blobs(4), 6), frames=np.array([0, 0, 1, 1, 2, 2]))
+    learned, held = split(rig, 2)
+    assert held.tolist() == [0, 1, 4, 5]
+    assert learned.tolist() == [2, 3]
 
 
 def test_points_become_balls():
