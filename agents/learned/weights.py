@@ -84,9 +84,14 @@ def load_weights(
         raise DataError("no such file of weights (agent.checkpoint)", file=file)
     network = family.make(_config(family, file, preset, changes, fixed))
     load_network(network, file)
+    return loaded_from(network.eval(), file, shipped=None if checkpoint else family)
+
+
+def loaded_from(network: Any, file: Path, *, shipped: Family | None) -> Loaded:
+    """A network with what is told of its file; `shipped`: whose weights the package brought."""
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    origin = str(file) if checkpoint else f"{family.name}-{file.stem}, the weights that ship"
-    return Loaded(network.eval(), f"weights: {origin} (SHA-256 {digest[:12]})", digest)
+    origin = str(file) if shipped is None else f"{shipped.name}-{file.stem}, the weights that ship"
+    return Loaded(network, f"weights: {origin} (SHA-256 {digest[:12]})", digest)
 
 
 def new_network(
@@ -105,7 +110,7 @@ def bundled_file(family: Family, preset: str) -> Path:
     Raises:
         ConfigError: there are none for the preset.
     """
-    file = Path(str(files("drivelab.agents") / family.name / "weights" / f"{preset}.safetensors"))
+    file = place_of_bundled(family, preset)
     if not file.is_file():
         raise ConfigError(
             f"no weights ship for agent={family.name} preset={preset}: name a checkpoint with "
@@ -113,6 +118,11 @@ def bundled_file(family: Family, preset: str) -> Path:
             f"'drivelab train {family.taught or f'agent={family.name}'} preset={preset}'"
         )
     return file
+
+
+def place_of_bundled(family: Family, preset: str) -> Path:
+    """Where weights that ship for a preset lie, if there are any."""
+    return Path(str(files("drivelab.agents") / family.name / "weights" / f"{preset}.safetensors"))
 
 
 def preset_of(family: Family, config: Any) -> str:
@@ -190,4 +200,6 @@ def _config(
 def sizes_of(family: Family) -> tuple[str, ...]:
     """The fields that tell one preset from another."""
     presets = load_object(family.config).presets()
-    return tuple({name for chosen in presets.values() for name in chosen} - {"draws"})
+    return tuple(
+        {name for chosen in presets.values() for name in chosen} - {"draws", "noise_share"}
+    )

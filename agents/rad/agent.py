@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-from jaxtyping import Float32
-
 from drivelab.agents.learned.driver import check_device
+from drivelab.agents.learned.vectors import vectors_of
 from drivelab.agents.learned.weights import Family, load_weights
 from drivelab.agents.rad.actions import choose
 from drivelab.agents.rad.vector_encoder import KEY
@@ -71,7 +69,7 @@ class Rad:
 
         if not observations:
             return []
-        rows = torch.from_numpy(np.stack([_vector(seen) for seen in observations]))
+        rows = torch.from_numpy(vectors_of(observations))
         with torch.inference_mode():
             outputs = self._network({KEY: rows.to(self._device)})
             choice = choose(outputs, self._valid)
@@ -88,13 +86,3 @@ class Rad:
             Plan(plan.copy(), DT, notes={name: float(values[k]) for name, values in notes.items()})
             for k, plan in enumerate(poses)
         ]
-
-
-def _vector(observation: Observation) -> Float32[np.ndarray, " f"]:
-    if observation.vector is None:
-        raise DataError(
-            "the observation has no `vector`: only closed loops of the native world hand it out; "
-            "drive with bench=rad, nuplan_closed_loop or scenarios",
-            where=f"scene {observation.scene_id}",
-        )
-    return observation.vector

@@ -1,7 +1,11 @@
-"""VADv2 as an agent: three cameras and lidar in, the most probable entry of a vocabulary driven."""
+"""VADv2 as an agent: the most probable entry of a vocabulary is driven.
+
+Its weights say what it sees: three cameras and lidar, or vector observations of closed loops.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,23 +13,35 @@ from drivelab.agents.learned.agent import LearnedAgent
 from drivelab.agents.learned.config import MINI
 from drivelab.agents.learned.sight import sight_of
 from drivelab.agents.learned.trainee import Trainee
-from drivelab.agents.learned.weights import Family, load_weights, new_network, preset_of
+from drivelab.agents.learned.weights import (
+    BUNDLED,
+    Family,
+    load_weights,
+    new_network,
+    place_of_bundled,
+    preset_of,
+)
 from drivelab.agents.vadv2.fast import FastVadV2
+from drivelab.agents.vadv2.vector_agent import VectorDriver, check_vector_options, open_vector
+from drivelab.agents.vadv2.vector_weights import holds_vector_vadv2
 from drivelab.agents.vadv2.vocabulary import load_vocabulary
 from drivelab.errors import ConfigError
+from drivelab.types import Observation, Plan
 
 FAMILY = Family(
     "vadv2",
     "drivelab.agents.vadv2.config:VadV2Config",
     "drivelab.agents.vadv2.policy:VadV2Network",
 )
+VECTOR = "vector"  # the preset of weights on vector observations
 
 
-class VadV2(LearnedAgent):
+class VadV2:
     """Drives by a VADv2; plans hold the most probable entries and their probabilities.
 
     Args:
-        preset: "mini" or "full"; None takes what the weights are of.
+        preset: "mini" or "full" of those that see through sensors, or "vector"; None takes what the
+            weights are of.
         checkpoint: safetensors of ours; None: those that ship.
         image_encoder: "resnet" or "vig_h"; None takes the preset's.
         planning: "probabilistic", or "deterministic" for the twin; None takes what the weights are
@@ -56,13 +72,24 @@ class VadV2(LearnedAgent):
                 f"agent.vocabulary={vocabulary}: the weights hold the vocabulary that they were "
                 "taught with; leave it out"
             )
-        changes = _changes(image_encoder, planning, entries, choice, sample_seed)
-        loaded = load_weights(FAMILY, preset=preset, checkpoint=checkpoint, changes=changes)
-        _check_frames(loaded.network.config.frames)
-        super().__init__(
-            loaded, sight_of(loaded.network.config), faster=FastVadV2, device=device,
-            precision=precision,
-        )  # fmt: skip
+        file = _vector_file(preset, checkpoint)
+        own: LearnedAgent | VectorDriver
+        if file is None:
+            changes = _changes(image_encoder, planning, entries, choice, sample_seed)
+            own = _sensor_driver(preset, checkpoint, changes, device, precision)
+        else:
+            check_vector_options(image_encoder=image_encoder, precision=precision)
+            own = VectorDriver(
+                open_vector(file, None if checkpoint else FAMILY, planning, entries),
+                choice=choice or "argmax", sample_seed=sample_seed, device=device,
+            )  # fmt: skip
+        self._driver = own
+        self.rig, self.rendered_rig = own.rig, own.rendered_rig
+        self.weights, self.weights_sha256 = own.weights, own.weights_sha256
+
+    def act(self, observations: Sequence[Observation]) -> list[Plan]:
+        """One plan each."""
+        return self._driver.act(observations)
 
     @classmethod
     def trainee(
@@ -82,6 +109,11 @@ class VadV2(LearnedAgent):
         A new one takes its vocabulary from a file, or from the training scenes. The small one
         begins with the eyes of the TransFuser that ships.
         """
+        if checkpoint is not None and holds_vector_vadv2(checkpoint):
+            raise ConfigError(
+                f"agent.checkpoint={checkpoint}: its network sees vector observations, not what is "
+                f"taught here; go on with 'drivelab train recipe=vadv2 start={checkpoint}'"
+            )
         changes = _changes(image_encoder, planning, entries, choice, sample_seed)
         network = new_network(FAMILY, preset=preset, checkpoint=checkpoint, changes=changes)
         _check_frames(network.config.frames)
@@ -97,6 +129,45 @@ class VadV2(LearnedAgent):
             FAMILY.name, preset_of(FAMILY, network.config), network, sight_of(network.config),
             dict, start="transfuser" if begins else None, learn_vocabulary=learn,
         )  # fmt: skip
+
+
+def _sensor_driver(
+    preset: str | None, checkpoint: str | None, changes: dict[str, Any], device: str, precision: str
+) -> LearnedAgent:
+    loaded = load_weights(FAMILY, preset=preset, checkpoint=checkpoint, changes=changes)
+    _check_frames(loaded.network.config.frames)
+    return LearnedAgent(
+        loaded, sight_of(loaded.network.config), faster=FastVadV2, device=device,
+        precision=precision,
+    )  # fmt: skip
+
+
+def _vector_file(preset: str | None, checkpoint: str | None) -> Path | None:
+    """The weights on vector observations that are asked for; None: those of the sensors are.
+
+    Raises:
+        ConfigError: none ship, or the file and the preset are of different kinds.
+    """
+    if checkpoint is not None:
+        found = holds_vector_vadv2(checkpoint)
+        if preset is not None and found != (preset == VECTOR) and Path(checkpoint).is_file():
+            kind = "vector observations" if found else "cameras and lidar"
+            raise ConfigError(
+                f"agent.preset={preset}: {checkpoint} is of a network on {kind}; leave "
+                "agent.preset out, the file says its own sizes"
+            )
+        return Path(checkpoint) if found or preset == VECTOR else None
+    sensors_ship = place_of_bundled(FAMILY, BUNDLED).is_file()
+    if preset not in (None, VECTOR) or (preset is None and sensors_ship):
+        return None
+    file = place_of_bundled(FAMILY, VECTOR)
+    if not file.is_file():
+        raise ConfigError(
+            "no weights ship for agent=vadv2: name a checkpoint with agent.checkpoint=FILE, or "
+            "train some with 'drivelab train recipe=vadv2' (closed loops, vector observations) or "
+            "'drivelab train agent=vadv2' (cameras and lidar)"
+        )
+    return file
 
 
 def _take_vocabulary(network: Any, file: str, *, new: bool) -> None:

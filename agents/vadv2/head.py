@@ -14,6 +14,7 @@ from drivelab.agents.transfuser.exact import exactly
 from drivelab.agents.transfuser.inputs import COMMANDS, STATUS
 from drivelab.agents.transfuser.policy import RegressionHead
 from drivelab.agents.vadv2.cascade import Cascade, Keys
+from drivelab.agents.vadv2.choice import choice_noise
 from drivelab.agents.vadv2.config import VadV2Config
 from drivelab.agents.vadv2.embedding import embed_trajectories
 from drivelab.agents.vadv2.vocabulary import make_vocabulary
@@ -136,20 +137,10 @@ class ProbabilisticHead(PlanningHead):
         }
 
     def drawn(self, rows: int) -> dict[str, Tensor]:
-        """`noise` of the choice (Gumbel), if entries are drawn instead of taking the best.
-
-        With a seed it is the same for every scene and call: the driver keeps its temper.
-        """
+        """`noise` of the choice, if entries are drawn instead of taking the best."""
         if self.config.choice == "argmax":
             return {}
-        like, seed = self.vocabulary, self.config.sample_seed
-        if seed is None:
-            even = torch.rand(rows, len(like), device=like.device, dtype=like.dtype)
-        else:
-            drawn = torch.rand(1, len(like), generator=torch.Generator().manual_seed(seed))
-            even = drawn.to(like).expand(rows, -1)
-        tiny = torch.finfo(like.dtype).tiny
-        return {"noise": -(-even.clamp_min(tiny).log()).clamp_min(tiny).log()}
+        return {"noise": choice_noise(rows, self.vocabulary, self.config.sample_seed)}
 
     def drawn_entries(
         self, nearest: Int[Tensor, " b"], generator: torch.Generator | None = None

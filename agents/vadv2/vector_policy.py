@@ -20,8 +20,11 @@ from torch import Tensor, nn
 
 from drivelab.agents.rad.decoder import PlanningDecoder
 from drivelab.agents.rad.vector_encoder import VectorEncoder
+from drivelab.agents.vadv2.config import PLANNINGS
 from drivelab.agents.vadv2.embedding import embed_trajectories
-from drivelab.errors import ConfigError
+from drivelab.errors import ConfigError, nearest_name
+
+_COUNTS = ("width", "hidden", "layers", "heads", "entries", "poses", "waves")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +35,24 @@ class VectorVadV2Config:
     hidden: int = 128
     layers: int = 2
     heads: int = 4
-    entries: int = 256
-    poses: int = 6  # of an entry, 0.5 s apart
+    entries: int = 256  # of the vocabulary; the twin's experts drive by one of so many
+    poses: int = 6  # of a plan
     waves: int = 16
+    dt: float = 0.5  # between the poses [s]
+    planning: str = "probabilistic"  # or "deterministic": the twin, one plan by regression
 
     def __post_init__(self) -> None:
-        for name in self.__slots__:
+        for name in _COUNTS:
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise ConfigError(f"vadv2 with {name}={value!r}: expected a whole number from 1 on")
+        if not self.dt > 0:
+            raise ConfigError(f"vadv2 with dt={self.dt}: expected seconds above 0")
+        if self.planning not in PLANNINGS:
+            raise ConfigError(
+                f"vadv2 with planning={self.planning}: expected one of {', '.join(PLANNINGS)}"
+                f"{nearest_name(str(self.planning), PLANNINGS)}"
+            )
         if self.width % self.heads or self.waves % 2:
             raise ConfigError(
                 f"vadv2 with width={self.width}, waves={self.waves}: expected a multiple of heads="
