@@ -30,8 +30,8 @@ from drivelab.sim.envs.vocabulary_actions import VocabularyActions  # noqa: E402
 from drivelab.training.reinforcement.events import EventKind  # noqa: E402
 from drivelab.training.reinforcement.learner import Learner  # noqa: E402
 from drivelab.training.reinforcement.objective import RlObjective  # noqa: E402
-from drivelab.training.reinforcement.recipe import VocabularyRecipe  # noqa: E402
 from drivelab.training.reinforcement.settings import ReinforcementSettings  # noqa: E402
+from drivelab.training.reinforcement.vocabulary_recipe import VocabularyRecipe  # noqa: E402
 from drivelab.training.reinforcement.window import advantages_of  # noqa: E402
 from drivelab.training.rollouts.clips import NO_EVENT, DrivenClips  # noqa: E402
 from drivelab.training.rollouts.demonstrations import demonstrate  # noqa: E402

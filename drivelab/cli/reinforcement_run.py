@@ -31,7 +31,6 @@ _PASSING = ("quiet", "minutes", "run", "launcher", "workers", "curves")
 
 def reinforce_config(config: Mapping[str, Any]) -> int:
     """Run one composed config."""
-    from drivelab.agents.vadv2.vector_policy import VectorVadV2
     from drivelab.agents.vadv2.vocabulary import save_vocabulary
     from drivelab.evaluation.run_folder import run_lock
 
@@ -52,13 +51,13 @@ def reinforce_config(config: Mapping[str, Any]) -> int:
         raise ConfigError(f"trials={config['trials']}: expected 1 to {tested.size} test clips")
     start, entries = Path(config["start"]) if config["start"] else None, folder / VOCABULARY
     learnt = replace(course, size=settings.clips)  # what is held out makes no vocabulary
-    network, pupil = recipe.begin(settings.seed, start, learnt, entries)
+    network, pupil = recipe.begin(settings, start, learnt, entries)
     course, tested = course.with_action(pupil.action), tested.with_action(pupil.action)
     lasting = {key: value for key, value in config.items() if key not in _PASSING}
     lasting[NAMES] = {group: name for group, name in names.items() if group not in _PASSING}
     open_folder(folder, lasting)
-    if isinstance(network, VectorVadV2):
-        save_vocabulary(network.vocabulary.numpy().astype(float), entries)
+    if pupil.vocabulary is not None:
+        save_vocabulary(pupil.vocabulary, entries)
     teach = partial(_learner_of(settings), network, course, pupil=pupil, cluster=cluster_of(config))
     with run_lock(folder):
         return _taught(config, teach, recipe, pupil, tested, settings)

@@ -22,12 +22,12 @@ def try_weights(files: Mapping[str, Path], pupil: Any, course: Any, clips: int) 
         course: of the unseen clips.
         clips: how many.
     """
-    from drivelab.training.reinforcement.judge import greedy, judge_clips
+    from drivelab.training.reinforcement.judge import judge_clips
     from drivelab.training.reinforcement.loop import FAILURES
 
     return {
         name: judge_clips(
-            greedy(pupil.open(file).requires_grad_(False), pupil.valid), course.env, range(clips),
+            pupil.act(pupil.open(file).requires_grad_(False)), course.env, range(clips),
             failures=FAILURES,
         )
         for name, file in files.items()

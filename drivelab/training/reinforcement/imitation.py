@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -21,6 +21,11 @@ from drivelab.planning.rad_anchors import (
     nearest_valid,
 )
 from drivelab.training.reinforcement.compat import is_released
+
+# Outputs of a network, `bins` and `targets` of expert clips, the mask -> losses, `loss` among them
+Imitation = Callable[
+    [Mapping[str, Tensor], Mapping[str, Tensor], Tensor | None], Mapping[str, Tensor]
+]
 
 FOCUS = 2.0  # gamma of the focal loss (arXiv 1708.02002); the paper does not print its own
 _MASKED = 1000.0  # distance of masked anchors in the released script
@@ -93,6 +98,13 @@ def imitation_losses(
         missed = 1.0 if released else (1.0 - found.exp()) ** FOCUS
         parts[name] = -(missed * found).mean()
     return {"loss": torch.stack(list(parts.values())).sum(), **parts}
+
+
+def towards_bins(
+    outputs: Mapping[str, Tensor], taught: Mapping[str, Tensor], valid: Tensor | None
+) -> dict[str, Tensor]:
+    """`imitation_losses` towards the expert's actions."""
+    return imitation_losses(outputs, taught["bins"], valid)
 
 
 def _nearest_ends(given: Float[np.ndarray, "b 2"], anchors: RadAnchors) -> Int[np.ndarray, "b 2"]:

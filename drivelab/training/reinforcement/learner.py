@@ -26,7 +26,7 @@ from drivelab.errors import RunError
 from drivelab.training.imitation.learner import groups_of
 from drivelab.training.imitation.schedule import rate_at
 from drivelab.training.reinforcement.events import EventKind
-from drivelab.training.reinforcement.imitation import imitation_losses
+from drivelab.training.reinforcement.imitation import Imitation, towards_bins
 from drivelab.training.reinforcement.objective import RlObjective, rl_losses
 from drivelab.training.reinforcement.settings import ReinforcementSettings
 from drivelab.training.reinforcement.window import ClipWindow, Practice
@@ -66,6 +66,7 @@ class Learner:
         valid: the mask of its actions, [longitudinal, lateral].
         settings: sizes and rates.
         objective: weights and clip ranges of reinforcement.
+        imitation: what a round of imitation minimises; None: the losses towards the expert's bins.
         share: of the rows of every batch; all of them by default.
     """
 
@@ -76,9 +77,11 @@ class Learner:
         *,
         settings: ReinforcementSettings,
         objective: RlObjective | None = None,
+        imitation: Imitation | None = None,
         share: Share | None = None,
     ) -> None:
         self.settings, self.share = settings, share or Share()
+        self._imitation = imitation or towards_bins
         self.network, self.valid = network.to(settings.device), valid
         self._mask = None if valid is None else valid.to(settings.device)
         self.objective = objective or RlObjective()
@@ -128,8 +131,11 @@ class Learner:
         for _ in range(updates):
             rows = self._own(draw.choice(expert.decisions, size, replace=False))
             features = {k: self._moved(array[rows]) for k, array in expert.features.items()}
-            losses = imitation_losses(
-                self.network(features), self._moved(expert.bins[rows]), self._mask
+            taught = {"bins": expert.bins, **expert.targets}
+            losses = self._imitation(
+                self.network(features),
+                {k: self._moved(array[rows]) for k, array in taught.items()},
+                self._mask,
             )
             found.append(self._update(losses, _numbers(losses), optimizer))
         self.counts.round += 1

@@ -22,7 +22,7 @@ from drivelab.training.reinforcement.checkpoints import (
     save_clips,
     save_learner,
 )
-from drivelab.training.reinforcement.judge import Look, greedy, judge_clips
+from drivelab.training.reinforcement.judge import Look, judge_clips
 from drivelab.training.reinforcement.learner import Learner
 from drivelab.training.reinforcement.objective import RlObjective
 from drivelab.training.reinforcement.pupil import Pupil, rad_pupil
@@ -164,7 +164,10 @@ def learn(
     torch.set_num_threads(settings.threads)
     pupil = pupil or rad_pupil()
     share = share or Share()
-    learner = Learner(network, pupil.valid, settings=settings, objective=objective, share=share)
+    learner = Learner(
+        network, pupil.valid, settings=settings, objective=objective, imitation=pupil.imitation,
+        share=share,
+    )  # fmt: skip
     facts = resume_learner(learner, settings.folder)
     progress = Progress()
     if facts is not None:
@@ -247,7 +250,7 @@ def _look(run: _Run) -> dict[str, float]:
     learner, progress = run.learner, run.progress
     with torch.inference_mode():
         look = judge_clips(
-            greedy(learner.network, learner.valid), run.course.env,
+            run.pupil.act(learner.network), run.course.env,
             run.course.held_out(run.settings.validation), failures=FAILURES,
         )  # fmt: skip
     if run.show is not None:
@@ -328,13 +331,14 @@ def _expert_clips(run: _Run) -> DrivenClips:
 
 
 def _demonstrated(run: _Run) -> DrivenClips:
-    settings = run.settings
+    settings, pupil = run.settings, run.pupil
     run.say(f"driving {settings.clips} clips as their experts did")
-    make_core = partial(run.course.core, settings.environments)
+    course = run.course.with_action(pupil.expert_action or pupil.action)
+    make_core = partial(course.core, settings.environments)
     parts = []
     for first in range(0, settings.clips, MAPS):  # a world at a time, whose maps are let go
         seeds = range(first, min(first + MAPS, settings.clips))
-        found = demonstrate(make_core, seeds, steps=run.course.steps, expert=run.pupil.expert)
+        found = demonstrate(make_core, seeds, steps=run.course.steps, expert=pupil.expert)
         for dropped in found.dropped:
             run.say(f"clip {dropped.seed} is left out: {dropped.reason}")
         parts.append(found.clips)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,13 @@ from torch import Tensor, nn
 
 from drivelab.agents.rad.policy import RadNetwork
 from drivelab.agents.rad.weights import open_rad, save_rad
-from drivelab.agents.vadv2.vector_policy import VectorVadV2
-from drivelab.agents.vadv2.vector_weights import open_vector_vadv2, save_vector_vadv2
 from drivelab.planning.rad_anchors import rad_anchors
 from drivelab.sim.envs.actions import ActionKind
-from drivelab.sim.envs.vocabulary_actions import VocabularyActions
+from drivelab.training.reinforcement.imitation import Imitation
+from drivelab.training.reinforcement.judge import greedy
 from drivelab.training.rollouts.demonstrations import ExpertDriver
 from drivelab.training.rollouts.runner import Decider
-from drivelab.training.rollouts.vocabulary_expert import VocabularyExpert
+from drivelab.training.trials import Act
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,35 +29,39 @@ class Pupil:
 
     Attributes:
         action: how the environment understands its actions.
-        valid: which of them may be taken, [longitudinal, lateral].
+        valid: which of them may be taken, [longitudinal, lateral]; None: they have no bins.
         expert: drives the clips that are imitated by the same actions.
         make: configuration -> a network, in whichever process drives.
         save: network, file, notes= -> weights on disk.
         open: file -> network.
+        act: network -> what it does without drawing, as it is judged.
+        imitation: what rounds of imitation minimise; None: the losses towards the expert's bins.
+        expert_action: how the environment understands the expert's actions; None: as the policy's.
+        vocabulary: of its or its expert's actions, kept in the run's folder; None: there is none.
     """
 
     action: ActionKind | str
-    valid: Bool[Tensor, "m n"]
+    valid: Bool[Tensor, "m n"] | None
     expert: Decider
     make: Callable[[Any], nn.Module]
     save: Callable[..., None]
     open: Callable[[Any], nn.Module]
+    act: Callable[[nn.Module], Act]
+    imitation: Imitation | None = None
+    expert_action: ActionKind | str | None = None
+    vocabulary: Float[np.ndarray, "k t 3"] | None = None
 
 
 def rad_pupil() -> Pupil:
     """RAD: 61 x 61 pieces of motion."""
     anchors = rad_anchors()
     valid = torch.from_numpy(anchors.valid.copy())
-    return Pupil("rad", valid, ExpertDriver(anchors), RadNetwork, save_rad, open_rad)
-
-
-def vocabulary_pupil(entries: Float[np.ndarray, "k t 3"], dt: float) -> Pupil:
-    """VADv2: one axis, the entries of a vocabulary; the other one has a single bin."""
     return Pupil(
-        VocabularyActions(entries, dt),
-        torch.ones(len(entries), 1, dtype=torch.bool),
-        VocabularyExpert(entries, dt),
-        VectorVadV2,
-        save_vector_vadv2,
-        open_vector_vadv2,
+        "rad",
+        valid,
+        ExpertDriver(anchors),
+        RadNetwork,
+        save_rad,
+        open_rad,
+        partial(greedy, valid=valid),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -12,7 +12,7 @@ from drivelab.errors import DataError
 
 NO_EVENT = -1
 UNTAUGHT = -1  # version of clips that no policy drove
-_FEATURES = "features."
+_MAPPINGS = ("features", "targets")
 _PER_DECISION = ("bins", "log_probs", "values", "version", "path_offset", "heading_error")
 
 
@@ -33,6 +33,7 @@ class DrivenClips:
         events: `EventKind` of what ended it, `NO_EVENT` where time did.
         dynamic_side, static_side: of what was hit, see `Decisions`.
         last_values: of the states after the last decisions; 0 where an event ended the clip.
+        targets: what an expert knows beside its actions, by name, (d, ...); nothing of policies.
     """
 
     features: Mapping[str, np.ndarray]
@@ -48,6 +49,7 @@ class DrivenClips:
     dynamic_side: Float[np.ndarray, " n"]
     static_side: Float[np.ndarray, " n"]
     last_values: Float[np.ndarray, "n 2"]
+    targets: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         decisions, clips = int(self.lengths.sum()), len(self.seeds)
@@ -88,8 +90,12 @@ class DrivenClips:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """By name, for a file or for another process."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "features"}
-        return plain | {_FEATURES + name: array for name, array in self.features.items()}
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _MAPPINGS}
+        return plain | {
+            f"{kind}.{name}": array
+            for kind in _MAPPINGS
+            for name, array in getattr(self, kind).items()
+        }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> DrivenClips:
@@ -98,16 +104,13 @@ class DrivenClips:
         Raises:
             DataError: an array is missing, or too long or short.
         """
-        wanted = [f.name for f in fields(cls) if f.name != "features"]
+        wanted = [f.name for f in fields(cls) if f.name not in _MAPPINGS]
         missing = [name for name in wanted if name not in arrays]
         if missing:
             raise DataError(f"no {', '.join(missing)} among its arrays", where="clips")
-        features = {
-            name.removeprefix(_FEATURES): array
-            for name, array in arrays.items()
-            if name.startswith(_FEATURES)
-        }
-        return cls(features=features, **{name: arrays[name] for name in wanted})
+        plain = {name: arrays[name] for name in wanted}
+        features, targets = (_below(kind, arrays) for kind in _MAPPINGS)
+        return cls(features=features, targets=targets, **plain)
 
     @classmethod
     def join(cls, parts: Sequence[DrivenClips]) -> DrivenClips:
@@ -141,5 +144,11 @@ class Harvest:
     seconds: Mapping[str, float]
 
 
+def _below(kind: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of one of the mappings, by their names in it."""
+    start = f"{kind}."
+    return {k.removeprefix(start): array for k, array in arrays.items() if k.startswith(start)}
+
+
 def _is_per_decision(name: str) -> bool:
-    return name in _PER_DECISION or name.startswith(_FEATURES)
+    return name in _PER_DECISION or name.partition(".")[0] in _MAPPINGS

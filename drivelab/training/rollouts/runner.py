@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Protocol
 
@@ -33,11 +33,12 @@ MakeCore = Callable[[], EnvCore]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decided:
-    """Decisions of all environments."""
+    """Decisions of all environments; `targets` are those of `DrivenClips`, the same every time."""
 
     bins: Int[np.ndarray, "e 2"]
     log_probs: Float[np.ndarray, "e 2"]
     values: Float[np.ndarray, "e 2"]
+    targets: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 class Decider(Protocol):
@@ -78,6 +79,7 @@ class ClipRunner:
         self._decided = {"bins": np.zeros((*room, 2), np.int64)}
         self._decided |= {k: np.zeros((*room, 2), np.float32) for k in ("log_probs", "values")}
         self._errors = {k: np.zeros(room, np.float32) for k in ("path_offset", "heading_error")}
+        self._targets: dict[str, np.ndarray] = {}
         self.at = np.zeros(len(core), np.int64)
         self.episodes: list[Episode | None] = [None] * len(core)
         self._place = np.full(len(core), _IDLE)  # of an environment's clip among the seeds
@@ -94,7 +96,7 @@ class ClipRunner:
         self._done: dict[int, DrivenClips] = {}
         self._dropped: list[Dropped] = []
         self._seconds = {"begin": 0.0, "policy": 0.0, "world": 0.0}
-        self._place[:] = _IDLE
+        self._place[:], self._targets = _IDLE, {}
         if len(self._driven | set(self._seeds)) > MAPS:
             self.core, self._driven = self._make_core(), set()
         for e in range(len(self.core)):
@@ -192,6 +194,11 @@ class ClipRunner:
             self._features[name][at] = array[live]
         for name, rows in self._decided.items():
             rows[at] = getattr(decided, name)[live]
+        for name, array in decided.targets.items():
+            if name not in self._targets:
+                room = (len(self.core), self.steps, *array.shape[1:])
+                self._targets[name] = np.zeros(room, array.dtype)
+            self._targets[name][at] = array[live]
         self._errors["path_offset"][at] = state.way_off[live, 0]
         self._errors["heading_error"][at] = state.way_heading[live, 0]
 
@@ -204,6 +211,7 @@ class ClipRunner:
         part = slice(steps)
         return DrivenClips(
             features={name: rows[e, part].copy() for name, rows in self._features.items()},
+            targets={name: rows[e, part].copy() for name, rows in self._targets.items()},
             **{name: rows[e, part].copy() for name, rows in self._decided.items()},
             **{name: rows[e, part].copy() for name, rows in self._errors.items()},
             version=np.full(steps, decider.version, np.int64),

@@ -22,6 +22,9 @@ EVERY = 5  # frames between the moments of a clip whose futures a vocabulary is 
 class VocabularyExpert:
     """Decides for the entry nearest to where the recorded ego went; certain of it.
 
+    The target `trajectory` (e, t, 3) is where it went: x, y [m], heading [rad] in the frame of the
+    present ego.
+
     Args:
         entries: of the vocabulary.
         dt: between their poses [s].
@@ -34,15 +37,16 @@ class VocabularyExpert:
 
     def decide(self, features: Mapping[str, np.ndarray], runner: ClipRunner) -> Decided:
         """Numbers of the entries whose positions lie nearest, summed over the poses."""
-        bins = np.zeros((len(runner.core), 2), np.int64)
         poses = self._entries.shape[1]
+        bins = np.zeros((len(runner.core), 2), np.int64)
+        went = np.zeros((len(bins), poses, 3), np.float32)
         for e, episode in enumerate(runner.episodes):
             if episode is not None and episode.expert is not None:
                 goals = future(episode.expert.poses, int(runner.at[e]), poses, self._dt)
-                seen = relative(runner.core.world.ego_pose(e), goals)
+                went[e] = seen = relative(runner.core.world.ego_pose(e), goals)
                 bins[e, 1] = nearest_entry(seen[:, :2], self._entries)
         nothing = np.zeros((len(bins), 2), np.float32)
-        return Decided(bins, nothing, nothing)
+        return Decided(bins, nothing, nothing, {"trajectory": went})
 
     def values(self, features: Mapping[str, np.ndarray]) -> Float[np.ndarray, "k 2"]:
         """None."""

@@ -1,0 +1,124 @@
+"""What is trained, and by which objective: the options of `recipe=vadv2`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from drivelab.agents.vadv2.vector_policy import VectorVadV2, VectorVadV2Config
+from drivelab.agents.vadv2.vector_twin import VectorTwin
+from drivelab.agents.vadv2.vector_weights import open_vector_vadv2
+from drivelab.agents.vadv2.vocabulary import load_vocabulary
+from drivelab.errors import ConfigError
+from drivelab.sim.envs.episodes import episode_source
+from drivelab.training.reinforcement.loop import Course
+from drivelab.training.reinforcement.objective import RlObjective
+from drivelab.training.reinforcement.pupil import Pupil
+from drivelab.training.reinforcement.settings import ReinforcementSettings
+from drivelab.training.reinforcement.vocabulary_pupils import twin_pupil, vocabulary_pupil
+from drivelab.training.rollouts.vocabulary_expert import expert_vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class VocabularyRecipe:
+    """VADv2's vocabulary planner on vector observations: an entry is an action.
+
+    Attributes:
+        planning: "probabilistic", or "deterministic" for the twin, which imitates only.
+        entries: of the vocabulary, standing still among them; the twin's expert drives by them.
+        poses: of an entry or of the twin's plan.
+        dt: between them [s].
+        width, hidden, layers, heads: sizes of the network.
+        clip: how far a ratio of probabilities may go from 1.
+        ppo, value: weights.
+    """
+
+    planning: str = "probabilistic"
+    entries: int = 256
+    poses: int = 6
+    dt: float = 0.5
+    width: int = 64
+    hidden: int = 128
+    layers: int = 2
+    heads: int = 4
+    clip: float = 0.2
+    ppo: float = 1.0
+    value: float = 1.0
+
+    def __post_init__(self) -> None:
+        self._config()
+        self.objective()
+
+    def objective(self) -> RlObjective:
+        """PPO on the one axis that there is, by the rewards of all events."""
+        return RlObjective(
+            longitudinal_clip=self.clip, ppo=self.ppo, value=self.value,
+            auxiliary=(0.0, 0.0, 0.0, 0.0), joint=True,
+        )  # fmt: skip
+
+    def begin(
+        self,
+        settings: ReinforcementSettings,
+        start: Path | None,
+        course: Course,
+        vocabulary: Path,
+    ) -> tuple[VectorVadV2 | VectorTwin, Pupil]:
+        """A network and its kind; the vocabulary is the run's, or made of the training clips.
+
+        Raises:
+            ConfigError: reinforcement of the twin, a file's network of other sizes, or fewer
+                different drives than entries.
+            DataError: the file cannot be read.
+        """
+        self._check_mode(settings.mode)
+        found = None if start is None else self._opened(start)
+        if isinstance(found, VectorVadV2):
+            entries = found.vocabulary.numpy().astype(float)
+        else:
+            entries = self._entries(course, vocabulary)
+        make_pupil = twin_pupil if self.planning == "deterministic" else vocabulary_pupil
+        if found is not None:
+            return found.train(), make_pupil(entries, self.dt)
+        torch.manual_seed(settings.seed)
+        return self._network(entries), make_pupil(entries, self.dt)
+
+    def _check_mode(self, mode: str) -> None:
+        if self.planning == "deterministic" and mode != "il":
+            raise ConfigError(
+                f"mode={mode}: recipe.planning=deterministic plans one trajectory and has no "
+                "actions whose probability could be reinforced; it is taught by mode=il alone"
+            )
+
+    def _opened(self, start: Path) -> VectorVadV2 | VectorTwin:
+        found, config = open_vector_vadv2(start), self._config()
+        if found.config != config:
+            raise ConfigError(
+                f"start={start}: its network has other sizes: {found.config}; expected {config}"
+            )
+        return found
+
+    def _entries(self, course: Course, vocabulary: Path) -> Float[np.ndarray, "k t 3"]:
+        """Of the run's folder or of the training clips, as precise as weights keep them."""
+        if vocabulary.is_file():
+            entries = load_vocabulary(vocabulary)
+        else:
+            entries = expert_vocabulary(
+                episode_source(course.env.episodes), range(course.size), self.entries,
+                poses=self.poses, dt=self.dt,
+            )  # fmt: skip
+        return entries.astype(np.float32).astype(float)
+
+    def _network(self, entries: Float[np.ndarray, "k t 3"]) -> VectorVadV2 | VectorTwin:
+        if self.planning == "deterministic":
+            return VectorTwin(self._config())
+        return VectorVadV2(self._config(), torch.from_numpy(entries))
+
+    def _config(self) -> VectorVadV2Config:
+        return VectorVadV2Config(
+            width=self.width, hidden=self.hidden, layers=self.layers, heads=self.heads,
+            entries=self.entries, poses=self.poses, dt=self.dt, planning=self.planning,
+        )  # fmt: skip
