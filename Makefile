@@ -4,18 +4,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 AGENTS := constant_velocity ego_mlp pdm_closed human
+# Runs go on only with the code that began them, so other code gets folders of its own
+RUNS := runs/first-$(shell (git rev-parse HEAD; git diff HEAD) 2>/dev/null | sha1sum | cut -c1-8)
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
 .PHONY: eval test lint format bench rl clean
 
 eval: $(VENV)/.nn  ## diffusiondrive from camera and lidar: a first table, the embedded split, reports beside others
-	$(BIN)/drivelab eval agent=diffusiondrive bench=navsim data=embedded limit=40 workers=2 run.dir=runs/first-40-scenes
-	$(BIN)/drivelab eval agent=diffusiondrive bench=navsim data=embedded workers=2 run.dir=runs/first-diffusiondrive
+	$(BIN)/drivelab eval agent=diffusiondrive bench=navsim data=embedded limit=40 workers=2 run.dir=$(RUNS)-40-scenes
+	$(BIN)/drivelab eval agent=diffusiondrive bench=navsim data=embedded workers=2 run.dir=$(RUNS)-diffusiondrive
 	@for agent in $(AGENTS); do \
-	  $(BIN)/drivelab eval agent=$$agent bench=navsim data=embedded run.dir=runs/first-$$agent || exit $$?; \
+	  $(BIN)/drivelab eval agent=$$agent bench=navsim data=embedded run.dir=$(RUNS)-$$agent || exit $$?; \
 	done
-	@$(BIN)/drivelab report runs/first-diffusiondrive $(AGENTS:%=runs/first-%)
+	@$(BIN)/drivelab report $(RUNS)-diffusiondrive $(AGENTS:%=$(RUNS)-%)
 
 test: $(VENV)/.dev  ## the whole default suite
 	$(BIN)/pytest -n 2 --dist loadfile -m "not gpu and not carla and not slow"

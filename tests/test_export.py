@@ -96,6 +96,8 @@ def test_diffusiondrive_as_onnx_plans_as_the_network_does(
         ]
     assert [note["name"] for note in told["outputs"]] == ["trajectory", "modes", "mode_scores"]
     assert max(told["parity"]["differences"].values()) <= told["parity"]["limit"] == 1e-4
+    assert told["inputs"][-1]["name"] == "noise"
+    assert "standard deviation 0.3;" in str(told["inputs"][-1])
     subject = subjects.load_subject(
         "diffusiondrive", checkpoint=weights["diffusiondrive"], preset=None
     )

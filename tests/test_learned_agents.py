@@ -133,7 +133,8 @@ def test_an_agent_names_its_weights(files):
     assert found.weights_sha256 == digest
     assert str(files["transfuser"]) in found.weights
     assert (found.rig, found.rendered_rig) == (
-        SensorRig(cameras=("CAM_L0", "CAM_F0", "CAM_R0"), lidar=True, history=1), "labmini_mini",
+        SensorRig(("CAM_L0", "CAM_F0", "CAM_R0"), lidar=True, history=1, pixels=(480, 270)),
+        "labmini_mini",
     )  # fmt: skip
     assert agent("ego_mlp", files).rig == SensorRig(history=1)
 

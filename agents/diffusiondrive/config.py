@@ -43,6 +43,14 @@ class DiffusionDriveConfig(SceneConfig):
         self._require("noise_share", 0 <= self.noise_share <= 1, "0 to 1")
         self._require("vanilla_steps", self.vanilla_steps <= 1000, "at most 1000")
 
+    @property
+    def noise_deviation(self) -> float:
+        """Standard deviation of the noise that the head is given, in units of the published one.
+
+        Pure noise, from which vanilla diffusion starts, has no less of it.
+        """
+        return 1.0 if self.diffusion == "vanilla" else self.noise_share
+
     @classmethod
     def presets(cls) -> Mapping[str, Mapping[str, Any]]:
         """The small one sees few scenes an update: it learns more from each.

@@ -142,7 +142,7 @@ class TrajectoryHead(nn.Module):
         shape = (rows, (1 if vanilla else self.config.draws) * modes, *rest)
         noise = torch.randn(shape, generator=generator, device=device, dtype=self.plan_anchor.dtype)
         levels = torch.randint(highest, (rows,), generator=generator, device=device)
-        return self._share * noise, levels
+        return self.config.noise_deviation * noise, levels
 
     def noise(self, rows: int) -> Float[Tensor, "b m t 2"]:
         """Noise for inference: with a seed, the same for every scene and call."""
@@ -151,12 +151,7 @@ class TrajectoryHead(nn.Module):
             drawn = torch.randn(rows, *like.shape, device=like.device, dtype=like.dtype)
         else:
             drawn = torch.randn(1, *like.shape, generator=torch.Generator().manual_seed(seed))
-        return self._share * drawn.to(like).expand(rows, -1, -1, -1)
-
-    @property
-    def _share(self) -> float:
-        """Of unit noise; pure noise, from which vanilla diffusion starts, has no less of it."""
-        return 1.0 if self.config.diffusion == "vanilla" else self.config.noise_share
+        return self.config.noise_deviation * drawn.to(like).expand(rows, -1, -1, -1)
 
     def _decode(
         self, sample: Float[Tensor, "b m t 2"], levels: Int[Tensor, " b"], scene: Scene

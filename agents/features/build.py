@@ -24,8 +24,11 @@ Arrays = dict[str, np.ndarray]
 
 def rig_of(options: FeatureOptions = FULL) -> SensorRig:
     """What an agent has to ask for so that its features can be built."""
-    cameras = options.camera.names if options.camera else ()
-    return SensorRig(cameras=cameras, lidar=options.lidar is not None, history=1)
+    camera, lidar = options.camera, options.lidar is not None
+    if camera is None:
+        return SensorRig(lidar=lidar, history=1)
+    pixels = (camera.width, camera.height)
+    return SensorRig(cameras=camera.names, lidar=lidar, history=1, pixels=pixels)
 
 
 def features_of(observation: Observation, options: FeatureOptions = FULL) -> Arrays:

@@ -192,8 +192,8 @@ def _check_anchors(given: Tensor, wanted: Tensor, path: str | Path) -> None:
     if given.ndim == 3 and wanted.ndim == 3 and given.shape[:2] != wanted.shape[:2]:
         raise DataError(
             f"anchors of {given.shape[0]} modes with {given.shape[1]} poses, the network has "
-            f"{wanted.shape[0]} modes with {wanted.shape[1]}; set modes={given.shape[0]} "
-            f"poses={given.shape[1]} or take other weights",
+            f"{wanted.shape[0]} modes with {wanted.shape[1]}: take other weights, or a preset of "
+            "as many",
             file=path,
             where=ANCHORS,
         )

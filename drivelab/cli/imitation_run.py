@@ -41,7 +41,9 @@ from drivelab.training.run_folder import (
 Learn = Callable[[Trainee, Lesson, ImitationSettings, Mapping[str, Any], Say], Progress]
 ANCHORS = "anchors.npy"  # in the run's folder: what the network was taught with
 # Options that change nothing of what is learnt: a run goes on with others.
-_PASSING = ("quiet", "builders", "loaders", "minutes", "run", "cache", "save_every", "curves")
+_PASSING = (
+    "quiet", "builders", "loaders", "minutes", "run", "cache", "save_every", "curves", "launcher",
+)  # fmt: skip
 
 
 def imitate_config(config: Mapping[str, Any]) -> int:

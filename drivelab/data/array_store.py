@@ -31,10 +31,17 @@ class ArrayStore:
     Args:
         folder: made when the first file is written; `cache_folder(kind)` by default.
         kind: what is kept, for messages and the default folder.
+        elsewhere: the option that names another folder, for messages.
     """
 
-    def __init__(self, folder: str | Path | None = None, *, kind: str = "features") -> None:
-        self.kind = kind
+    def __init__(
+        self,
+        folder: str | Path | None = None,
+        *,
+        kind: str = "features",
+        elsewhere: str = "XDG_CACHE_HOME=DIR in the environment",
+    ) -> None:
+        self.kind, self.elsewhere = kind, elsewhere
         self.folder = Path(folder) if folder is not None else cache_folder(kind)
 
     def file(self, digest: str) -> Path:
@@ -82,15 +89,16 @@ class ArrayStore:
         return status.f_bavail * status.f_frsize
 
     def _told(self, error: OSError) -> str:
+        where = f"name a folder on another disk ({self.elsewhere})"
         if error.errno in FULL_DISK:
             return (
                 f"the disk of the cache of {self.kind}, {self.folder}, is full. What was finished "
-                "is kept: free some space, or name a folder on another disk (cache=DIR) and "
-                "copy the cache there, then give the same command again"
+                f"is kept: free some space, or {where} and copy the cache there, then give the "
+                "same command again"
             )
         return (
             f"the cache of {self.kind}, {self.folder}, cannot be written to ({error.strerror}); "
-            "name another folder (cache=DIR)"
+            f"{where}"
         )
 
 

@@ -47,12 +47,31 @@ def check_wishes(agent: Agent, source: SceneSource, scene_id: str) -> None:
                 "loops have them; drive it with bench=rad, nuplan_closed_loop or scenarios"
             )
         check_rig(scene, rig, bench=source.label, who_has=WHO_HAS_SENSORS)
+        _check_pixels(scene, rig, bench=source.label)
         return
     if sensed:  # an episode: its base scene has what its rendering gives
         from drivelab.sim.world.view import base_scene
 
         check_rig(base_scene(scene), rig, bench=source.label, who_has=WHO_HAS_SENSORS)
     check_record(agent, scene)
+
+
+def _check_pixels(scene: Scene, rig: SensorRig, *, bench: str) -> None:
+    if rig.pixels is None or not rig.cameras or scene.sensors is None:
+        return
+    name = rig.cameras[0]
+    try:
+        image = scene.sensors.camera(name, scene.now).image
+    except DataError:
+        return  # as above: this scene's own row tells it
+    height, width = image.shape[:2]
+    if (width, height) != tuple(rig.pixels):
+        raise ConfigError(
+            f"camera {name} of {bench} delivers {width} x {height} px, and the agent's weights "
+            f"expect {rig.pixels[0]} x {rig.pixels[1]}. Bring weights for such pictures "
+            "(agent.checkpoint=FILE; published ones take 1920 x 1080); where cameras are rendered, "
+            "choose the rig that they were trained with (bench.rig=, bench.scale=1)"
+        )
 
 
 def check_record(agent: Agent, episode: Any) -> None:

@@ -133,7 +133,7 @@ class FeatureCache:
 
     def __init__(self, recipe: Recipe, folder: str | Path | None = None) -> None:
         self.recipe = recipe
-        self.store = ArrayStore(folder)
+        self.store = ArrayStore(folder, elsewhere="cache=DIR")
         self._identity = digest_of(recipe.identity())
 
     def key(self, scene_id: str) -> str:
@@ -156,21 +156,28 @@ class FeatureCache:
         """Time and space of the missing scenes, by building a few of them, which are kept.
 
         Raises:
-            RunError: the disk has not enough space.
+            RunError: the disk has not enough space, or none of these few could be built.
         """
         missing = self.missing(scene_ids)
-        size, spent, built = 0, 0.0, 0
-        for scene in missing[:: max(1, len(missing) // (PROBES + 1))][: PROBES + 1]:
+        size, spent, built, problem = 0, 0.0, 0, ""
+        probes = missing[:: max(1, len(missing) // (PROBES + 1))][: PROBES + 1]
+        for scene in probes:
             begin = perf_counter()
             try:
                 size += self.store.write(self.key(scene), self.recipe.build(scene))
             except RunError:
                 raise
-            except DrivelabError:
+            except DrivelabError as error:
+                problem = str(error)
                 continue  # it is told when the cache is filled
             if built:  # the first one compiles and loads what all share
                 spent += perf_counter() - begin
             built += 1
+        if not built and len(probes) > PROBES:
+            raise RunError(
+                f"none of {len(probes)} scenes, taken from all over the {len(missing)} that are "
+                f"wanted, can be built: {problem}"
+            )
         left = max(len(missing) - built, 0)
         found = Estimate(
             len(scene_ids), left, left * size // max(built, 1),

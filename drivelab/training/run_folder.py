@@ -79,12 +79,20 @@ def read_progress(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def keep_progress(folder: Path, updates: int) -> None:
-    """Drop lines of after a checkpoint, which a resumed run writes again, and torn ones."""
+def keep_progress(folder: Path, updates: int, *, epoch: int | None = None) -> None:
+    """Drop lines of after a checkpoint, which a resumed run writes again, and torn ones.
+
+    The last update of an epoch may have been saved before the look that follows it: then `epoch`,
+    the last one whose look is done, tells that its line is to be dropped.
+    """
     file = folder / PROGRESS
     if not file.is_file():
         return
-    kept = [row for row in read_progress(folder) if row["updates"] <= updates]
+    kept = [
+        row
+        for row in read_progress(folder)
+        if row["updates"] <= updates and (epoch is None or row["epoch"] <= epoch)
+    ]
     part = file.with_name(f".{file.name}.part")
     part.write_text("".join(json.dumps(row) + "\n" for row in kept))
     os.replace(part, file)

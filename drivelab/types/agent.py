@@ -29,6 +29,7 @@ class SensorRig:
     lidar: bool = False
     history: int = 4  # frames of ego status up to now, and of the sensors below
     sensor_frames: int = 1  # latest frames for which cameras and lidar are loaded
+    pixels: tuple[int, int] | None = None  # width and height that pictures must have; None: any
     vector: bool = False  # the surroundings as numbers; closed loops of the native world only
     privilege: Privilege = Privilege.NONE
 

@@ -89,7 +89,10 @@ def inputs_of(subject: Subject, batch: int) -> tuple[TensorNote, ...]:
     notes.append(TensorNote("status_feature", (batch, 8), "m/s, m/s^2", "ego", status))
     if subject.agent == "diffusiondrive":
         shape = (batch, config.modes, config.poses, 2)
-        what = "standard normal; noise_default of this file is what the agent uses in every scene"
+        what = (
+            f"normal with standard deviation {config.noise_deviation:g}; noise_default of this "
+            "file is what the agent uses in every scene"
+        )
         notes.append(TensorNote("noise", shape, "1", "normalised", what))
     return tuple(notes)
 

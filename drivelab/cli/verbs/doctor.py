@@ -28,7 +28,7 @@ CORE = (
 EXTRAS = {
     "nn": "torch", "ray": "ray", "rl": "stable_baselines3", "splat": "gsplat",
     "carla": "carla", "open3d": "open3d", "commonroad": "commonroad", "viz": "viser",
-    "vlm": "transformers", "export": "onnx",
+    "vlm": "transformers", "export": "onnx", "curves": "tensorboard", "gpu": "triton",
 }  # fmt: skip
 ROOTS = {
     OPENSCENE_VARIABLE: "navsim_logs",

@@ -63,7 +63,7 @@ class NavsimBench(KeptOptions):
                 hint = ": labmini is the embedded split, chosen by data=embedded"
             raise ConfigError(
                 f"split={self.split}: expected {', '.join(known)} or a YAML file"
-                f"{hint or nearest_name(self.split, SPLITS)}"
+                f"{hint or nearest_name(self.split, known)}"
             )
 
     def roots(self, environment: Mapping[str, str]) -> tuple[str | None, str | None]:

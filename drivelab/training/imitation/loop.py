@@ -101,7 +101,7 @@ def imitate(
     learner = Learner(trainee, settings, settings.epochs * per_epoch, rank=share.rank)
     progress = _resume(learner, lesson, settings, say)
     if share.first:
-        keep_progress(settings.folder, learner.updates)
+        keep_progress(settings.folder, learner.updates, epoch=progress.epoch)
     run = _Run(learner, lesson, settings, say, share, progress)
     run.curves = open_curves(settings.curves, settings.folder) if run.first else None
     while not _over(run):
