@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from drivelab.agents.diffusiondrive.agent import DiffusionDrive  # noqa: E402
 from drivelab.agents.ego_mlp.agent import EgoMlp  # noqa: E402
-from drivelab.agents.features import MINI, features_of  # noqa: E402
+from drivelab.agents.features import FULL, MINI, features_of  # noqa: E402
 from drivelab.agents.learned.checkpoint import save_network  # noqa: E402
 from drivelab.agents.learned.driver import Driver, check_device, plan_of  # noqa: E402
 from drivelab.agents.learned.sight import blind, sight_of  # noqa: E402
@@ -20,6 +20,8 @@ from drivelab.agents.transfuser.config import TransfuserConfig  # noqa: E402
 from drivelab.data.labmini import LabminiSource  # noqa: E402
 from drivelab.data.observation import build_observation  # noqa: E402
 from drivelab.errors import ConfigError, DataError  # noqa: E402
+from drivelab.evaluation.agent_check import check_wishes  # noqa: E402
+from drivelab.evaluation.benches.rendered import RenderedSource  # noqa: E402
 from drivelab.sim.sensors.near import with_rendered_sensors  # noqa: E402
 from drivelab.sim.sensors.rendering import Rendering  # noqa: E402
 from drivelab.types import SensorRig  # noqa: E402
@@ -194,6 +196,34 @@ def test_a_published_checkpoint_is_of_the_full_preset(tmp_path: Path):
     state = {f"agent.{name}": value for name, value in network.state_dict().items()}
     torch.save({"state_dict": state, "epoch": 3}, tmp_path / "ego.ckpt")
     assert "ego.ckpt" in EgoMlp(checkpoint=str(tmp_path / "ego.ckpt")).weights
+
+
+@pytest.mark.slow
+def test_the_published_diffusiondrive_drives_by_a_checkpoint_of_its_size(tmp_path: Path):
+    torch.manual_seed(0)
+    network = DiffusionDrive.trainee(preset="full").network.eval()
+    network._trajectory_head.set_anchors(torch.rand(20, 8, 2) * 20)
+    state = {f"agent._transfuser_model.{n}": value for n, value in network.state_dict().items()}
+    assert len(state) == 763
+    torch.save({"state_dict": state, "epoch": 99}, tmp_path / "full.ckpt")
+    driver = DiffusionDrive(checkpoint=str(tmp_path / "full.ckpt"))
+    assert (driver.rig.pixels, driver.rendered_rig) == ((1920, 1080), "navsim_nominal")
+    scene = LabminiSource().load(LabminiSource().scene_ids()[0])
+    seen = build_observation(with_rendered_sensors(scene, Rendering("navsim_nominal")), driver.rig)
+    features = features_of(seen, FULL)
+    with torch.inference_mode():
+        wanted = network({name: torch.from_numpy(a)[None] for name, a in features.items()})
+    (plan,) = driver.act([seen])
+    np.testing.assert_allclose(plan.poses, wanted["trajectory"][0].numpy(), atol=1e-3)
+
+
+def test_weights_for_other_pictures_are_refused_before_the_first_scene(files):
+    driver = agent("transfuser", files)
+    source = RenderedSource(LabminiSource(), Rendering("navsim_nominal", scale=0.1), "day")
+    first = source.scene_ids()[0]
+    with pytest.raises(ConfigError, match=r"delivers 192 x 108 px.*expect 480 x 270"):
+        check_wishes(driver, source, first)
+    check_wishes(driver, replace(source, rendering=Rendering("labmini_mini")), first)
 
 
 def test_a_sight_that_no_camera_gives_is_told():

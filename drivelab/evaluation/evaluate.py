@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from importlib import metadata
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -172,11 +173,22 @@ def _joined(metric: AnyMetric, source: SceneSource) -> AnyMetric:
     return TwoStageEpdms(metric, entries)
 
 
+def _learnt(job: _Job) -> dict[str, str]:
+    """What else decides the plans of a network: other weights are another agent."""
+    weights = getattr(job.worker.agent, "weights_sha256", None)
+    if not weights:
+        return {}
+    return {
+        "weights_sha256": weights,
+        "device": job.settings.device,
+        "torch": metadata.version("torch"),
+    }
+
+
 def _open_folder(job: _Job) -> tuple[RunFolder, bool]:
     settings = job.settings
-    learnt = getattr(job.worker.agent, "weights_sha256", None)  # other weights are another agent
     identity = fingerprint.identity(
-        agent={**settings.agent, "weights_sha256": learnt} if learnt else settings.agent,
+        agent={**settings.agent, **_learnt(job)},
         bench=settings.bench,
         metric=job.metric.name,
         scenes=job.scenes,
