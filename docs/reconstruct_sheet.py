@@ -22,6 +22,7 @@ from drivelab.sim.splats.compose import compose, moment_at
 from drivelab.sim.splats.files import load_scene
 from drivelab.sim.splats.look import look
 from drivelab.training.reconstruction.losses import psnr
+from drivelab.training.reconstruction.quality import nearest
 from drivelab.training.reconstruction.views import split
 
 SHOWN, MARGIN, CAPTION, LARGER = 3, 6, 20, 1.5
@@ -39,10 +40,9 @@ def rows_of(run: Path) -> list[tuple[str, list[np.ndarray]]]:
     """Captions and pictures (h, w, 3), colours 0..1."""
     capture, every = captured(run)
     views, scene = capture.views, load_scene(run / SCENE)
-    learned, held = split(len(views), every)
+    learned, held = split(views, every)
     chosen = held[np.linspace(0, len(held) - 1, SHOWN).astype(int)].tolist()
-    eyes = views.eyes
-    near = [learned[np.linalg.norm(eyes[learned] - eyes[n], axis=1).argmin()] for n in chosen]
+    near = [nearest(views, learned, n) for n in chosen]
     seen = []
     for n in chosen:
         splats = compose(scene, moment_at(scene, float(capture.times[n])))

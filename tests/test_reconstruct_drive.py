@@ -3,13 +3,16 @@
 import json
 import resource
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 
+import drivelab.sim.envs  # noqa: F401  (registers the environments)
 from drivelab.cli import main
 from drivelab.errors import ConfigError, DataError, RunError
 from drivelab.kernels.splat import Cameras
+from drivelab.sim.envs.clips import ClipEpisodes
 from drivelab.sim.splats.files import load_scene
 from drivelab.sim.splats.labels import NUMBER
 from drivelab.sim.splats.scene import Sky
@@ -44,6 +47,19 @@ def flat(count=3):
     return Views(images.reshape(count, 16, 24, 3), cameras(count))
 
 
+def drives_in(street):
+    env = gym.make(
+        "drivelab/Splat-v0", episodes=lambda _: ClipEpisodes("test")(3), cameras=("CAM_FRONT",),
+        scale=0.25, street=str(street),
+    )  # fmt: skip
+    first, _ = env.reset(seed=0)
+    for _ in range(5):
+        then, *_ = env.step(np.array(env.action_space.nvec) // 2)
+    env.close()
+    assert first["images"].std() > 10
+    assert (first["images"] != then["images"]).any()
+
+
 def test_a_drive_is_learned_broken_off_and_goes_on(tmp_path, capsys):
     words = ["reconstruct", "source=radlab:test-0003-lane_drop", *QUICK]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
@@ -57,6 +73,7 @@ def test_a_drive_is_learned_broken_off_and_goes_on(tmp_path, capsys):
     rows = [json.loads(line) for line in (whole / "progress.jsonl").read_text().splitlines()]
     assert [row["updates"] for row in rows] == [10, 20]
     assert rows[1]["loss"] < rows[0]["loss"]
+    drives_in(whole / "scene.splats.safetensors")
     assert sorted(file.name for file in (whole / "previews").iterdir()) == [
         "000010.jpg", "000020.jpg",
     ]  # fmt: skip

@@ -33,13 +33,15 @@ if TYPE_CHECKING:
     from drivelab.training.reconstruction.settings import ReconstructionSettings
 
 SCENE = "scene.splats.safetensors"
+EQUAL = 100.0  # PSNR of pictures that do not differ [dB]; JSON has no infinity
 # Options that change nothing of what is learnt: a run goes on with others.
-_PASSING = ("names", "quiet", "minutes", "out", "threads", "look_every")
+_PASSING = ("names", "quiet", "minutes", "out", "threads", "look_every", "device")
 Say = Callable[[str], None]
 
 
 def reconstruct_config(config: Mapping[str, Any]) -> int:
     """Run one composed config."""
+    from drivelab.agents.learned.driver import check_device
     from drivelab.evaluation.environment import describe_environment
     from drivelab.evaluation.run_folder import run_lock
     from drivelab.sim.splats.files import save_scene
@@ -48,20 +50,24 @@ def reconstruct_config(config: Mapping[str, Any]) -> int:
     say: Say = _quiet if config["quiet"] else _aloud
     _share(whole(config, "threads", 0))
     settings, every = settings_of(config), whole(config, "look_every", 1)
-    minutes = _minutes(config)
+    minutes, device = _minutes(config), check_device(str(config["device"]))
     folder = Path(config["out"] or _new_folder(str(config["source"])))
     say(f"source: {config['source']}")
+    kept = {key: value for key, value in config.items() if key not in _PASSING}
+    if (folder / SUMMARY).is_file():
+        open_folder(folder, kept, option="out")
+        say(f"this run is finished: {folder}")
+        _print(json.loads((folder / SUMMARY).read_text()), folder)
+        return 0
     capture = capture_of(config)
-    open_folder(folder, {key: value for key, value in config.items() if key not in _PASSING})
+    open_folder(folder, kept, option="out")
     with run_lock(folder):
-        if (folder / SUMMARY).is_file():
-            say(f"this run is finished: {folder}")
-            _print(json.loads((folder / SUMMARY).read_text()), folder)
-            return 0
         write_json(folder / "env.json", describe_environment(settings.seed))
         say(f"run: {folder}\n{len(capture.views)} views of {capture.views.cameras.width} x "
             f"{capture.views.cameras.height}, {len(capture.points):,} points")  # fmt: skip
-        run = _learned(capture, settings, folder, minutes, (every, say))
+        if blind := int((capture.views.seen(capture.points) == 0).sum()):
+            say(f"{blind} of these views see none of the points: are all poses right?")
+        run = _learned(capture, settings, folder, minutes, device, (every, say))
         save_scene(scene_of(run, capture), folder / SCENE)
         if run.step < settings.steps:
             say(f"paused at step {run.step:,}, {folder / SCENE} is as far: the same command with "
@@ -88,9 +94,10 @@ def settings_of(config: Mapping[str, Any]) -> ReconstructionSettings:
     )
 
     parts = {"rates": Rates, "weights": Weights, "density": Density, "mcmc": Mcmc}
-    found = {name: kind(**_numbers(kind, config[name], name)) for name, kind in parts.items()}
+    numbers = {name: _numbers(kind, config[name], name) for name, kind in parts.items()}
     plain = _numbers(ReconstructionSettings, config, "", without=(*parts, "render"))
     try:
+        found: dict[str, Any] = {name: kind(**numbers[name]) for name, kind in parts.items()}
         return ReconstructionSettings(**plain, **found, render=Settings(near=NEAR, far=FAR))
     except ValueError as error:
         raise ConfigError(str(error)) from error
@@ -118,7 +125,7 @@ def _numbers(
 
 def _learned(
     capture: Capture, settings: ReconstructionSettings, folder: Path, minutes: float | None,
-    how: tuple[int, Say],
+    device: str, how: tuple[int, Say],
 ) -> Reconstruction:  # fmt: skip
     """Learn until it is done or the time is over, with a look every so many steps."""
     from drivelab.training.checkpoint import load_facts
@@ -145,8 +152,9 @@ def _learned(
 
     points, colours, nodes = capture.seeds()
     return reconstruct(
-        capture.views, points, colours, settings, folder / CHECKPOINT, nodes=nodes, look=look
-    )
+        capture.views, points, colours, settings, folder / CHECKPOINT, nodes=nodes, device=device,
+        look=look,
+    )  # fmt: skip
 
 
 def _row(run: Reconstruction, losses: list[float]) -> dict[str, Any]:
@@ -163,7 +171,7 @@ def _rounded(quality: Quality) -> dict[str, Any]:
     """PSNR and SSIM, None where nothing was held out."""
     if not quality.views:
         return {"psnr": None, "ssim": None}
-    return {"psnr": round(quality.psnr, 3), "ssim": round(quality.ssim, 4)}
+    return {"psnr": round(min(quality.psnr, EQUAL), 3), "ssim": round(quality.ssim, 4)}
 
 
 def _line(row: Mapping[str, Any], steps: int) -> str:

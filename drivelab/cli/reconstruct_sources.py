@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from drivelab.data.photographs import Photographs
     from drivelab.training.reconstruction.capture import Capture
 
+LONG = 1e6  # seconds that no log lasts
+
 
 def capture_of(config: Mapping[str, Any]) -> Capture:
     """What a composed config says.
@@ -135,8 +137,8 @@ def _logged(log: CameraLog, config: Mapping[str, Any]) -> Capture:
 
 def _seconds(how: Mapping[str, Any], key: str, least: float) -> float:
     value = how[key]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least:
-        raise ConfigError(f"log.{key}={value}: expected seconds, {least:g} or more")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < LONG:
+        raise ConfigError(f"log.{key}={value}: expected seconds, {least:g} to {LONG:g}")
     return float(value)
 
 

@@ -140,11 +140,18 @@ def boxes_of_rows(
 
     A track has the kind and size of its first row; the origin moves from the centre of the box to
     its floor.
+
+    Raises:
+        DataError: a box without a size.
     """
     found = sorted(rows, key=lambda row: row[2])
     times = np.unique(np.array([row[2] for row in found], np.int64))
     first: dict[str, tuple[str, np.ndarray]] = {}
     for track, kind, _, size, _ in found:
+        if not (np.isfinite(size).all() and min(size) > 0):
+            told = " x ".join(f"{value:g}" for value in size)
+            raise DataError(f"a box of {told} m; expected length, width and height above 0",
+                            where=f"track {track}")  # fmt: skip
         first.setdefault(track, (kind, np.asarray(size, float)))
     number = {track: k for k, track in enumerate(first)}
     poses = np.tile(np.eye(4), (len(first), len(times), 1, 1))

@@ -81,7 +81,7 @@ def _header(text: str, file: Path) -> tuple[str, int, list[tuple[str, str]]]:
 
 
 def _ascii(file: Path, begin: int, count: int, width: int) -> np.ndarray:
-    words = file.read_bytes()[begin:].split(None, count * width)[: count * width]
+    words = file.read_bytes()[begin:].split()[: count * width]
     if len(words) < count * width:
         raise DataError(f"has {len(words)} numbers; expected {count} points of {width}: cut off, "
                         "export it again", file=file)  # fmt: skip

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from drivelab.errors import DataError
 
 MODELS = ("pinhole", "fisheye")
+FOCAL = (0.04, 100.0)  # in sizes of the picture: angles of view of about 171 and 0.6 degrees
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +47,15 @@ class Lens:
         if not (1 <= self.width <= 65536 and 1 <= self.height <= 65536):
             raise DataError(f"pictures of {self.width} x {self.height} px; expected 1 to 65536",
                             file=file, where=where)  # fmt: skip
+        size = max(self.width, self.height)
+        if not FOCAL[0] * size <= min(focal) <= max(focal) <= FOCAL[1] * size:
+            raise DataError(
+                f"focal lengths {focal} for pictures of {self.width} x {self.height} px; expected "
+                f"{FOCAL[0] * size:g} to {FOCAL[1] * size:g}: are they in pixels, and of this "
+                "camera?",
+                file=file,
+                where=where,
+            )
         if not (0 < middle[0] < self.width and 0 < middle[1] < self.height):
             raise DataError(
                 f"its middle {middle[0]:.1f}, {middle[1]:.1f} lies outside the picture of "
@@ -94,11 +104,13 @@ def inside(root: Path, name: str, *, file: Path, where: str) -> Path:
         DataError: it leads out of the root, or is not there.
     """
     found = root / name
+    if "\0" in name:
+        raise DataError(f"{name[:200]!r} is no path", file=file, where=where)
     if not found.resolve().is_relative_to(root.resolve()):
         raise DataError(f"{name[:200]!r} leads out of {root}; expected a path below it", file=file,
                         where=where)  # fmt: skip
     if not found.is_file():
-        raise DataError(f"{found} is not there; expected the picture that it names", file=file,
+        raise DataError(f"{found} is not there; expected the file that it names", file=file,
                         where=where)  # fmt: skip
     return found
 

@@ -23,8 +23,13 @@ def new_folder(root: Path, algo: str, env: str) -> Path:
     return root / name
 
 
-def open_folder(folder: Path, config: Mapping[str, Any]) -> bool:
+def open_folder(folder: Path, config: Mapping[str, Any], *, option: str = "run.dir") -> bool:
     """Make the folder, or find it as the same command left it; True where it is resumed.
+
+    Args:
+        folder: of the run.
+        config: what decides what is learnt.
+        option: that named the folder, for messages.
 
     Raises:
         RunError: it holds a run of other settings, or something else.
@@ -36,15 +41,18 @@ def open_folder(folder: Path, config: Mapping[str, Any]) -> bool:
         if _said(before) != _said(yaml.safe_load(text)):
             raise RunError(
                 f"{folder} holds a run with other settings (see {file}): type its command again "
-                "to resume it, or choose another run.dir"
+                f"to resume it, or choose another {option}"
             )
         return True
-    if folder.exists() and any(folder.iterdir()):
-        raise RunError(f"{folder} is not empty and holds no training run: choose another run.dir")
+    part = file.with_name(f".{file.name}.part")  # half a config would be one of other settings
+    if folder.exists() and any(found != part for found in folder.iterdir()):
+        raise RunError(f"{folder} is not empty and holds no training run: choose another {option}")
     folder.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.part")
-    part.write_text(text)  # half a config would be one of other settings
-    os.replace(part, file)
+    try:
+        part.write_text(text)
+        os.replace(part, file)
+    finally:
+        part.unlink(missing_ok=True)
     return False
 
 

@@ -12,6 +12,11 @@ from jaxtyping import Float
 from drivelab.errors import DataError
 from drivelab.training.reconstruction.views import Views
 
+_DOUBTS = (
+    "check that the poses belong to the points, that they go the way that the format says "
+    "(COLMAP: world to camera, nerfstudio: camera to world), and the focal lengths [px]"
+)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Track:
@@ -76,7 +81,8 @@ class Capture:
         """Refuse what nothing can be learned from.
 
         Raises:
-            DataError: fewer than two views, fewer than four points, or points no view sees.
+            DataError: fewer than two views, fewer than four points, points that no view or no two
+                views see.
         """
         if len(self.views) < 2:
             raise DataError(
@@ -88,12 +94,24 @@ class Capture:
                 "sweeps or COLMAP's points",
                 file=self.name,
             )
-        seen = self.views.seen(self.points)
-        blind = np.flatnonzero(seen == 0)
+        shared = self.views.witnesses(self.points)
+        if not (shared > 0).any():
+            raise DataError(
+                f"none of the {len(self.views)} views sees any of the {len(self.points)} points; "
+                f"{_DOUBTS}",
+                file=self.name,
+            )
+        if not (shared > 1).any():
+            raise DataError(
+                f"no two of the {len(self.views)} views see the same one of the "
+                f"{len(self.points)} points: nothing can be learned where views do not overlap; "
+                f"take pictures closer together, or {_DOUBTS}",
+                file=self.name,
+            )
+        blind = np.flatnonzero(self.views.seen(self.points) == 0)
         if 2 * len(blind) > len(self.views):
             raise DataError(
                 f"{len(blind)} of {len(self.views)} views see none of the {len(self.points)} "
-                f"points (the first is view {blind[0]}); the poses do not belong to the points, "
-                "or are not camera-to-world as the format says",
+                f"points (the first is view {blind[0]}); {_DOUBTS}",
                 file=self.name,
             )

@@ -35,8 +35,8 @@ def colour_unseen(model: Model, inside: np.ndarray) -> int:
         model: is changed.
         inside: (n,) whether the middle of each lies on the picture of a learned view.
     """
-    seen, nodes = model.seen.numpy() & inside, model.nodes.numpy()
-    means, total = model.means.detach().numpy(), 0
+    seen, nodes = model.seen.cpu().numpy() & inside, model.nodes.cpu().numpy()
+    means, total = model.means.detach().cpu().numpy(), 0
     for node in np.unique(nodes[~seen]).tolist():
         own, found = (np.flatnonzero((nodes == node) & part) for part in (~seen, seen))
         if len(found):
@@ -44,8 +44,8 @@ def colour_unseen(model: Model, inside: np.ndarray) -> int:
             near = found[cKDTree(means[found]).query(means[own], k=range(1, count + 1))[1]]
             with torch.no_grad():
                 for values in (model.sh_first, model.sh_rest):
-                    around = values.numpy()[near]
-                    values[torch.as_tensor(own)] = torch.as_tensor(np.median(around, 1))
+                    around = values.cpu().numpy()[near]
+                    values[torch.as_tensor(own)] = torch.as_tensor(np.median(around, 1)).to(values)
             total += len(own)
     return total
 

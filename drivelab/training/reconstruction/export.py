@@ -18,7 +18,7 @@ AROUND, ABOVE = 3.0, 0.3  # m: how far the lowest point is looked for, what coun
 
 def scene_of(run: Reconstruction, capture: Capture) -> SplatScene:
     """The learned scene in the capture's frame, with how it was made in `info`."""
-    whole, nodes = _normal(run.gaussians()), run.model.nodes.numpy()
+    whole, nodes = _normal(run.gaussians()), run.model.nodes.cpu().numpy()
     found = _part(whole, nodes == 0)
     labels = np.zeros(len(found), np.uint8)
     if capture.upright:
@@ -26,7 +26,7 @@ def scene_of(run: Reconstruction, capture: Capture) -> SplatScene:
     times, first = np.unique(capture.times, return_index=True)
     actors = [_actor(capture, n, _part(whole, nodes == n + 1), first)
               for n in range(len(capture.tracks))]  # fmt: skip
-    faces = run.model.sky.detach().numpy()
+    faces = run.model.sky.detach().cpu().numpy()
     sky = Sky(filled_sky(faces, capture.views)) if faces.size else None
     return SplatScene(
         capture.name,

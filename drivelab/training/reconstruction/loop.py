@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 
 from drivelab.errors import RunError
-from drivelab.kernels.splat import Gaussians, Pictures, Trace, render
+from drivelab.kernels.splat import Cameras, Gaussians, Pictures, Trace, render
 from drivelab.training.checkpoint import load_facts, load_weights, save_checkpoint
 from drivelab.training.reconstruction import densify, mcmc
 from drivelab.training.reconstruction.losses import entropy, loss, roughness, slenderness
@@ -25,6 +25,7 @@ from drivelab.training.reconstruction.sky import sky_picture
 from drivelab.training.reconstruction.views import Views, split, threes
 
 SELDOM = 10  # steps between two looks at the shapes of all Gaussians, as in DriveStudio
+RECOLOUR = 250  # steps after which what no view saw takes the colours of its neighbours
 
 
 class Reconstruction:
@@ -33,15 +34,19 @@ class Reconstruction:
     Attributes:
         model: its numbers.
         step: steps that are done.
+        device: of the numbers, "cpu" or "cuda"; there gsplat draws.
     """
 
-    def __init__(self, views: Views, model: Model, settings: ReconstructionSettings) -> None:
-        self.views, self.model, self.settings = views, model, settings
+    def __init__(
+        self, views: Views, model: Model, settings: ReconstructionSettings, device: str = "cpu"
+    ) -> None:
+        self.views, self.settings = views, settings
+        self.model, self.device = model.to(device), device
         self.step, self._extent = 0, views.extent
         self._learned, self._held = split(views, settings.hold_out)
         if not len(self._learned):
             raise ValueError(f"{len(views)} views, none to learn from; hand over more")
-        self._rows = torch.as_tensor(threes(views, self._learned))
+        self._rows = torch.as_tensor(threes(views, self._learned), device=device)
         self._optimizer = optimizer_of(model, settings.rates, self._extent)
 
     @property
@@ -50,7 +55,11 @@ class Reconstruction:
         return min(self.step // self.settings.degree_every, self.settings.degree)
 
     def advance(self) -> float:
-        """Do a step; returns its loss."""
+        """Do a step; returns its loss.
+
+        Raises:
+            RunError: the loss is not finite; nothing has been changed by this step.
+        """
         how, trace = self.settings, Trace()
         number = self._next()
         self._set_rate()
@@ -59,6 +68,12 @@ class Reconstruction:
         if how.strategy == "mcmc":
             total = total + mcmc.burden(self.model, how.mcmc)
         total = total + self._restraint(number)
+        if not torch.isfinite(total):
+            raise RunError(
+                f"the loss of step {self.step + 1:,} is {float(total.detach())}: what is learned "
+                "has gone astray. The last checkpoint is whole; begin anew with lower rates "
+                f"(rates.means is {how.rates.means:g}), or look at view {number}"
+            )
         total.backward()
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
@@ -73,7 +88,7 @@ class Reconstruction:
     def picture(self, number: int) -> torch.Tensor:
         """A view as the scene has it now (h, w, 3), colours held to 0..1."""
         with torch.no_grad():
-            return self._seen(number, None, learned=False)[1].clamp(0, 1)
+            return self._seen(number, None, learned=False)[1].clamp(0, 1).cpu()
 
     def gaussians(self) -> Gaussians:
         """The scene as it is now, as arrays."""
@@ -88,7 +103,8 @@ class Reconstruction:
         Raises:
             RunError: it cannot be written.
         """
-        facts = {"step": self.step, "count": len(self.model), "settings": asdict(self.settings)}
+        facts = {"step": self.step, "count": len(self.model), "settings": asdict(self.settings),
+                 "views": self.views.digest}  # fmt: skip
         try:
             save_checkpoint(folder, self.model, facts, self._optimizer)
         except (SafetensorError, OSError) as error:
@@ -98,11 +114,13 @@ class Reconstruction:
             ) from error
 
     @staticmethod
-    def load(folder: Path, views: Views, settings: ReconstructionSettings) -> Reconstruction:
+    def load(
+        folder: Path, views: Views, settings: ReconstructionSettings, device: str = "cpu"
+    ) -> Reconstruction:
         """Go on from a checkpoint.
 
         Raises:
-            RunError: there is none, it is damaged, or it was made with other settings.
+            RunError: there is none, it is damaged, or it was made with other settings or views.
         """
         facts = load_facts(folder)
         if facts is None:
@@ -112,8 +130,13 @@ class Reconstruction:
                 f"{folder} was made with other settings ({other}); go on with those, or choose "
                 "another folder"
             )
+        if facts["views"] != views.digest:
+            raise RunError(
+                f"{folder} was made of other pictures, poses or tracks than the source has now: "
+                "bring those back, or choose another folder"
+            )
         model = Model(int(facts["count"]), beside_of(views, settings))
-        found = Reconstruction(views, model, settings)
+        found = Reconstruction(views, model, settings, device)
         load_weights(folder, found.model, found._optimizer)
         found.step = int(facts["step"])
         return found
@@ -126,16 +149,21 @@ class Reconstruction:
         scene = model.gaussians(self.degree)
         if self.views.nodes is not None:
             scene = at_view(scene, model, self.views.nodes, number)
-        taken = moved(camera, model.twists[number]) if learned and model.twists.numel() else camera
+        taken = self._taken(number) if learned else camera
         pictures = render(scene, taken, settings=self.settings.render, trace=trace)
         seen = torch.as_tensor(pictures.rgb[0])
         if model.sky.numel():
             light = 1.0 - torch.as_tensor(pictures.alpha[0])
-            seen = seen + light[..., None] * sky_picture(model.sky, camera, 0)
+            seen = seen + light[..., None] * sky_picture(model.sky, taken, 0)
         if model.exposure.numel() and self.views.groups is not None:
             own = model.exposure[int(self.views.groups[number])]
             seen = seen * (own - model.exposure.mean(0)).exp()
         return pictures, seen
+
+    def _taken(self, number: int) -> Cameras:
+        """The camera of a view, where it turned out to be if poses are learned."""
+        camera, twists = self.views.camera(number), self.model.twists
+        return moved(camera, twists[number]) if twists.numel() else camera
 
     def _restraint(self, number: int) -> torch.Tensor:
         """What keeps Gaussians and poses as things are, beside the pictures; weighted."""
@@ -152,7 +180,7 @@ class Reconstruction:
         ):
             there = moving(model.gaussians(0), model, self.views.nodes, number)
             if len(there):
-                cover = render(there, self.views.camera(number), settings=self.settings.render)
+                cover = render(there, self._taken(number), settings=self.settings.render)
                 total = total + weights.entropy * entropy(torch.as_tensor(cover.alpha[0]))
         return total
 
@@ -164,11 +192,11 @@ class Reconstruction:
 
     def _given(self, number: int) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         """Picture, depths and sky of a view."""
-        depths, sky = self.views.depths, self.views.sky
+        depths, sky, to = self.views.depths, self.views.sky, self.device
         return (
-            torch.as_tensor(self.views.images[number]),
-            None if depths is None else torch.as_tensor(depths[number]),
-            None if sky is None else torch.as_tensor(sky[number]),
+            torch.as_tensor(self.views.images[number], device=to),
+            None if depths is None else torch.as_tensor(depths[number], device=to),
+            None if sky is None else torch.as_tensor(sky[number], device=to),
         )
 
     def _rate(self) -> float:
@@ -184,7 +212,7 @@ class Reconstruction:
     def _inside(self) -> np.ndarray:
         """(n,) whether the middle of each lies on the picture of a view that is learned from."""
         model, views = self.model, self.views
-        means, nodes = model.means.detach().double().numpy(), model.nodes.numpy()
+        means, nodes = model.means.detach().double().cpu().numpy(), model.nodes.cpu().numpy()
         found = np.zeros(len(means), bool)
         for number in self._learned.tolist():
             which = np.arange(len(means))
@@ -214,7 +242,7 @@ class Reconstruction:
             if densify.fades(self.step, how.density):
                 densify.fade(model, optimizer, how.density)
         done = self.step + 1
-        if done % how.save_every == 0 or done == how.steps:
+        if done % RECOLOUR == 0 or done == how.steps:
             densify.colour_unseen(model, self._inside())
 
 
@@ -226,6 +254,7 @@ def reconstruct(
     folder: Path,
     *,
     nodes: np.ndarray | None = None,
+    device: str = "cpu",
     look: Callable[[Reconstruction, float], bool] = lambda run, loss: True,
 ) -> Reconstruction:
     """Learn a scene from pictures; goes on from the checkpoint of the folder, if there is one.
@@ -237,15 +266,16 @@ def reconstruct(
         settings: how.
         folder: of the checkpoint.
         nodes: (n,) in whose frame each point lies, see `Capture.seeds`.
+        device: that learns.
         look: is shown the run after every step, with the step's loss; where it answers False a
             checkpoint is written and the run pauses.
     """
     if load_facts(folder) is not None:
-        found = Reconstruction.load(folder, views, settings)
+        found = Reconstruction.load(folder, views, settings, device)
     else:
         beside = beside_of(views, settings)
         model = Model.of_points(points, colours, settings.opacity, nodes=nodes, beside=beside)
-        found = Reconstruction(views, model, settings)
+        found = Reconstruction(views, model, settings, device)
     while found.step < settings.steps:
         goes_on = look(found, found.advance())
         over = found.step == settings.steps or not goes_on

@@ -51,6 +51,8 @@ def turn(
     dead = opacity <= mcmc.least_opacity
     if bool(dead.all()):
         return 0, 0
+    # Drawn on the CPU, whose generator's numbers are the same on every machine
+    dead, opacity = dead.cpu(), opacity.cpu()
     source = torch.arange(len(model))
     chances = torch.where(dead, 0.0, opacity)
     moved = int(dead.sum())
@@ -61,7 +63,7 @@ def turn(
     if added:
         more = torch.multinomial(chances, added, replacement=True, generator=generator)
         source = torch.cat([source, more])
-    share(model, optimizer, source)
+    share(model, optimizer, source.to(model.means.device))
     return moved, added
 
 

@@ -20,17 +20,19 @@ def at_view(scene: Gaussians, model: Model, nodes: Nodes, number: int) -> Gaussi
     moving = model.nodes.nonzero()[:, 0]
     if not len(moving):
         return scene
-    own = model.nodes[moving] - 1
+    own, means = model.nodes[moving] - 1, scene.means
     poses = nodes.poses[:, number]
-    turns = torch.as_tensor(poses[:, :3, :3]).float()[own]
-    shifts = torch.as_tensor(poses[:, :3, 3]).float()[own]
-    quats = torch.stack([torch.as_tensor(quaternion(pose[:3, :3])).float() for pose in poses])[own]
-    means = torch.einsum("nij,nj->ni", turns, scene.means[moving]) + shifts
+    turns = torch.as_tensor(poses[:, :3, :3]).to(means)[own]
+    shifts = torch.as_tensor(poses[:, :3, 3]).to(means)[own]
+    quats = torch.stack([torch.as_tensor(quaternion(pose[:3, :3])) for pose in poses]).to(means)[
+        own
+    ]
+    placed = torch.einsum("nij,nj->ni", turns, means[moving]) + shifts
     turned = product(quats, scene.quats[moving])
-    there = torch.as_tensor(nodes.valid[:, number]).float()[own]
+    there = torch.as_tensor(nodes.valid[:, number]).to(means)[own]
     return replace(
         scene,
-        means=scene.means.index_copy(0, moving, means),
+        means=means.index_copy(0, moving, placed),
         quats=scene.quats.index_copy(0, moving, turned),
         opacities=scene.opacities.index_copy(0, moving, scene.opacities[moving] * there),
     )
@@ -39,7 +41,7 @@ def at_view(scene: Gaussians, model: Model, nodes: Nodes, number: int) -> Gaussi
 def moving(scene: Gaussians, model: Model, nodes: Nodes, number: int) -> Gaussians:
     """Only those of the scene that move and are there at a view, where they are then."""
     own = model.nodes - 1
-    valid = torch.cat([torch.as_tensor(nodes.valid[:, number]), torch.tensor([False])])
+    valid = torch.as_tensor([*nodes.valid[:, number].tolist(), False], device=own.device)
     chosen = valid[own].nonzero()[:, 0]
     whole = at_view(scene, model, nodes, number)
     names = ("means", "quats", "scales", "opacities", "sh")

@@ -38,18 +38,19 @@ def judged(views: Views, numbers: Sequence[int], picture: Callable[[int], torch.
 
 
 def copied(views: Views, hold_out: int) -> Quality:
-    """What showing the nearest learned view instead would reach: the bar to clear.
-
-    The nearest is the one whose eye is, among those of the same camera where there are any.
-    """
+    """What showing the nearest learned view instead would reach: the bar to clear."""
     learned, held = split(views, hold_out)
-    eyes = views.eyes
 
     def picture(number: int) -> torch.Tensor:
-        own = learned
-        if views.groups is not None and (views.groups[learned] == views.groups[number]).any():
-            own = learned[views.groups[learned] == views.groups[number]]
-        away = np.linalg.norm(eyes[own] - eyes[number], axis=1)
-        return torch.as_tensor(views.images[int(own[away.argmin()])])
+        return torch.as_tensor(views.images[nearest(views, learned, number)])
 
     return judged(views, held.tolist(), picture)
+
+
+def nearest(views: Views, learned: np.ndarray, number: int) -> int:
+    """The learned view whose eye is nearest to a view's, of the same camera where there is one."""
+    own = learned
+    if views.groups is not None and (views.groups[learned] == views.groups[number]).any():
+        own = learned[views.groups[learned] == views.groups[number]]
+    away = np.linalg.norm(views.eyes[own] - views.eyes[number], axis=1)
+    return int(own[away.argmin()])

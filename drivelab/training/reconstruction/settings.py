@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from drivelab.kernels.splat import Settings
 
 STRATEGIES = ("default", "mcmc")
+_ENDLESS = float("inf")
+
+
+def _hold(part: Any, prefix: str, **ranges: tuple[float, float]) -> None:
+    """Refuse numbers outside their range, which begins at 0 where none is given."""
+    for option in fields(part):
+        value = getattr(part, option.name)
+        least, most = ranges.get(option.name, (0.0, _ENDLESS))
+        if not least <= value <= most:
+            wanted = f"{least:g} or more" if most == _ENDLESS else f"{least:g} to {most:g}"
+            raise ValueError(f"{prefix}.{option.name}={value:g}; expected {wanted}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +49,10 @@ class Rates:
     exposure: float = 0.0
     twists: float = 0.0
 
+    def __post_init__(self) -> None:
+        # Beyond 1 a step of Adam throws away what it learns: most numbers are logarithms or logits
+        _hold(self, "rates", **{option.name: (0.0, 1.0) for option in fields(self)})
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
@@ -60,6 +76,9 @@ class Weights:
     slenderness: float = 1.0
     roughness: float = 0.01
     entropy: float = 0.1
+
+    def __post_init__(self) -> None:
+        _hold(self, "weights", dissimilarity=(0.0, 1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +104,10 @@ class Density:
     small: float = 0.01
     least_opacity: float = 0.005
     large: float = 0.1
+
+    def __post_init__(self) -> None:
+        endless = (1, _ENDLESS)
+        _hold(self, "density", every=endless, reset_every=endless, least_opacity=(1e-6, 0.49))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +135,10 @@ class Mcmc:
     least_opacity: float = 0.005
     opacity: float = 0.01
     scale: float = 0.01
+
+    def __post_init__(self) -> None:
+        endless = (1, _ENDLESS)
+        _hold(self, "mcmc", every=endless, most=endless, grow=endless, least_opacity=(1e-6, 0.99))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +190,15 @@ class ReconstructionSettings:
             raise ValueError(f"strategy={self.strategy!r}; expected {' or '.join(STRATEGIES)}")
         if self.degree not in (0, 1, 2, 3):
             raise ValueError(f"degree={self.degree}; expected 0 to 3")
-        if not 0.0 < self.opacity < 1.0:
-            raise ValueError(f"opacity={self.opacity}; expected between 0 and 1")
+        chosen = self.mcmc if self.strategy == "mcmc" else self.density
+        if not chosen.least_opacity < self.opacity < 1.0:
+            raise ValueError(
+                f"opacity={self.opacity}; expected above least_opacity={chosen.least_opacity}, "
+                "below which Gaussians are given up, and below 1"
+            )
+        if self.texels < 0 or self.texels == 1:
+            raise ValueError(f"texels={self.texels}; expected 0, or 2 and more")
+        if self.seed < 0:
+            raise ValueError(f"seed={self.seed}; expected 0 or more")
         if self.hold_out < 0 or self.hold_out == 1:
             raise ValueError(f"hold_out={self.hold_out}; expected 0, or 2 and more")

@@ -40,16 +40,34 @@ class Looked(torch.autograd.Function):
         return torch.from_numpy(found), None
 
 
+def looked_up(
+    faces: Float[torch.Tensor, "6 n n 3"], rays: Float[torch.Tensor, "k 3"]
+) -> Float[torch.Tensor, "k 3"]:
+    """As `Looked`, by operations of torch: for GPUs, which the compiled loops do not reach."""
+    n = faces.shape[1]
+    size, axis = rays.abs().max(1, keepdim=True)
+    face = (2 * axis + (rays.gather(1, axis) <= 0))[:, 0]
+    others = torch.tensor([[1, 2], [0, 2], [0, 1]], device=rays.device)[axis[:, 0]]
+    at = (0.5 * (rays.gather(1, others) / size.clamp(min=1e-30) + 1.0) * n - 0.5).clamp(0, n - 1)
+    first = at.long().clamp(max=n - 2)
+    (u, v), (left, top) = (at - first).T[..., None], first.T
+    upper = faces[face, top, left] * (1 - u) + faces[face, top, left + 1] * u
+    lower = faces[face, top + 1, left] * (1 - u) + faces[face, top + 1, left + 1] * u
+    return upper * (1 - v) + lower * v
+
+
 def sky_picture(faces: torch.Tensor, cameras: Cameras, number: int) -> torch.Tensor:
     """What a pinhole sees of a sky (6, n, n, 3): (h, w, 3)."""
     rays = torch.from_numpy(rays_of(cameras, number))
-    seen: torch.Tensor = Looked.apply(faces, rays)
+    seen: torch.Tensor
+    seen = looked_up(faces, rays.to(faces)) if faces.is_cuda else Looked.apply(faces, rays)
     return seen.view(cameras.height, cameras.width, 3)
 
 
 def rays_of(cameras: Cameras, number: int) -> Float[np.ndarray, "k 3"]:
     """Directions of a pinhole's pixels in the scene's frame, of any length; float32."""
-    lens, turn = cameras.intrinsics[number], cameras.views[number][:3, :3]
+    lens, view = cameras.intrinsics[number], cameras.views[number]
+    turn = (view.detach().cpu().numpy() if isinstance(view, torch.Tensor) else view)[:3, :3]
     x = (np.arange(cameras.width) + 0.5 - lens[0, 2]) / lens[0, 0]
     y = (np.arange(cameras.height) + 0.5 - lens[1, 2]) / lens[1, 1]
     x, y = np.meshgrid(x, y)

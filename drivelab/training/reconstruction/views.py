@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,6 +89,27 @@ class Views:
         """(v,) how many of some points (n, 3) each view has on its picture."""
         counts = [len(on_image(points, self.cameras, n)[0]) for n in range(len(self))]
         return np.array(counts, int)
+
+    def witnesses(self, points: np.ndarray) -> np.ndarray:
+        """(n,) on how many views' pictures each of some points (n, 3) is."""
+        counts = np.zeros(len(points), int)
+        for number in range(len(self)):
+            counts[on_image(points, self.cameras, number)[0]] += 1
+        return counts
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, hex, of pictures, cameras and who moves: a run goes on with the same ones."""
+        cameras, nodes = self.cameras, self.nodes
+        parts = [self.images, cameras.views, cameras.intrinsics, self.depths, self.sky, self.groups,
+                 self.frames]  # fmt: skip
+        parts += [] if nodes is None else [nodes.poses, nodes.valid]
+        found = hashlib.sha256()
+        for part in parts:
+            array = np.ascontiguousarray(np.zeros(0) if part is None else part)
+            found.update(f"{array.dtype} {array.shape}".encode())
+            found.update(array.view(np.uint8).data if array.size else b"")
+        return found.hexdigest()
 
     @property
     def eyes(self) -> np.ndarray:
