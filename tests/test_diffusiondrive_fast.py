@@ -7,10 +7,13 @@ import pytest
 import torch
 
 from drivelab.agents.diffusiondrive import DiffusionDriveConfig
+from drivelab.agents.diffusiondrive.agent import FAMILY
 from drivelab.agents.diffusiondrive.bev_attention import GridSampleCrossBEVAttention
 from drivelab.agents.diffusiondrive.fast import FastDiffusionDrive
 from drivelab.agents.diffusiondrive.policy import DiffusionDriveNetwork
 from drivelab.agents.diffusiondrive.sampled_cells import BevCells, SampledAttention
+from drivelab.agents.learned.checkpoint import load_network
+from drivelab.agents.learned.weights import bundled_file
 from drivelab.agents.transfuser import TransfuserConfig
 from drivelab.agents.transfuser.fast import FastTransfuser
 from drivelab.agents.transfuser.policy import TransfuserNetwork
@@ -61,6 +64,12 @@ def test_weights_laid_out_once_or_not(packed):
     torch.testing.assert_close(fast(one)["modes"], both[:1], rtol=1e-4, atol=1e-4)
 
 
+def test_the_weights_that_ship():
+    plain = DiffusionDriveNetwork(DiffusionDriveConfig.preset("mini")).eval()
+    load_network(plain, bundled_file(FAMILY, "mini"))
+    compare(plain, FastDiffusionDrive(plain), torch.float32)
+
+
 def test_mini_with_vig():
     config = DiffusionDriveConfig.preset("mini", image_encoder="vig_h")
     plain = DiffusionDriveNetwork(config).eval()
@@ -80,11 +89,12 @@ def test_full(dtype):
     compare(plain, FastDiffusionDrive(plain), dtype)
 
 
+@pytest.mark.parametrize("dtype", LIMIT, ids=str)
 @pytest.mark.parametrize("latent", [False, True])
-def test_transfuser(latent):
+def test_transfuser(latent, dtype):
     config = TransfuserConfig.preset("mini", latent=latent)
-    plain = filled(TransfuserNetwork(config), torch.float64)
-    compare(plain, FastTransfuser(plain), torch.float64)
+    plain = filled(TransfuserNetwork(config), dtype)
+    compare(plain, FastTransfuser(plain), dtype)
 
 
 def test_map_attention_at_and_beyond_the_border():

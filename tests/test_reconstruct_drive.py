@@ -16,14 +16,14 @@ from drivelab.sim.envs.clips import ClipEpisodes
 from drivelab.sim.splats.files import load_scene
 from drivelab.sim.splats.labels import NUMBER
 from drivelab.sim.splats.scene import Sky
-from drivelab.sim.splats.sky import sky_colours
+from drivelab.sim.splats.sky import sky_colours, texel_directions
 from drivelab.training.reconstruction.capture import Capture
 from drivelab.training.reconstruction.export import ground_labels
 from drivelab.training.reconstruction.loop import Reconstruction, reconstruct
 from drivelab.training.reconstruction.points import depth_picture, thinned
 from drivelab.training.reconstruction.quality import copied
 from drivelab.training.reconstruction.settings import ReconstructionSettings
-from drivelab.training.reconstruction.sky import directions, filled_sky, rays_of, sky_picture
+from drivelab.training.reconstruction.sky import filled_sky, rays_of, sky_picture
 from drivelab.training.reconstruction.spacing import spaced
 from drivelab.training.reconstruction.views import Views
 
@@ -124,7 +124,7 @@ def test_the_sky_is_looked_up_as_scenes_do_and_has_its_gradient():
     seen = sky_picture(torch.from_numpy(faces), views, 1)
     wanted = sky_colours(Sky(faces), rays_of(views, 1))
     np.testing.assert_allclose(seen.reshape(-1, 3), wanted, atol=1e-6)
-    np.testing.assert_allclose(sky_colours(Sky(faces), directions(8).reshape(-1, 3)).reshape(
+    np.testing.assert_allclose(sky_colours(Sky(faces), texel_directions(8).reshape(-1, 3)).reshape(
         faces.shape), faces, atol=1e-5)  # fmt: skip
     # Linear in the texels: the gradient of a weighted sum says what a change of them does.
     texels = torch.from_numpy(faces).requires_grad_()

@@ -27,7 +27,7 @@ def paint_sky(weather: Weather, *, seed: int = 0, texels: int = TEXELS) -> Sky:
     """
     if texels < 2:
         raise ValueError(f"a sky of texels={texels}; expected at least 2")
-    rays = _rays(texels).reshape(-1, 3)
+    rays = texel_directions(texels).reshape(-1, 3)
     zenith, horizon = sky_tints(weather)
     height = np.clip(rays[:, 2], 0.0, 1.0)[:, None]
     colours = zenith + (horizon - zenith) * np.exp(-4.5 * height)
@@ -58,36 +58,43 @@ def sky_colours(sky: Sky, directions: Float[np.ndarray, "n 3"]) -> Float[np.ndar
     if rays.ndim != 2 or rays.shape[1] != 3:
         raise ValueError(f"directions have the shape {rays.shape}; expected (n, 3)")
     out = np.empty(rays.shape, np.float32)
-    _look_up(np.ascontiguousarray(sky.faces, np.float32), rays, out)
+    look_up(np.ascontiguousarray(sky.faces, np.float32), rays, out)
     return out
 
 
+@njit(inline="always")
+def texel_of(rays, i, n):  # type: ignore[no-untyped-def]
+    """Face, row and column of the upper left texel, shares of the lower and the right one."""
+    x, y, z = rays[i, 0], rays[i, 1], rays[i, 2]
+    size, face, a, b = abs(x), 0 if x > 0 else 1, y, z
+    if abs(y) > size:
+        size, face, a, b = abs(y), 2 if y > 0 else 3, x, z
+    if abs(z) > size:
+        size, face, a, b = abs(z), 4 if z > 0 else 5, x, y
+    one = 1.0 / max(size, 1e-30)
+    column = min(max(0.5 * (a * one + 1.0) * n - 0.5, 0.0), n - 1.0)
+    row = min(max(0.5 * (b * one + 1.0) * n - 0.5, 0.0), n - 1.0)
+    left, top = min(int(column), n - 2), min(int(row), n - 2)
+    return face, top, left, row - top, column - left
+
+
 @njit(nogil=True, cache=True)
-def _look_up(faces, rays, out):  # type: ignore[no-untyped-def]
+def look_up(faces, rays, out):  # type: ignore[no-untyped-def]
+    """Fill `out` (k, 3) with the colours of faces (6, n, n, 3) along rays (k, 3), bilinear."""
     n = faces.shape[1]
     for i in range(len(rays)):
-        x, y, z = rays[i, 0], rays[i, 1], rays[i, 2]
-        size, face, a, b = abs(x), 0 if x > 0 else 1, y, z
-        if abs(y) > size:
-            size, face, a, b = abs(y), 2 if y > 0 else 3, x, z
-        if abs(z) > size:
-            size, face, a, b = abs(z), 4 if z > 0 else 5, x, y
-        one = 1.0 / max(size, 1e-30)
-        column = min(max(0.5 * (a * one + 1.0) * n - 0.5, 0.0), n - 1.0)
-        row = min(max(0.5 * (b * one + 1.0) * n - 0.5, 0.0), n - 1.0)
-        left, top = min(int(column), n - 2), min(int(row), n - 2)
-        u, v = column - left, row - top
+        face, top, left, v, u = texel_of(rays, i, n)
         for c in range(3):
             upper = faces[face, top, left, c] * (1 - u) + faces[face, top, left + 1, c] * u
             lower = faces[face, top + 1, left, c] * (1 - u) + faces[face, top + 1, left + 1, c] * u
             out[i, c] = upper * (1 - v) + lower * v
 
 
-def _rays(n: int) -> Float[np.ndarray, "6 n n 3"]:
-    """Unit directions of all texels."""
-    at = (2 * np.arange(n) + 1) / n - 1
+def texel_directions(texels: int) -> Float[np.ndarray, "6 n n 3"]:
+    """Unit directions to the middles of all texels, see `Sky`."""
+    at = (2 * np.arange(texels) + 1) / texels - 1
     b, a = np.meshgrid(at, at, indexing="ij")
-    rays = np.empty((6, n, n, 3))
+    rays = np.empty((6, texels, texels, 3))
     for face in range(6):
         axis = face // 2
         first, second = (k for k in range(3) if k != axis)

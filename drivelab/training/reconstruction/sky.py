@@ -15,6 +15,7 @@ from numba import njit
 from scipy.spatial import cKDTree
 
 from drivelab.kernels.splat import Cameras
+from drivelab.sim.splats.sky import look_up, texel_directions, texel_of
 from drivelab.training.reconstruction.views import Views
 
 
@@ -25,7 +26,7 @@ class Looked(torch.autograd.Function):
     def forward(ctx: Any, faces: torch.Tensor, rays: torch.Tensor) -> torch.Tensor:
         """Colours (k, 3)."""
         colours = np.empty((len(rays), 3), np.float32)
-        _gather(faces.detach().numpy(), rays.numpy(), colours)
+        look_up(faces.detach().numpy(), rays.numpy(), colours)
         ctx.save_for_backward(rays)
         ctx.shape = faces.shape
         return torch.from_numpy(colours)
@@ -75,40 +76,13 @@ def rays_of(cameras: Cameras, number: int) -> Float[np.ndarray, "k 3"]:
     return np.ascontiguousarray(rays, np.float32)
 
 
-@njit(inline="always")
-def _corner(rays, i, n):  # type: ignore[no-untyped-def]
-    """Face, row and column of the upper left texel, shares of the lower and the right one."""
-    x, y, z = rays[i, 0], rays[i, 1], rays[i, 2]
-    size, face, a, b = abs(x), 0 if x > 0 else 1, y, z
-    if abs(y) > size:
-        size, face, a, b = abs(y), 2 if y > 0 else 3, x, z
-    if abs(z) > size:
-        size, face, a, b = abs(z), 4 if z > 0 else 5, x, y
-    one = 1.0 / max(size, 1e-30)
-    column = min(max(0.5 * (a * one + 1.0) * n - 0.5, 0.0), n - 1.0)
-    row = min(max(0.5 * (b * one + 1.0) * n - 0.5, 0.0), n - 1.0)
-    left, top = min(int(column), n - 2), min(int(row), n - 2)
-    return face, top, left, row - top, column - left
-
-
-@njit(nogil=True, cache=True)
-def _gather(faces, rays, colours):  # type: ignore[no-untyped-def]
-    n = faces.shape[1]
-    for i in range(len(rays)):
-        face, top, left, v, u = _corner(rays, i, n)
-        for c in range(3):
-            upper = faces[face, top, left, c] * (1 - u) + faces[face, top, left + 1, c] * u
-            lower = faces[face, top + 1, left, c] * (1 - u) + faces[face, top + 1, left + 1, c] * u
-            colours[i, c] = upper * (1 - v) + lower * v
-
-
 @njit(nogil=True, cache=True)
 def _scatter(gradient, rays, faces):  # type: ignore[no-untyped-def]
     n = faces.shape[1]
     for i in range(len(rays)):
         if gradient[i, 0] == 0 and gradient[i, 1] == 0 and gradient[i, 2] == 0:
             continue
-        face, top, left, v, u = _corner(rays, i, n)
+        face, top, left, v, u = texel_of(rays, i, n)
         for c in range(3):
             own = gradient[i, c]
             faces[face, top, left, c] += own * (1 - u) * (1 - v)
@@ -128,20 +102,7 @@ def filled_sky(faces: Float[np.ndarray, "6 n n 3"], views: Views) -> Float[np.nd
     known = seen[..., 0] > 0
     if not known.any():
         return faces.clip(0, 1)
-    away = directions(faces.shape[1])
+    away = texel_directions(faces.shape[1])
     nearest = cKDTree(away[known]).query(away)[1]
     filled: np.ndarray = faces[known][nearest].clip(0, 1)
     return filled
-
-
-def directions(texels: int) -> Float[np.ndarray, "6 n n 3"]:
-    """Unit vectors to the texels' middles, see `drivelab.sim.splats.scene.Sky`."""
-    at = (2 * np.arange(texels) + 1) / texels - 1
-    b, a = np.meshgrid(at, at, indexing="ij")
-    found = np.empty((6, texels, texels, 3))
-    for face in range(6):
-        first, second = (k for k in range(3) if k != face // 2)
-        found[face, ..., face // 2] = 1.0 if face % 2 == 0 else -1.0
-        found[face, ..., first], found[face, ..., second] = a, b
-    unit: np.ndarray = found / np.linalg.norm(found, axis=-1, keepdims=True)
-    return unit
