@@ -31,12 +31,12 @@ TOLD = {"ego": "ego", "progress": "progress", "route": "way"}  # ours -> part of
 
 @dataclass(slots=True)
 class _Seat:
-    """One environment's stage, what feels contacts with it, and what its cameras took."""
+    """One environment's stage, what feels contacts with it once asked, and its cameras' album."""
 
     episode: str
     stage: Stage
-    statics: StaticWatch
     album: Album
+    statics: StaticWatch | None = None
 
 
 class SplatView:
@@ -94,12 +94,12 @@ class SplatView:
     def fill(self, world: NativeWorld, arrays: Arrays) -> None:
         """Draw all environments."""
         for e in range(len(world.starts)):
-            self._draw(world, e, arrays)
+            self.draw(world, e, arrays)
 
     def fill_one(self, world: NativeWorld, e: int, arrays: Arrays) -> None:
         """Look at one environment that has just begun."""
         self._seats.pop(e, None)
-        self._draw(world, e, arrays)
+        self.draw(world, e, arrays)
         observe_ego(world.roads, world.one(e), arrays["vector"][e : e + 1, 0])
 
     def space(self, form: str) -> gym.Space:
@@ -128,6 +128,8 @@ class SplatView:
     def touches(self, world: NativeWorld, e: int) -> bool:
         """Whether the ego's contact with what stands about begins now; ask once a step."""
         seat, pose = self._seat(world, e), world.ego_pose(e)
+        if seat.statics is None:
+            seat.statics = seat.stage.static_watch(world.starts[e].episode.vehicle)
         step = int(world.state.step[e])
         return seat.statics.look(step, pose, float(world.state.speed[e, 0])) is not None
 
@@ -138,11 +140,11 @@ class SplatView:
             how = self.renderings[_number(episode.id) % len(self.renderings)]
             stage = stage_of_episode(episode, how)
             album = Album(stage.rendering.faults, tuple(stage.rig.cameras), episode.id)
-            statics = stage.static_watch(episode.vehicle)
-            seat = self._seats[e] = _Seat(episode.id, stage, statics, album)
+            seat = self._seats[e] = _Seat(episode.id, stage, album)
         return seat
 
-    def _draw(self, world: NativeWorld, e: int, arrays: Arrays) -> None:
+    def draw(self, world: NativeWorld, e: int, arrays: Arrays) -> None:
+        """What the cameras of one environment see now, into its row of `images`."""
         start, seat, step = world.starts[e], self._seat(world, e), int(world.state.step[e])
         stage = seat.stage
         others = present(world, e)

@@ -33,6 +33,7 @@ class Rendering:
             folder with ID.splats.safetensors for every episode; "" builds one. Its weather is its
             own, actors look as `weather` says.
         faults: of the sensors, as `info["sensor_faults"]` of an episode lists them.
+        keep: a folder in which built streets are kept, so that later they are only read; "": none.
     """
 
     rig: str = "rad"
@@ -41,3 +42,4 @@ class Rendering:
     seed: int = 0
     street: str = field(default="", metadata=LATER)
     faults: tuple[Mapping[str, Any], ...] = ()
+    keep: str = field(default="", metadata=LATER)

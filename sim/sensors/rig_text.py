@@ -103,6 +103,7 @@ class RigText(Part, frozen=True, kw_only=True):
         default_factory=dict
     )
     lidars: Annotated[dict[str, LidarText], about("by name")] = msgspec.field(default_factory=dict)
+    gaussians: Annotated[int, about("of a street built for it; 0: many", ge=0)] = 0
 
 
 def rig_of(text: RigText) -> Rig:
@@ -116,6 +117,7 @@ def rig_of(text: RigText) -> Rig:
             for number, (name, lidar) in enumerate(text.lidars.items())
         },
         text.note,
+        text.gaussians,
     )
 
 

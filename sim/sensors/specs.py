@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Float
 
+from drivelab.data.array_store import LATER
 from drivelab.errors import ConfigError, nearest_name
 
 CAMERA_MODELS = ("pinhole", "fisheye")
@@ -151,12 +152,15 @@ class Rig:
         cameras: by name, in the order in which pictures are listed.
         lidars: by name; their sweeps are merged.
         note: where the numbers come from and which of them are nominal.
+        gaussians: about how many a street has that is built to be seen by it, as far as its detail
+            goes; 0: as many as large pictures want. Small ones show little of more.
     """
 
     name: str
     cameras: Mapping[str, CameraSpec]
     lidars: Mapping[str, LidarSpec] = field(default_factory=dict)
     note: str = ""
+    gaussians: int = field(default=0, metadata=LATER)
 
     def camera(self, name: str) -> CameraSpec:
         """A camera by name.

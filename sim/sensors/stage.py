@@ -6,7 +6,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 
 from drivelab.errors import DataError
 from drivelab.sim.sensors.camera import camera_frame, form
+from drivelab.sim.sensors.kept_streets import kept_street
 from drivelab.sim.sensors.lidar import sweep
 from drivelab.sim.sensors.lidar_world import LidarWorld, lidar_world, with_actors
 from drivelab.sim.sensors.rendering import Rendering
@@ -28,7 +29,7 @@ from drivelab.sim.splats.files import load_scene
 from drivelab.sim.splats.look import Views, look
 from drivelab.sim.splats.scene import Actor, Moment, Splats, SplatScene
 from drivelab.sim.splats.shown_by_file import shown_by_file
-from drivelab.sim.splats.street import build_street
+from drivelab.sim.splats.street import BUDGET, build_street
 from drivelab.types import CameraFrame, LaneMap, VehicleParameters
 
 SHORT = 300_000  # Gaussians of streets that are drawn whole
@@ -74,7 +75,7 @@ class Stage:
     def scene(self) -> SplatScene:
         """The street, without anybody."""
         how = self.rendering
-        return _street(self._map, self._line, how, self._licence)
+        return _street(self._map, self._line, how, self._licence, self.rig.gaussians)
 
     def around(self, place: Float[np.ndarray, "2"]) -> SplatScene:
         """The street, or of a long one what lies within `SIGHT` of a place of its frame.
@@ -234,7 +235,7 @@ def stage_rig(rendering: Rendering) -> Rig:
 
 
 def _street(
-    lane_map: LaneMap, line: Float[np.ndarray, "m 2"], how: Rendering, licence: str
+    lane_map: LaneMap, line: Float[np.ndarray, "m 2"], how: Rendering, licence: str, wanted: int
 ) -> SplatScene:
     """A street, from those that were built last where map, line and weather are the same.
 
@@ -244,19 +245,30 @@ def _street(
     digest = hashlib.sha256(line.tobytes())
     for lane in lane_map.lanes.values():
         digest.update(lane.id.encode() + np.ascontiguousarray(lane.centreline).tobytes())
-    key = (digest.digest(), how.weather, how.seed, licence, _stamp(how.street))
+    made_by = (how.weather, how.seed, licence, wanted)
+    key = (digest.digest(), *made_by, _stamp(how.street))
     if key not in _streets:
-        _streets[key] = (
-            _stored(how.street, line)
-            if how.street
-            else build_street(
-                lane_map, route=line, weather=how.weather, seed=how.seed, licence=licence
-            )
-        )
+        if how.street:
+            _streets[key] = _stored(how.street, line)
+        elif how.keep:
+            digest.update(repr(made_by).encode())
+            build = partial(_built, lane_map, line, how, licence, wanted)
+            _streets[key] = kept_street(how.keep, digest.hexdigest(), build)
+        else:
+            _streets[key] = _built(lane_map, line, how, licence, wanted)
         while len(_streets) > STREETS:
             _streets.popitem(last=False)
     _streets.move_to_end(key)
     return _streets[key]
+
+
+def _built(
+    lane_map: LaneMap, line: Float[np.ndarray, "m 2"], how: Rendering, licence: str, wanted: int
+) -> SplatScene:
+    budget = (round(0.8 * wanted), round(1.2 * wanted)) if wanted else BUDGET
+    return build_street(
+        lane_map, route=line, weather=how.weather, seed=how.seed, budget=budget, licence=licence
+    )
 
 
 def _stored(file: str, line: Float[np.ndarray, "m 2"]) -> SplatScene:

@@ -32,7 +32,7 @@ from drivelab.sim.splats.street.trees import grow_trees, plan_trees
 from drivelab.sim.splats.weather import Weather, air, shade, wet
 from drivelab.types.lane_map import LaneMap
 
-__all__ = ["REACH", "build_street", "marking_polygons", "road_polygon"]
+__all__ = ["BUDGET", "REACH", "build_street", "marking_polygons", "road_polygon"]
 REACH = 62.0  # distance from the route up to which there is a street [m]
 BUDGET = (160_000, 220_000)  # Gaussians of a street; outside of it detail is chosen anew
 POOL = 5.0  # radius of the light that a street lamp throws on the ground [m]
