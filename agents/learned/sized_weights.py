@@ -40,7 +40,9 @@ def open_sized(
     try:
         with safe_open(file, framework="pt") as opened:
             told = opened.metadata() or {}
-        kind, sizes = told["network"], json.loads(told["config"])
+        kind = told["network"]
+        sizes = {k: tuple(v) if isinstance(v, list) else v
+                 for k, v in json.loads(told["config"]).items()}  # fmt: skip
     except Exception as error:  # no file, no safetensors, or one of somebody else
         raise DataError(
             f"is no file of {name}'s weights (safetensors with `network` and `config`); `drivelab "

@@ -7,11 +7,16 @@ that the policy learns in; a tracker drives close to it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from drivelab.agents.learned.driver import check_device
 from drivelab.agents.learned.vectors import vectors_of
 from drivelab.agents.learned.weights import Family, load_weights
 from drivelab.agents.rad.actions import choose
+from drivelab.agents.rad.remembered import RememberedPictures
+from drivelab.agents.rad.sight import PICTURES
 from drivelab.agents.rad.vector_encoder import KEY
 from drivelab.errors import DataError
 from drivelab.planning.rad_anchors import BINS, rad_anchors
@@ -27,8 +32,10 @@ DT = 0.1  # between the poses of an anchor [s]
 
 
 class Rad:
-    """Drives by a RAD network on vector observations, which hold the map and the boxes.
+    """Drives by a RAD network on vector observations, or on pictures: its weights say which.
 
+    Vector observations hold the map and the boxes. A network on pictures reads of them the ego's
+    motion and its route alone; it is told more than it looks at, so that its privilege is the same.
     Plans are the 5 poses of the action taken, 0.1 s apart; their notes hold its probability by axis
     and the two values of the state.
 
@@ -53,25 +60,41 @@ class Rad:
                 file=checkpoint,
             )
         self.rig = SensorRig(history=1, vector=True, privilege=Privilege.STATE)
+        self.rendered_rig: str | None = None
+        self._pictures: RememberedPictures | None = None
+        config = loaded.network.config
+        if config.encoder == "image":
+            self.rendered_rig = config.rig
+            self.rig = replace(self.rig, cameras=config.cameras, pixels=config.pixels)
+            self._pictures = RememberedPictures(config.cameras, config.pixels, config.rig)
         self.weights, self.weights_sha256 = loaded.told, loaded.sha256
         self._device = check_device(device)
         self._network = loaded.network.requires_grad_(False).to(self._device)
         self._anchors = rad_anchors()
         self._valid = torch.from_numpy(self._anchors.valid.copy()).to(self._device)
 
+    def reset(self, scene_ids: Sequence[str], *, seed: int) -> None:
+        """Episodes begin: of pictures nothing is remembered."""
+        if self._pictures is not None:
+            self._pictures.forget()
+
     def act(self, observations: Sequence[Observation]) -> list[Plan]:
         """One plan each.
 
         Raises:
-            DataError: an observation without its numbers, or a network that has diverged.
+            DataError: an observation without its numbers or pictures, or a network that has
+                diverged.
         """
         import torch
 
         if not observations:
             return []
-        rows = torch.from_numpy(vectors_of(observations))
+        rows = {KEY: vectors_of(observations)}
+        if self._pictures is not None:
+            rows[PICTURES] = np.stack([self._pictures.of(seen) for seen in observations])
         with torch.inference_mode():
-            outputs = self._network({KEY: rows.to(self._device)})
+            given = {name: torch.from_numpy(v).to(self._device) for name, v in rows.items()}
+            outputs = self._network(given)
             choice = choose(outputs, self._valid)
         lateral, longitudinal = choice.bins.cpu().numpy().T
         poses = self._anchors.poses[longitudinal, lateral, 1:]

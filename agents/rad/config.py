@@ -12,6 +12,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "full": {},
     "mini": {"width": 64, "hidden": 128, "layers": 2, "heads": 4, "value_width": 64},
 }
+IMAGE_WIDTHS: Mapping[str, tuple[int, ...]] = {"full": (64, 128, 256), "mini": (16, 24, 48)}
+ENCODERS = ("vector", "image")
 _COUNTS = ("width", "hidden", "layers", "heads", "bins", "value_width")
 
 
@@ -19,7 +21,8 @@ _COUNTS = ("width", "hidden", "layers", "heads", "bins", "value_width")
 class RadConfig:
     """Sizes; the defaults are the paper's where it gives them (widths), DETR's where it does not.
 
-    There is no dropout: the ratios of PPO compare one network with an older copy of itself.
+    There is no dropout: the ratios of PPO compare one network with an older copy of itself. What
+    `encoder="vector"` has no use for stays empty.
     """
 
     width: int = 256  # of tokens, queries and the state of the plan
@@ -28,6 +31,11 @@ class RadConfig:
     heads: int = 8
     bins: int = 61  # actions of each axis
     value_width: int = 256  # of the hidden layer of the two value heads
+    encoder: str = "vector"  # one of ENCODERS: what the scene is seen as
+    cameras: tuple[str, ...] = ()  # of the encoder "image", in the order of its pictures
+    pixels: tuple[int, ...] = ()  # width and height of each picture
+    rig: str = ""  # whose cameras they are
+    image_widths: tuple[int, ...] = ()  # channels of its maps, each of half the resolution
 
     def __post_init__(self) -> None:
         for name in _COUNTS:
@@ -36,10 +44,32 @@ class RadConfig:
                 raise ConfigError(f"rad with {name}={value!r}: expected a whole number from 1 on")
         if self.width % self.heads:
             raise ConfigError(f"rad with width={self.width}: expected a multiple of {self.heads}")
+        if self.encoder not in ENCODERS:
+            raise ConfigError(
+                f"rad with encoder={self.encoder!r}: expected one of {', '.join(ENCODERS)}"
+                f"{nearest_name(str(self.encoder), ENCODERS)}"
+            )
+        if self.encoder == "image":
+            self._check_pictures()
+
+    def _check_pictures(self) -> None:
+        """Refuse pictures that no map can be made of."""
+        whole = all(type(size) is int and size >= 1 for size in (*self.pixels, *self.image_widths))
+        if not (whole and self.cameras and self.image_widths and len(self.pixels) == 2):
+            raise ConfigError(
+                f"rad with encoder=image, cameras={self.cameras}, pixels={self.pixels}, "
+                f"image_widths={self.image_widths}: expected names of cameras, the width and "
+                "height of their pictures, and channels, all from 1 on"
+            )
+        if min(self.pixels) < 2 ** len(self.image_widths):
+            raise ConfigError(
+                f"rad with pixels={self.pixels}: {len(self.image_widths)} maps, each of half the "
+                f"resolution, take {2 ** len(self.image_widths)} pixels and more a side"
+            )
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> RadConfig:
-        """One of `presets()`, with some fields changed.
+        """One of `presets()`, with some fields changed; `encoder="image"` has widths of its own.
 
         Raises:
             ConfigError: no such preset or field.
@@ -55,6 +85,8 @@ class RadConfig:
                     f"rad has no option {key!r}{nearest_name(key, known)}; "
                     f"it knows: {', '.join(known)}"
                 )
+        if changes.get("encoder") == "image":
+            changes = {"image_widths": IMAGE_WIDTHS[name], **changes}
         return replace(cls(**PRESETS[name]), **changes)
 
     @classmethod

@@ -2,7 +2,8 @@
 
 h = decoder(E_plan, E_scene) + E_navi + E_state; four MLPs read from h the logits of the lateral and
 of the longitudinal action, and the two values of the state. The axes are independent given h.
-Features: those of the encoder; `drivelab.agents.rad.vector_encoder` by default.
+Features: those of the encoder: `drivelab.agents.rad.vector_encoder`, or
+`drivelab.agents.rad.image_encoder` where the configuration says `encoder="image"`.
 Outputs: `lateral` (b, 61) and `longitudinal` (b, 61), logits, lateral bins from right to left and
 longitudinal ones from standing to 30 m/s; `lateral_value` (b,) and `longitudinal_value` (b,), sums
 of discounted rewards to come.
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from drivelab.agents.rad.config import RadConfig
 from drivelab.agents.rad.decoder import PlanningDecoder
+from drivelab.agents.rad.image_encoder import ImageEncoder
 from drivelab.agents.rad.scene_tokens import SceneEncoder
 from drivelab.agents.rad.vector_encoder import VectorEncoder
 
@@ -27,7 +29,7 @@ class RadNetwork(nn.Module):
 
     Args:
         config: sizes.
-        encoder: features -> tokens of `config.width`; None: that of vector observations.
+        encoder: features -> tokens of `config.width`; None: the one that the configuration names.
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class RadNetwork(nn.Module):
         super().__init__()
         self.config = config = config or RadConfig()
         width = config.width
-        self.encoder = VectorEncoder(width) if encoder is None else encoder
+        self.encoder = _encoder(config) if encoder is None else encoder
         self.plan_query = nn.Parameter(torch.randn(1, 1, width) / width**0.5)
         self.decoder = PlanningDecoder(width, config.hidden, config.heads, config.layers)
         self.lateral = _head(width, width, config.bins)
@@ -55,6 +57,10 @@ class RadNetwork(nn.Module):
             "lateral_value": self.lateral_value(plan)[:, 0],
             "longitudinal_value": self.longitudinal_value(plan)[:, 0],
         }
+
+
+def _encoder(config: RadConfig) -> SceneEncoder:
+    return ImageEncoder(config) if config.encoder == "image" else VectorEncoder(config.width)
 
 
 def _head(width: int, hidden: int, outputs: int) -> nn.Sequential:

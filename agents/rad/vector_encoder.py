@@ -31,11 +31,11 @@ class VectorEncoder(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.tokens = nn.ModuleDict({name: _embedding(_PLACES[name][1], width) for name in _TOKENS})
+        self.tokens = nn.ModuleDict({name: embedding(_PLACES[name][1], width) for name in _TOKENS})
         way, progress = _PLACES["way"][0], _PLACES["progress"][0]
         ahead = way.stop - way.start + progress.stop - progress.start
-        self.navigation = _embedding(ahead, width)
-        self.state = _embedding(_PLACES["ego"][1], width)
+        self.navigation = embedding(ahead, width)
+        self.state = embedding(_PLACES["ego"][1], width)
 
     def forward(self, features: Mapping[str, Tensor]) -> SceneTokens:
         """Tokens of a batch of observations.
@@ -67,7 +67,13 @@ def rows_of(vector: Float[Tensor, "b f"], part: str) -> Float[Tensor, "b n k"]:
     return vector[:, place].unflatten(-1, (-1, columns))
 
 
-def _embedding(columns: int, width: int) -> nn.Sequential:
+def place_of(part: str) -> slice:
+    """Where a part of the observation lies among its numbers."""
+    return _PLACES[part][0]
+
+
+def embedding(columns: int, width: int) -> nn.Sequential:
+    """Numbers of one kind -> the planner's width."""
     return nn.Sequential(
         nn.Linear(columns, width), nn.ReLU(), nn.Linear(width, width), nn.LayerNorm(width)
     )
