@@ -128,7 +128,9 @@ def test_the_weights_of_a_run_begin_another_one(run: Path, tmp_path: Path, capsy
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["obs=images"], "obs=images: expected vector"),
+        (["obs=image"], "obs=image: expected vector or images; did you mean 'images'?"),
+        (["recipe=vadv2", "obs=images"], "obs=images: recipe=vadv2 learns from obs=vector"),
+        (["obs=images", "pictures.weather=sun"], "pictures.weather=sun: expected one of day, dusk"),
         (["mode=li"], "mode=li: expected one of il, rl, rl_il; did you mean 'rl_il'?"),
         (["clips=990", "validation=60"], "the training split has 1000 clips, and no clip is for"),
         (["curves=tensorbord"], "curves=tensorbord: expected one of tensorboard, wandb; did you"),

@@ -34,6 +34,7 @@ SHORT_BY_VERB = {  # where there is no bench
 TEXTS = {"run.dir", "run.root", "proposals", "out", "scene", "bench.root", "bench.split"}
 TEXTS |= {"bench.openscene_root", "bench.maps_root", "bench.rig", "agent.checkpoint", "anchors"}
 TEXTS |= {"start", "cache", "data.root", "data.openscene_root", "data.maps_root", "data.split"}
+TEXTS |= {"pictures.rig", "pictures.keep"}  # of `train recipe=rad`
 TEXTS |= {"run", "team_name", "authors", "email", "institution", "country"}  # of `submit`
 TEXTS |= {
     "bench.street",

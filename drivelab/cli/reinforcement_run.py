@@ -23,7 +23,7 @@ from drivelab.training.run_folder import (
     write_json,
 )
 
-OBSERVATIONS = ("vector",)
+OBSERVATIONS = ("vector", "images")
 VOCABULARY = "vocabulary.npy"  # in the run's folder, where the actions are entries of one
 # Options that change nothing of what is learnt: a run goes on with others.
 _PASSING = ("quiet", "minutes", "run", "launcher", "workers", "curves")
@@ -45,6 +45,11 @@ def reinforce_config(config: Mapping[str, Any]) -> int:
         )
     settings = settings_of(config, folder)
     recipe = build(config["recipe"])
+    known = getattr(recipe, "observations", OBSERVATIONS[:1])
+    if config["obs"] not in known:
+        raise ConfigError(
+            f"obs={config['obs']}: recipe={names['recipe']} learns from obs={' or '.join(known)}"
+        )
     course, tested = course_of(config, "train"), course_of(config, "test")
     course.check(settings)
     if not 1 <= config["trials"] <= tested.size:
@@ -54,6 +59,10 @@ def reinforce_config(config: Mapping[str, Any]) -> int:
     network, pupil = recipe.begin(settings, start, learnt, entries)
     course, tested = course.with_action(pupil.action), tested.with_action(pupil.action)
     lasting = {key: value for key, value in config.items() if key not in _PASSING}
+    if course.pictures is None:
+        del lasting["pictures"]  # of which nothing was used
+    else:
+        lasting["pictures"] = {**config["pictures"], "keep": None}  # the same streets everywhere
     lasting[NAMES] = {group: name for group, name in names.items() if group not in _PASSING}
     open_folder(folder, lasting)
     if pupil.vocabulary is not None:
@@ -144,7 +153,23 @@ def course_of(config: Mapping[str, Any], split: str) -> Any:
 
     source = _clips(split, str(config["traffic"]), bool(config["guarded"]))
     env = EnvOptions(episodes=source, action="rad", reward="rad")
-    return Course(env, size=len(clip_ids(split)), steps=LENGTH)
+    return Course(env, size=len(clip_ids(split)), steps=LENGTH, pictures=_pictures(config))
+
+
+def _pictures(config: Mapping[str, Any]) -> Any:
+    """How pictures are taken where policies look through cameras; None where they do not.
+
+    Raises:
+        ConfigError: an option that cannot be.
+    """
+    if config["obs"] != "images":
+        return None
+    from drivelab.data.array_store import cache_folder
+    from drivelab.training.rollouts.pictures import Pictures
+
+    asked = dict(config["pictures"])
+    keep = asked.pop("keep") or cache_folder("streets")
+    return Pictures(**asked, keep=str(Path(keep).absolute()))
 
 
 @cache

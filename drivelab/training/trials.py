@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from drivelab.sim.world.view import base_scene
 from drivelab.types import Rollout, Scene
 
 Act = Callable[[np.ndarray], np.ndarray]  # observations (n, floats) -> actions (n, ...)
+ActByName = Callable[[Mapping[str, np.ndarray]], np.ndarray]  # arrays (n, ...) by name -> actions
 FILMED = 0.5  # spacing of the plans that a rollout without plans is given [s]
 
 
@@ -82,6 +83,13 @@ def run_trials(
         record: places in `seeds` whose rollouts are kept.
     """
     core = EnvCore(options, environments=len(seeds), view=VectorView())
+    return drive_trials(lambda seen: act(seen["vector"]), core, seeds, record=record)
+
+
+def drive_trials(
+    act: ActByName, core: EnvCore, seeds: Sequence[int], *, record: Sequence[int] = ()
+) -> Trials:
+    """As `run_trials`, in given environments, as many as seeds, by all that these show."""
     core.reset(dict(enumerate(seeds)))
     recorders = {place: Recorder(core.world, place) for place in record}
     for recorder in recorders.values():
@@ -90,7 +98,7 @@ def run_trials(
     found: dict[int, Trial] = {}
     while len(found) < len(seeds):
         going = ~core.over[:, 0]
-        core.step(act(core.observations["vector"][:, 0].copy()))
+        core.step(act({name: array[:, 0].copy() for name, array in core.observations.items()}))
         seen[going] |= core.verdict.events[going, 0]
         for place, recorder in recorders.items():
             if going[place] and recorder.frames <= recorder.episode_steps:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from jaxtyping import Bool
@@ -18,8 +18,11 @@ from drivelab.metrics.metric import Event
 from drivelab.metrics.metric_names import find_metric
 from drivelab.sim.envs.core import EnvOptions
 from drivelab.training.rollouts.worker import PolicyDriver
-from drivelab.training.trials import Act, run_trials
+from drivelab.training.trials import Act, ActByName, drive_trials, run_trials
 from drivelab.types import Rollout, Scene
+
+if TYPE_CHECKING:
+    from drivelab.training.rollouts.pictures import Pictures
 
 METRIC = "rad9_v2"
 BATCH = 20  # clips side by side, so that the memory does not grow with their number
@@ -42,21 +45,33 @@ class Look:
     failures: tuple[tuple[Scene, Rollout, Event], ...] = ()
 
 
-def judge_clips(act: Act, options: EnvOptions, seeds: Sequence[int], *, failures: int = 0) -> Look:
+def judge_clips(
+    act: Act | ActByName,
+    options: EnvOptions,
+    seeds: Sequence[int],
+    *,
+    failures: int = 0,
+    pictures: Pictures | None = None,
+) -> Look:
     """Drive the clips of these seeds and score them.
 
     Args:
-        act: flat observations of all clips -> actions.
+        act: flat observations of all clips, or with pictures all of them by name -> actions.
         options: of the environment.
         seeds: of the clips.
         failures: how many clips that went wrong are kept whole.
+        pictures: how they are taken; None: nobody looks through cameras.
     """
     metric: Any = find_metric(METRIC)
     rows: list[dict[str, Any]] = []
     kept: list[tuple[Scene, Rollout, Event]] = []
     for first in range(0, len(seeds), BATCH):
         part = seeds[first : first + BATCH]
-        found = run_trials(act, options, part, record=range(len(part)))
+        if pictures is None:
+            found = run_trials(cast(Act, act), options, part, record=range(len(part)))
+        else:
+            core = pictures.core(options, len(part))
+            found = drive_trials(cast(ActByName, act), core, part, record=range(len(part)))
         for scene, rollout in zip(found.scenes, found.rollouts, strict=True):
             score = metric.score(scene, rollout)
             event = score.events[0].kind if score.events else None
@@ -70,10 +85,11 @@ def judge_clips(act: Act, options: EnvOptions, seeds: Sequence[int], *, failures
 
 
 def greedy(network: nn.Module, valid: Bool[Tensor, "m n"] | None) -> Act:
-    """The most likely action of each axis, by a network on flat vector observations."""
+    """The most likely action of each axis; observations are vectors, or all there are by name."""
     driver = PolicyDriver(network, valid)
 
-    def act(observations: np.ndarray) -> np.ndarray:
-        return driver.decide({"vector": observations}).bins
+    def act(observations: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray:
+        seen = {"vector": observations} if isinstance(observations, np.ndarray) else observations
+        return driver.decide(seen).bins
 
     return act

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -17,28 +17,27 @@ from drivelab.sim.envs.core import EnvCore, EnvOptions
 from drivelab.sim.envs.vector_view import VectorView
 from drivelab.training.imitation.curves import Curves, open_curves
 from drivelab.training.reinforcement.checkpoints import (
-    load_clips,
     resume_learner,
-    save_clips,
     save_learner,
 )
+from drivelab.training.reinforcement.expert import drive_experts, read_experts
 from drivelab.training.reinforcement.judge import Look, judge_clips
 from drivelab.training.reinforcement.learner import Learner
 from drivelab.training.reinforcement.objective import RlObjective
 from drivelab.training.reinforcement.pupil import Pupil, rad_pupil
 from drivelab.training.reinforcement.settings import ReinforcementSettings, Say
 from drivelab.training.rollouts.clips import DrivenClips
-from drivelab.training.rollouts.demonstrations import demonstrate
 from drivelab.training.rollouts.fleet import Fleet, LocalFleet
-from drivelab.training.rollouts.runner import MAPS
 from drivelab.training.rollouts.worker import RolloutWorker
 from drivelab.training.run_folder import add_progress, keep_progress
 from drivelab.training.together import Share, of_the_first
 
+if TYPE_CHECKING:
+    from drivelab.training.rollouts.pictures import Pictures
+
 BEST = "best.safetensors"  # the weights of the best look
 IMITATION = "imitation.safetensors"  # those that the pre-training ended with
 FAILURES = 4  # clips of a look that are shown whole
-EXPERT = "expert.safetensors"  # what is imitated, so that a resumed run need not drive it again
 
 
 Show = Callable[[int, Look], None]  # is shown every look, with the rounds done
@@ -52,18 +51,22 @@ class Course:
         env: with the policy's actions; its source makes clip k of the split from the seed k.
         size: clips of that split.
         steps: decisions of the longest one.
+        pictures: how they are taken; None: policies see numbers.
     """
 
     env: EnvOptions
     size: int
     steps: int
+    pictures: Pictures | None = None
 
     def with_action(self, action: ActionKind | str) -> Course:
         """The same clips, driven by other actions."""
         return replace(self, env=replace(self.env, action=action))
 
     def core(self, environments: int) -> EnvCore:
-        """Worlds of their own, seen as numbers."""
+        """Worlds of their own, seen as numbers or through cameras."""
+        if self.pictures is not None:
+            return self.pictures.core(self.env, environments)
         return EnvCore(self.env, environments=environments, view=VectorView())
 
     def held_out(self, count: int) -> range:
@@ -252,6 +255,7 @@ def _look(run: _Run) -> dict[str, float]:
         look = judge_clips(
             run.pupil.act(learner.network), run.course.env,
             run.course.held_out(run.settings.validation), failures=FAILURES,
+            pictures=run.course.pictures,
         )  # fmt: skip
     if run.show is not None:
         run.show(run.progress.rounds, look)
@@ -323,26 +327,10 @@ def _worker(
 
 def _expert_clips(run: _Run) -> DrivenClips:
     """Driven by the first learner, read by all."""
-    file = run.settings.folder / EXPERT
-    if run.learner.share.first and not file.is_file():
-        save_clips(_demonstrated(run), file)
-    of_the_first(0.0)  # the others wait until it is there
-    return load_clips(file)
-
-
-def _demonstrated(run: _Run) -> DrivenClips:
-    settings, pupil = run.settings, run.pupil
-    run.say(f"driving {settings.clips} clips as their experts did")
-    course = run.course.with_action(pupil.expert_action or pupil.action)
-    make_core = partial(course.core, settings.environments)
-    parts = []
-    for first in range(0, settings.clips, MAPS):  # a world at a time, whose maps are let go
-        seeds = range(first, min(first + MAPS, settings.clips))
-        found = demonstrate(make_core, seeds, steps=run.course.steps, expert=pupil.expert)
-        for dropped in found.dropped:
-            run.say(f"clip {dropped.seed} is left out: {dropped.reason}")
-        parts.append(found.clips)
-    return DrivenClips.join(parts)
+    if run.learner.share.first:
+        drive_experts(run.course, run.pupil, run.settings, run.say)
+    of_the_first(0.0)  # the others wait until they are there
+    return read_experts(run.course, run.settings.folder)
 
 
 def _keep(run: _Run, name: str) -> None:

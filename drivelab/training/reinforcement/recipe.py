@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -16,10 +17,13 @@ from drivelab.training.reinforcement.objective import RlObjective
 from drivelab.training.reinforcement.pupil import Pupil, rad_pupil
 from drivelab.training.reinforcement.settings import ReinforcementSettings
 
+if TYPE_CHECKING:
+    from drivelab.training.rollouts.pictures import Pictures
+
 
 @dataclass(frozen=True, slots=True)
 class RadRecipe:
-    """RAD on vector observations; weights and clip ranges as `RlObjective` has them.
+    """RAD on vector observations or pictures; weights and clip ranges as `RlObjective` has them.
 
     Attributes:
         preset: sizes of the network, see `RadConfig`.
@@ -46,6 +50,8 @@ class RadRecipe:
     heading_reward: float = 1.0
     gae: str = "paper"
 
+    observations: ClassVar[tuple[str, ...]] = ("vector", "images")
+
     def __post_init__(self) -> None:
         RadConfig.preset(self.preset)
         self.objective()
@@ -70,22 +76,41 @@ class RadRecipe:
         vocabulary: Path,
     ) -> tuple[RadNetwork, Pupil]:
         """A network and its kind; RAD's actions need neither clips nor a vocabulary."""
-        return self.network(settings.seed, start), rad_pupil()
+        return self.network(settings.seed, start, course.pictures), rad_pupil()
 
-    def network(self, seed: int, start: Path | None) -> RadNetwork:
+    def network(
+        self, seed: int, start: Path | None, pictures: Pictures | None = None
+    ) -> RadNetwork:
         """A network of random weights, or of those of a file.
 
+        Args:
+            seed: of the weights.
+            start: file of weights.
+            pictures: that it sees; None: it sees numbers.
+
         Raises:
-            ConfigError: the file's network has other sizes than the preset.
+            ConfigError: the file's network has other sizes than the preset, or sees other things.
             DataError: the file cannot be read.
         """
-        config = RadConfig.preset(self.preset)
+        config = RadConfig.preset(self.preset, **_sight(pictures))
         if start is None:
             torch.manual_seed(seed)
             return RadNetwork(config)
         found = open_rad(start)
         if found.config != config:
             raise ConfigError(
-                f"start={start}: its network is not of preset={self.preset}; it has {found.config}"
+                f"start={start}: its network is not of preset={self.preset} and what it sees not "
+                f"what obs= says (expected {config}); it has {found.config}"
             )
         return found.train()
+
+
+def _sight(pictures: Pictures | None) -> dict[str, Any]:
+    """What a network's configuration says of its eyes."""
+    if pictures is None:
+        return {}
+    _, height, width, _ = pictures.shape
+    return {
+        "encoder": "image", "cameras": pictures.cameras, "pixels": (width, height),
+        "rig": pictures.rig,
+    }  # fmt: skip

@@ -136,7 +136,8 @@ class Harvest:
     Attributes:
         clips: driven to their ends, in the order they were asked for.
         dropped: the others.
-        seconds: spent by stage: `begin` (episodes), `policy`, `world`.
+        seconds: spent by stage: `begin` (episodes, and their first pictures), `policy`, `world`,
+            `render` (all other pictures).
     """
 
     clips: DrivenClips

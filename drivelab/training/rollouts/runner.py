@@ -95,7 +95,7 @@ class ClipRunner:
         self._seeds = [seed for _, seed in self._queue]
         self._done: dict[int, DrivenClips] = {}
         self._dropped: list[Dropped] = []
-        self._seconds = {"begin": 0.0, "policy": 0.0, "world": 0.0}
+        self._seconds = {"begin": 0.0, "policy": 0.0, "world": 0.0, "render": 0.0}
         self._place[:], self._targets = _IDLE, {}
         if len(self._driven | set(self._seeds)) > MAPS:
             self.core, self._driven = self._make_core(), set()
@@ -147,14 +147,16 @@ class ClipRunner:
         decided = decider.decide(features, self)
         self._note(live, features, decided)
         self._seconds["policy"] += perf_counter() - clock
-        clock = perf_counter()
+        clock, drawn = perf_counter(), self._drawn()
         try:
             core.step(decided.bins)
         except Exception as error:  # all of them share one step: which clip it was cannot be told
             for e in live.tolist():
                 self._drop(e, error)
             return
-        self._seconds["world"] += perf_counter() - clock
+        drawn = self._drawn() - drawn
+        self._seconds["render"] += drawn
+        self._seconds["world"] += perf_counter() - clock - drawn
         self.at[live] += 1
         self._harvest(live, decider)
 
@@ -173,6 +175,10 @@ class ClipRunner:
             place = int(self._place[e])
             self._done[place] = self._clip(e, outcome or Outcome(None), decider)
             self._next(e)
+
+    def _drawn(self) -> float:
+        """Seconds that the view has spent on pictures so far; 0 where it draws none."""
+        return float(getattr(self.core.view, "seconds", 0.0))
 
     def _drop(self, e: int, error: Exception) -> None:
         seed = self._seeds[int(self._place[e])]
@@ -228,7 +234,7 @@ class ClipRunner:
         numbers = {name: array[e, 0] for name, array in self.core.observations.items()}
         numbers |= {"way_off": state.way_off[e, :1], "way_heading": state.way_heading[e, :1]}
         for name, array in numbers.items():
-            if not np.isfinite(array).all():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise DataError(
                     f"{name} is not finite after {self.at[e]} decisions; look at its world",
                     where=f"clip {self._id(e)}",
