@@ -146,15 +146,14 @@ def _vector_file(preset: str | None, checkpoint: str | None) -> Path | None:
     """The weights on vector observations that are asked for; None: those of the sensors are.
 
     Raises:
-        ConfigError: none ship, or the file and the preset are of different kinds.
+        ConfigError: none ship, or the preset is not of what the file holds.
     """
     if checkpoint is not None:
         found = holds_vector_vadv2(checkpoint)
-        if preset is not None and found != (preset == VECTOR) and Path(checkpoint).is_file():
-            kind = "vector observations" if found else "cameras and lidar"
+        if found and preset not in (None, VECTOR):
             raise ConfigError(
-                f"agent.preset={preset}: {checkpoint} is of a network on {kind}; leave "
-                "agent.preset out, the file says its own sizes"
+                f"agent.preset={preset}: {checkpoint} is of a network on vector observations; "
+                "leave agent.preset out, the file says its own sizes"
             )
         return Path(checkpoint) if found or preset == VECTOR else None
     sensors_ship = place_of_bundled(FAMILY, BUNDLED).is_file()

@@ -120,5 +120,5 @@ class VocabularyRecipe:
     def _config(self) -> VectorVadV2Config:
         return VectorVadV2Config(
             width=self.width, hidden=self.hidden, layers=self.layers, heads=self.heads,
-            entries=self.entries, poses=self.poses, dt=self.dt, planning=self.planning,
+            entries=self.entries, poses=self.poses, dt=float(self.dt), planning=self.planning,
         )  # fmt: skip
