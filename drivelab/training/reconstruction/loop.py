@@ -58,22 +58,21 @@ class Reconstruction:
         """Do a step; returns its loss.
 
         Raises:
-            RunError: the loss is not finite; nothing has been changed by this step.
+            RunError: numbers or loss are not finite; nothing has been changed by this step.
         """
         how, trace = self.settings, Trace()
         number = self._next()
         self._set_rate()
-        pictures, seen = self._seen(number, trace, learned=True)
+        try:
+            pictures, seen = self._seen(number, trace, learned=True)
+        except ValueError as error:  # the renderer takes finite numbers only
+            raise self._astray(number, str(error)) from error
         total = loss(seen, pictures, *self._given(number), how.weights)
         if how.strategy == "mcmc":
             total = total + mcmc.burden(self.model, how.mcmc)
         total = total + self._restraint(number)
         if not torch.isfinite(total):
-            raise RunError(
-                f"the loss of step {self.step + 1:,} is {float(total.detach())}: what is learned "
-                "has gone astray. The last checkpoint is whole; begin anew with lower rates "
-                f"(rates.means is {how.rates.means:g}), or look at view {number}"
-            )
+            raise self._astray(number, f"its loss is {float(total.detach())}")
         total.backward()
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
@@ -183,6 +182,13 @@ class Reconstruction:
                 cover = render(there, self._taken(number), settings=self.settings.render)
                 total = total + weights.entropy * entropy(torch.as_tensor(cover.alpha[0]))
         return total
+
+    def _astray(self, number: int, problem: str) -> RunError:
+        return RunError(
+            f"step {self.step + 1:,}, view {number}: {problem}; what is learned has gone astray. "
+            "The last checkpoint is whole; begin anew with lower rates (rates.means is "
+            f"{self.settings.rates.means:g}), or look at that view"
+        )
 
     def _next(self) -> int:
         """The view of this step: all of them in a random order, again and again."""
