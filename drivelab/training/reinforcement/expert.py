@@ -8,6 +8,7 @@ driven and written in parts, and a run that is broken off goes on with the part 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -57,8 +58,8 @@ def drive_experts(course: Course, pupil: Pupil, settings: ReinforcementSettings,
                 say(f"drove {some[-1] + 1} of {settings.clips} clips as their experts did")
             parts.append(load_clips(file))
     save_clips(DrivenClips.join(parts), folder / EXPERT)
-    for file in sorted((folder / PARTS).glob("*.safetensors")):
-        file.unlink()
+    if (folder / PARTS).is_dir():
+        shutil.rmtree(folder / PARTS)
 
 
 def read_experts(course: Course, folder: Path) -> DrivenClips:
