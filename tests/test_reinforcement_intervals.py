@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="needs the extra nn")
 from drivelab.errors import DataError
 from drivelab.metrics.closed_loop.rad import paper
 from drivelab.reports.reinforcement_report import compared
-from drivelab.training.reinforcement.intervals import metric_intervals
+from drivelab.training.reinforcement.intervals import difference_intervals, metric_intervals
 
 NAMES = paper().subscores
 
@@ -48,6 +48,43 @@ def test_the_distance_counts_a_clip_by_its_steps():
 def test_nothing_has_no_interval():
     with pytest.raises(DataError, match="no clips"):
         metric_intervals([])
+
+
+def named(rows: list[dict]) -> list[dict]:
+    return [{"clip": f"clip{k}", **one} for k, one in enumerate(rows)]
+
+
+def test_what_is_hard_for_both_leaves_no_doubt_in_a_difference():
+    hard = np.arange(300) % 2 == 0
+    bad = named([row(0.0 if one else 1.0, distance=0.5 + 0.2 * one) for one in hard])
+    good = [{**one, "average_deviation_distance": one["average_deviation_distance"] - 0.1}
+            for one in bad]  # fmt: skip
+    found = difference_intervals(good, bad)
+    assert found["collision_ratio"] == (0.0, 0.0, 0.0)
+    assert found["average_deviation_distance"] == pytest.approx((-0.1, -0.1, -0.1))
+    low, high = metric_intervals(good)["collision_ratio"]
+    assert high - low > 0.1  # each of them by itself is uncertain
+
+
+def test_ends_of_a_difference_are_those_of_the_pairs():
+    before = named([row(float(k % 5 != 0)) for k in range(300)])  # a fifth collides
+    after = named([row(float(k % 10 != 0)) for k in range(300)])  # half of these no more
+    mean, low, high = difference_intervals(after, before)["collision_ratio"]
+    spread = 1.96 * np.sqrt(0.1 * 0.9 / 300)  # a pair differs by -1 or 0
+    assert mean == pytest.approx(-0.1)
+    assert (low, high) == pytest.approx((-0.1 - spread, -0.1 + spread), abs=0.005)
+    turned = difference_intervals(before, after)["collision_ratio"]
+    assert turned == pytest.approx((0.1, -high, -low))
+
+
+def test_other_clips_are_no_pairs():
+    rows = named([row(1.0)] * 3)
+    with pytest.raises(DataError, match="3 and 2 clips that are not the same"):
+        difference_intervals(rows, rows[:2])
+    with pytest.raises(DataError, match="not the same in the same order"):
+        difference_intervals(rows, rows[::-1])
+    with pytest.raises(DataError, match="no clips"):
+        difference_intervals([], [])
 
 
 def test_what_two_policies_gain_and_lose():
