@@ -146,6 +146,12 @@ def test_experts_broken_off_go_on_where_they_were(
         expert.read_experts(course, tmp_path)
 
 
+def test_a_disk_without_room_is_told_before_anything_is_driven(course: Course, tmp_path: Path):
+    settings = settings_of(tmp_path, clips=10**9)
+    with pytest.raises(RunError, match=r"take up to 27648\.0 GB, and .* ask for fewer clips="):
+        expert.drive_experts(course, rad_pupil(), settings, quiet)
+
+
 def test_a_run_paused_after_every_round_ends_with_the_same_bits(
     run: Path, course: Course, tmp_path: Path
 ):

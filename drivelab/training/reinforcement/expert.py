@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,10 +38,16 @@ PART = 32  # clips of a part
 
 
 def drive_experts(course: Course, pupil: Pupil, settings: ReinforcementSettings, say: Say) -> None:
-    """Drive the training clips as their experts did, and keep them; what is kept is not driven."""
+    """Drive the training clips as their experts did, and keep them; what is kept is not driven.
+
+    Raises:
+        RunError: no clip can be imitated, or the disk has no room for the pictures.
+    """
     folder = settings.folder
     if (folder / EXPERT).is_file():
         return
+    if course.pictures is not None:
+        _require_room(folder, settings.clips * course.steps * prod(course.pictures.shape))
     say(f"driving {settings.clips} clips as their experts did")
     course = course.with_action(pupil.expert_action or pupil.action)
     drive = partial(_driven, course, pupil, settings, say)
@@ -72,7 +79,7 @@ def read_experts(course: Course, folder: Path) -> DrivenClips:
     if course.pictures is None:
         return clips
     shape = (clips.decisions, *course.pictures.shape)
-    file, wanted = folder / PIXELS, int(np.prod(shape))
+    file, wanted = folder / PIXELS, prod(shape)
     found = file.stat().st_size if file.is_file() else 0
     if found != wanted:
         raise RunError(
@@ -81,6 +88,19 @@ def read_experts(course: Course, folder: Path) -> DrivenClips:
         )
     pictures: UInt8[np.ndarray, "d c h w k"] = np.memmap(file, np.uint8, "r", shape=shape)
     return replace(clips, features={**clips.features, PICTURES: np.asarray(pictures)})
+
+
+def _require_room(folder: Path, wanted: int) -> None:
+    """Refuse what the disk cannot hold; parts that were written by a broken run count."""
+    written = folder / PIXELS
+    there = written.stat().st_size if written.is_file() else 0
+    free = shutil.disk_usage(folder).free
+    if wanted - there > free:
+        raise RunError(
+            f"the experts' pictures take up to {wanted / 1e9:.1f} GB, and {folder} has room for "
+            f"{free / 1e9:.1f} GB more; ask for fewer clips=, or name a folder of another disk by "
+            "run.dir="
+        )
 
 
 def _driven(
