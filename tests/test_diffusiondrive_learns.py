@@ -32,8 +32,8 @@ def test_overfits_sixteen_scenes_to_a_fifth_of_a_metre(tmp_path: Path):
         torch.from_numpy(cluster(trajectories_of(cache, ids), COUNT)).repeat(2, 1, 1)[:20].float()
     )
     settings = ImitationSettings(
-        tmp_path, epochs=600, batch=COUNT // 2, weight_decay=0.0, ema=0.9,
-        precision="bf16", look_every=600, validation=1, threads=1,
+        tmp_path, epochs=1000, batch=COUNT // 2, weight_decay=0.0, ema=0.9,
+        precision="bf16", look_every=1000, validation=1, threads=1,
     )  # fmt: skip
     imitate(trainee, Lesson(cache, ids, cache, ids[:1]), settings, print)
     (features, targets) = next(in_turn(cache, ids, COUNT))

@@ -48,7 +48,7 @@ class ImitationSettings:
 
     folder: Path
     seed: int = 0
-    epochs: int = 24
+    epochs: int = 20
     batch: int = 8
     accumulate: int = 1
     learning_rate: float = 1.5e-3
