@@ -97,7 +97,7 @@ class TestNetwork:
         ("options", "told"),
         [
             ({"planning": "regression"}, "planning=regression: expected one of probabilistic, det"),
-            ({"dt": 0.0}, "dt=0.0: expected seconds above 0"),
+            ({"dt": 0.0}, "dt=0: expected seconds above 0"),
             ({"dt": float("nan")}, "dt=nan: expected seconds above 0"),
             ({"poses": 0}, "poses=0: expected a whole number"),
         ],

@@ -47,7 +47,7 @@ class VectorVadV2Config:
             if type(value) is not int or value < 1:
                 raise ConfigError(f"vadv2 with {name}={value!r}: expected a whole number from 1 on")
         if not self.dt > 0:
-            raise ConfigError(f"vadv2 with dt={self.dt}: expected seconds above 0")
+            raise ConfigError(f"vadv2 with dt={self.dt:g}: expected seconds above 0")
         if self.planning not in PLANNINGS:
             raise ConfigError(
                 f"vadv2 with planning={self.planning}: expected one of {', '.join(PLANNINGS)}"

