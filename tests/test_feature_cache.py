@@ -210,7 +210,7 @@ def test_too_little_space_is_told_before_it_is_used(
 
 def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match=r"cannot be written to .*name another folder"):
+    with pytest.raises(RunError, match=r"cannot be written to .*name a folder on another disk"):
         blind(tmp_path / "file").load(IDS[0])
 
 

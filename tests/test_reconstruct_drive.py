@@ -177,7 +177,7 @@ def test_ground_is_what_lies_lowest():
 def test_captures_without_overlap_are_refused():
     points = np.random.default_rng(0).random((50, 3)) + np.array([0, 0, 4])
     Capture("street", flat(), points, points).check()
-    with pytest.raises(DataError, match="3 of 3 views see none of the 50 points"):
+    with pytest.raises(DataError, match="none of the 3 views sees any of the 50 points"):
         Capture("street", flat(), points - [0, 0, 90], points).check()
     with pytest.raises(DataError, match="3 points to begin with"):
         Capture("street", flat(), points[:3], points[:3]).check()

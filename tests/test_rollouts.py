@@ -316,7 +316,7 @@ def test_what_a_worker_is_made_of_and_what_it_brings_can_travel():
     worker.load(0, weights)
     found = pickle.loads(pickle.dumps(worker.collect([0], 0)))
     assert found.clips.seeds.tolist() == [0]
-    assert set(found.seconds) == {"begin", "policy", "world"}
+    assert set(found.seconds) == {"begin", "policy", "world", "render"}
 
 
 def test_the_ego_of_these_clips_begins_where_they_say():
