@@ -129,7 +129,7 @@ class Reconstruction:
                 f"{folder} was made with other settings ({other}); go on with those, or choose "
                 "another folder"
             )
-        if facts["views"] != views.digest:
+        if facts.get("views", views.digest) != views.digest:  # older runs noted none
             raise RunError(
                 f"{folder} was made of other pictures, poses or tracks than the source has now: "
                 "bring those back, or choose another folder"
