@@ -36,7 +36,9 @@ def test_two_workers_learn_what_one_learns(tmp_path: Path):
     )
     lesson = Lesson(cache, SCENES[:16], cache, SCENES[16:18])
     cache.fill(SCENES[:18], workers=0)
-    alone = ImitationSettings(tmp_path / "one", epochs=2, batch=8, threads=1, patience=5)
+    alone = ImitationSettings(
+        tmp_path / "one", epochs=2, batch=8, threads=1, patience=5, look_every=1
+    )
     torch.manual_seed(3)
     imitate(EgoMlp.trainee(), lesson, alone, silent)
     torch.manual_seed(3)
