@@ -30,11 +30,11 @@ pytestmark = pytest.mark.nn
 POINTS = np.array([[x, y, 5.0] for x in (-0.5, 0.5) for y in (-0.5, 0.5)])
 
 
-def views_at(*places, focal=12.0):
+def views_at(*places):
     """Views straight ahead from places along x, which see 2 m at 1 m distance."""
     cams = np.tile(np.eye(4), (len(places), 1, 1))
     cams[:, 0, 3] = -np.array(places)
-    lens = np.tile([[focal, 0, 12], [0, focal, 8], [0, 0, 1.0]], (len(places), 1, 1))
+    lens = np.tile([[12.0, 0, 12], [0, 12, 8], [0, 0, 1]], (len(places), 1, 1))
     images = np.full((len(places), 16, 24, 3), 0.5, np.float32)
     return Views(images, Cameras(cams, lens, 24, 16))
 
