@@ -12,6 +12,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra nn")
 
 from rad_clips import VALID, clip, environments_of, thing  # noqa: E402
+from watched_rad import WatchedRad  # noqa: E402
 
 from drivelab.agents.ego_mlp.config import EgoMlpConfig  # noqa: E402
 from drivelab.agents.ego_mlp.policy import EgoMlpNetwork  # noqa: E402
@@ -52,16 +53,6 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-class Watched(Rad):
-    """Keeps what it saw and planned."""
-
-    def act(self, observations) -> list[Plan]:
-        plans = super().act(observations)
-        self.seen = [*getattr(self, "seen", []), *observations]
-        self.planned = [*getattr(self, "planned", []), *plans]
-        return plans
-
-
 def driven_in_the_environment(source, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What the trainer's policy sees, decides and where it comes: vectors, bins, poses."""
     core, act = environments_of(source, 1), greedy(network().eval(), VALID)
@@ -79,7 +70,7 @@ def test_it_sees_and_does_what_the_trainers_policy_does(weights: Path):
     def source(seed: int):
         return clip(thing(100.0), thing(30.0, y=0.0, kind="bicycle"), steps=12)
 
-    agent = Watched(str(weights))
+    agent = WatchedRad(str(weights))
     rollout = drive(source(0), agent, controller="perfect")
     steps = len(rollout.times) - 1
     assert steps == 12
@@ -93,7 +84,7 @@ def test_it_sees_and_does_what_the_trainers_policy_does(weights: Path):
 
 
 def test_a_plan_is_the_anchor_with_what_the_network_thought(weights: Path):
-    agent = Watched(str(weights))
+    agent = WatchedRad(str(weights))
     assert agent.act([]) == []
     rollout: Rollout = drive(clip(steps=3), agent)  # with the tracker between
     assert rollout.plans.shape == (3, 5, 3)
@@ -109,7 +100,7 @@ def test_a_plan_is_the_anchor_with_what_the_network_thought(weights: Path):
 
 
 def test_together_or_one_by_one_it_plans_the_same(weights: Path):
-    agent = Watched(str(weights))
+    agent = WatchedRad(str(weights))
     drive(clip(thing(60.0), steps=4), agent)
     for seen, plan in zip(agent.seen, agent.act(agent.seen), strict=True):
         np.testing.assert_array_equal(agent.act([seen])[0].poses, plan.poses)
@@ -150,7 +141,7 @@ def test_an_observation_without_numbers_is_refused(weights: Path):
 
 
 def test_nobody_else_is_handed_the_numbers(weights: Path):
-    class Blind(Watched):
+    class Blind(WatchedRad):
         def act(self, observations) -> list[Plan]:
             assert all(seen.vector is None for seen in observations)
             return [Plan(np.zeros((5, 3)), 0.1) for _ in observations]

@@ -13,8 +13,8 @@ torch = pytest.importorskip("torch", reason="needs the extra nn")
 
 from rad_clips import VALID, clip, thing, walled  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
+from watched_rad import WatchedRad  # noqa: E402
 
-from drivelab.agents.rad.agent import Rad  # noqa: E402
 from drivelab.agents.rad.config import RadConfig  # noqa: E402
 from drivelab.agents.rad.policy import RadNetwork  # noqa: E402
 from drivelab.agents.rad.weights import save_rad  # noqa: E402
@@ -199,16 +199,6 @@ def test_actors_drive_what_this_process_drives(course: Course, tmp_path: Path):
         np.testing.assert_array_equal(found[1][name], array, err_msg=name)
 
 
-class Watched(Rad):
-    """Keeps what it planned."""
-
-    def act(self, observations):
-        plans = super().act(observations)
-        self.seen = [*getattr(self, "seen", []), *observations]
-        self.planned = [*getattr(self, "planned", []), *plans]
-        return plans
-
-
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
@@ -217,7 +207,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_agent_does_what_the_trainers_policy_does(course: Course, weights: Path):
-    agent = Watched(str(weights))
+    agent = WatchedRad(str(weights))
     assert (agent.rendered_rig, agent.rig.cameras, agent.rig.pixels) == (
         "rad_small",
         FRONT,
@@ -242,7 +232,7 @@ def test_the_agent_does_what_the_trainers_policy_does(course: Course, weights: P
 
 
 def test_worlds_without_its_cameras_are_refused(weights: Path, tmp_path: Path, capsys):
-    agent = Watched(str(weights))
+    agent = WatchedRad(str(weights))
     drive(replace(source(0), rendering=Pictures(scale=SCALE).rendering), agent)
     seen = agent.seen[0]
     with pytest.raises(DataError, match="no picture of camera CAM_FRONT_LEFT; there are: none"):
