@@ -283,31 +283,29 @@ def test_beyond_its_record_the_expert_keeps_its_velocity():
     np.testing.assert_allclose(expert_position(poses, 3), [3.0, 1.5])
 
 
-def test_episodes_are_kept_and_the_oldest_lose_their_tables():
+def test_the_latest_episodes_are_kept_with_the_tables_of_their_maps():
     made = []
 
     def source(seed: int):
         made.append(seed)
         return replace(clip(), map=replace(clip().map, cache={}))
 
-    kept = KeptEpisodes(source, limit=2, warm=1)
+    kept = KeptEpisodes(source, limit=2)
     first = kept(0)
     first.map.cache["tables"] = 1
+    kept(1)
     assert kept(0) is first
     assert first.map.cache
-    kept(1)
-    assert not first.map.cache
-    assert kept(0) is first
     kept(2)
     kept(1)
     assert made == [0, 1, 2, 1]
-    with pytest.raises(ConfigError, match="limit=1, warm=2"):
-        KeptEpisodes(source, limit=1, warm=2)
+    with pytest.raises(ConfigError, match="limit=0"):
+        KeptEpisodes(source, limit=0)
 
 
 def test_what_a_worker_is_made_of_and_what_it_brings_can_travel():
     """So that it can live in a process of its own, which makes its own episodes."""
-    kept = KeptEpisodes(ClipEpisodes("train"), limit=7, warm=3)
+    kept = KeptEpisodes(ClipEpisodes("train"), limit=7)
     env = EnvOptions(episodes=kept, action="rad", reward="rad")
     make = partial(Course(env, size=1000, steps=80).core, 2)
     made = (make, Blind(STRAIGHT, STEADY), VALID, weights_of(Blind(STRAIGHT, STEADY)))
