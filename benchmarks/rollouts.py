@@ -10,8 +10,12 @@ Printed: decisions per second of the wall clock from sending weights to holding 
 this process' CPU time where it drives itself (what a busy machine leaves does not count); of the
 workers' time the shares of policy, world, drawing pictures, beginning clips and the rest (noting
 what was seen, judging, joining; 0 where several workers overlap); bytes of weights sent per update
-of the workers; seconds of learning. With `--obs images` also what the renderer does alone: it draws
-the first moments of the same clips again and again, in this process.
+of the workers; seconds of learning. Below the table stands what the loop is measured against, in
+this process: the environments alone, which drive the clips of the last round once more by the same
+actions, without a policy and without noting anything; with `--obs images` the renderer alone, which
+draws the first moments of the clips again and again. With `--actors` also what two processes do
+side by side that share nothing, each driving these clips by itself: more than that no number of
+actors can bring on as many cores.
 """
 
 from __future__ import annotations
@@ -19,6 +23,9 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Sequence
+from math import inf
+from multiprocessing import Queue, get_context
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from time import perf_counter, process_time
 
@@ -26,7 +33,7 @@ import numpy as np
 import torch
 
 from drivelab.data.array_store import cache_folder
-from drivelab.planning.rad_anchors import rad_anchors
+from drivelab.planning.rad_anchors import BINS, rad_anchors
 from drivelab.sim.envs.clips import ClipEpisodes
 from drivelab.sim.envs.core import EnvOptions
 from drivelab.sim.radlab import LENGTH
@@ -34,6 +41,7 @@ from drivelab.training.reinforcement.learner import Learner
 from drivelab.training.reinforcement.loop import Course, make_fleet
 from drivelab.training.reinforcement.recipe import RadRecipe
 from drivelab.training.reinforcement.settings import ReinforcementSettings
+from drivelab.training.rollouts.clips import DrivenClips
 from drivelab.training.rollouts.episodes import KeptEpisodes
 from drivelab.training.rollouts.fleet import Fleet
 from drivelab.training.rollouts.pictures import Pictures
@@ -44,7 +52,9 @@ COLUMNS = (
     "workers", "decisions per second", "per CPU-second", "policy", "world", "drawing",
     "beginning clips", "rest", "bytes of weights", "bytes sent per update", "learning [s]",
 )  # fmt: skip
-TURNS = 10  # times that each clip's first moment is drawn
+TURNS = 10  # times that each clip's first moment is drawn, or all clips are driven again
+
+Rows = Sequence[dict[str, float]]
 
 
 def arguments() -> argparse.Namespace:
@@ -69,21 +79,21 @@ def learner_of(found: argparse.Namespace, course: Course, folder: Path, actors: 
     return Learner(network, torch.from_numpy(rad_anchors().valid.copy()), settings=settings)
 
 
-def measure(learner: Learner, fleet: Fleet, rounds: int) -> list[dict[str, float]]:
+def measure(learner: Learner, fleet: Fleet, rounds: int) -> Rows:
     """What the rounds after the first one told, with decisions and wall time of each."""
-    rows = []
-    for number in range(rounds + 1):
-        before, clock, cpu = learner.counts.decisions, perf_counter(), process_time()
-        told = learner.drive(fleet)
-        told["wall_s"], told["cpu_s"] = perf_counter() - clock, process_time() - cpu
-        told["driven"] = float(learner.counts.decisions - before)
-        told |= learner.reinforce()
-        if number:
-            rows.append(told)
-    return rows
+    rows = [driven_round(learner, fleet) | learner.reinforce() for _ in range(rounds + 1)]
+    return rows[1:]
 
 
-def own_rate(course: Course) -> float:
+def driven_round(learner: Learner, fleet: Fleet) -> dict[str, float]:
+    """What a harvest told, with its decisions and the time that it took."""
+    before, clock, cpu = learner.counts.decisions, perf_counter(), process_time()
+    told = learner.drive(fleet)
+    spent = {"wall_s": perf_counter() - clock, "cpu_s": process_time() - cpu}
+    return {**told, **spent, "driven": float(learner.counts.decisions - before)}
+
+
+def draw_rate(course: Course) -> float:
     """Decisions a second whose pictures the renderer draws when it does nothing else."""
     core, spent = course.core(1), 0.0
     for seed in range(course.size):
@@ -95,7 +105,53 @@ def own_rate(course: Course) -> float:
     return TURNS * course.size / spent
 
 
-def line(name: str, rows: Sequence[dict[str, float]], actors: int, weights: int) -> str:
+def replay_rate(course: Course, clips: DrivenClips, environments: int) -> float:
+    """Decisions a second of the environments alone, a share of clips after the other."""
+    core, source, spent = course.core(environments), course.env.episodes, inf
+    assert callable(source)
+    bins = np.full((len(clips), course.steps, 2), BINS // 2, np.int64)
+    for clip, length in enumerate(clips.lengths):
+        bins[clip, :length] = clips.bins[clips.rows(clip)]
+    for _ in range(TURNS):
+        clock = perf_counter()
+        for first in range(0, len(clips), environments):
+            share = slice(first, first + environments)
+            places = np.arange(environments) % len(clips.seeds[share])
+            core.reset_to({e: source(int(clips.seeds[share][k])) for e, k in enumerate(places)})
+            for step in range(int(clips.lengths[share].max())):
+                core.step(bins[share][places, step])
+        spent = min(spent, perf_counter() - clock)
+    return clips.decisions / spent
+
+
+def drive_alone(found: argparse.Namespace, ready: Barrier, rates: Queue[float]) -> None:
+    """In a process of its own: drive with a local fleet once all processes are ready."""
+    course = course_of(found)
+    with tempfile.TemporaryDirectory() as folder:
+        learner = learner_of(found, course, Path(folder), 0)
+        fleet = make_fleet(learner, course=course, cluster=None)
+        learner.drive(fleet)  # makes the clips
+        ready.wait()
+        rows = [driven_round(learner, fleet) for _ in range(TURNS)]
+    rates.put(sum(row["driven"] for row in rows) / sum(row["wall_s"] for row in rows))
+
+
+def side_by_side(found: argparse.Namespace, processes: int) -> float:
+    """Decisions a second of several processes at once that share nothing but the machine."""
+    context = get_context("spawn")
+    ready, rates = context.Barrier(processes), context.Queue()
+    started = [
+        context.Process(target=drive_alone, args=(found, ready, rates)) for _ in range(processes)
+    ]
+    for process in started:
+        process.start()
+    total = sum(rates.get() for _ in started)
+    for process in started:
+        process.join()
+    return total
+
+
+def line(name: str, rows: Rows, actors: int, weights: int) -> str:
     """A row of the table: rates and times of the median round, shares of all rounds."""
     workers = max(actors, 1)
     rate = np.median([row["driven"] / row["wall_s"] for row in rows])
@@ -111,14 +167,39 @@ def line(name: str, rows: Sequence[dict[str, float]], actors: int, weights: int)
     return f"| {' | '.join([*cells, f'{learnt:.2f}'])} |"
 
 
+def course_of(found: argparse.Namespace) -> Course:
+    """The clips that are driven, seen as numbers or through cameras."""
+    env = EnvOptions(episodes=KeptEpisodes(ClipEpisodes("train")), action="rad", reward="rad")
+    pictures = Pictures(keep=str(cache_folder("streets"))) if found.obs == "images" else None
+    return Course(env, size=found.clips, steps=LENGTH, pictures=pictures)
+
+
+def print_limits(found: argparse.Namespace, course: Course, clips: DrivenClips, rows: Rows) -> None:
+    """What a loop in this process is measured against, and what several processes can reach."""
+    driven = sum(row["driven"] for row in rows)
+    if course.pictures is None:
+        own = replay_rate(course, clips, found.environments)
+        loop = driven / sum(row["wall_s"] - row["policy_s"] for row in rows)
+        print(f"\nthe environments alone: {own:,.0f} decisions a second; the loop without its "
+              f"policy: {loop:,.0f} ({100 * loop / own:.0f} %)")  # fmt: skip
+    else:
+        _, height, width, _ = course.pictures.shape
+        own, loop = draw_rate(course), driven / sum(row["wall_s"] for row in rows)
+        print(f"\nthe renderer alone: the pictures of {own:,.0f} decisions a second "
+              f"({len(course.pictures.cameras)} of {width} x {height}); the loop: {loop:,.0f} "
+              f"({100 * loop / own:.0f} %)")  # fmt: skip
+    for processes in found.actors:
+        if processes > 1:
+            alone, together = (side_by_side(found, count) for count in (1, processes))
+            print(f"{processes} processes side by side: {together / alone:.2f} times one of them")
+
+
 def main() -> None:
     found = arguments()
     print(f"| {' | '.join(COLUMNS)} |")
     print("|---" * len(COLUMNS) + "|", flush=True)
-    source = KeptEpisodes(ClipEpisodes("train"))
-    env = EnvOptions(episodes=source, action="rad", reward="rad")
-    pictures = Pictures(keep=str(cache_folder("streets"))) if found.obs == "images" else None
-    course = Course(env, size=found.clips, steps=LENGTH, pictures=pictures)
+    course = course_of(found)
+    here: tuple[DrivenClips, Rows] | None = None
     for actors in (0, *found.actors):
         cluster = {"address": None, "cpus": 1.0, "gpus": 0.0} if actors else None
         with tempfile.TemporaryDirectory() as folder:
@@ -131,10 +212,11 @@ def main() -> None:
         weights = sum(array.nbytes for array in weights_of(learner.network).values())
         name = f"{actors} Ray actor{'s' if actors > 1 else ''}" if actors else "this process"
         print(line(name, rows, actors, weights), flush=True)
-    if pictures is not None:
-        _, height, width, _ = pictures.shape
-        print(f"\nthe renderer alone: the pictures of {own_rate(course):,.0f} decisions a second "
-              f"({len(pictures.cameras)} of {width} x {height})")  # fmt: skip
+        if here is None:
+            assert learner.window.clips is not None
+            here = learner.window.clips, rows
+    assert here is not None
+    print_limits(found, course, *here)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Float32, Int
 
 from drivelab.errors import ConfigError, DataError, RunError
 from drivelab.kernels.world.arrays import DT
@@ -162,19 +162,31 @@ class ClipRunner:
 
     def _harvest(self, live: Int[np.ndarray, " k"], decider: Decider) -> None:
         """Keep the clips that have ended, drop those that broke, and begin others."""
-        for e in live.tolist():
+        over = (self.core.verdict.ended[:, 0] != 0) | (self.at >= self.steps) | self._broken()
+        ended: dict[int, Outcome] = {}
+        for e in live[over[live]].tolist():
             try:
                 self._check_seen(e)
                 self._check_reward(e)
-                outcome = outcome_of(self.core, e)
+                ended[e] = outcome_of(self.core, e) or Outcome(None)
             except DataError as error:
                 self._drop(e, error)
-                continue
-            if outcome is None and self.at[e] < self.steps:
-                continue
-            place = int(self._place[e])
-            self._done[place] = self._clip(e, outcome or Outcome(None), decider)
+        last = self._last_values(ended, decider)
+        for e, outcome in ended.items():
+            self._done[int(self._place[e])] = self._clip(e, outcome, decider.version, last[e])
             self._next(e)
+
+    def _last_values(
+        self, ended: Mapping[int, Outcome], decider: Decider
+    ) -> Float32[np.ndarray, "e 2"]:
+        """Of the states that clips ended in by time, as most do, in the same step; else 0."""
+        found = np.zeros((len(self.core), 2), np.float32)
+        late = [e for e, outcome in ended.items() if outcome.event is None]
+        if late:
+            clock = perf_counter()
+            found[late] = decider.values({k: array[late] for k, array in self._seen().items()})
+            self._seconds["policy"] += perf_counter() - clock
+        return found
 
     def _drawn(self) -> float:
         """Seconds that the view has spent on pictures so far; 0 where it draws none."""
@@ -208,33 +220,42 @@ class ClipRunner:
         self._errors["path_offset"][at] = state.way_off[live, 0]
         self._errors["heading_error"][at] = state.way_heading[live, 0]
 
-    def _clip(self, e: int, outcome: Outcome, decider: Decider) -> DrivenClips:
+    def _clip(
+        self, e: int, outcome: Outcome, version: int, last: Float32[np.ndarray, "2"]
+    ) -> DrivenClips:
         steps = int(self.at[e])
-        last = np.zeros((1, 2), np.float32)
-        if outcome.event is None:
-            state = {name: array[e : e + 1, 0] for name, array in self.core.observations.items()}
-            last = decider.values(state)
         part = slice(steps)
         return DrivenClips(
             features={name: rows[e, part].copy() for name, rows in self._features.items()},
             targets={name: rows[e, part].copy() for name, rows in self._targets.items()},
             **{name: rows[e, part].copy() for name, rows in self._decided.items()},
             **{name: rows[e, part].copy() for name, rows in self._errors.items()},
-            version=np.full(steps, decider.version, np.int64),
+            version=np.full(steps, version, np.int64),
             seeds=np.array([self._seeds[int(self._place[e])]], np.int64),
             lengths=np.array([steps], np.int64),
             events=np.array([NO_EVENT if outcome.event is None else outcome.event], np.int64),
             dynamic_side=np.array([outcome.dynamic_side], np.float32),
             static_side=np.array([outcome.static_side], np.float32),
-            last_values=last.astype(np.float32),
+            last_values=last[None],
         )
 
-    def _check_seen(self, e: int) -> None:
+    def _numbers(self) -> dict[str, np.ndarray]:
+        """What learning is fed with, by environment, where it can be no number."""
         state = self.core.world.state
-        numbers = {name: array[e, 0] for name, array in self.core.observations.items()}
-        numbers |= {"way_off": state.way_off[e, :1], "way_heading": state.way_heading[e, :1]}
-        for name, array in numbers.items():
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
+        numbers = {name: array[:, 0] for name, array in self.core.observations.items()}
+        numbers |= {"way_off": state.way_off[:, :1], "way_heading": state.way_heading[:, :1]}
+        return {name: array for name, array in numbers.items() if array.dtype.kind == "f"}
+
+    def _broken(self) -> Bool[np.ndarray, " e"]:
+        """Whose numbers are not all finite; to ask all costs no more than to ask one."""
+        broken = ~np.isfinite(self.core.verdict.rewards[:, 0])
+        for array in self._numbers().values():
+            broken |= ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
+        return broken
+
+    def _check_seen(self, e: int) -> None:
+        for name, array in self._numbers().items():
+            if not np.isfinite(array[e]).all():
                 raise DataError(
                     f"{name} is not finite after {self.at[e]} decisions; look at its world",
                     where=f"clip {self._id(e)}",
