@@ -15,7 +15,6 @@ import numpy as np
 from drivelab.cli import main as drivelab
 from drivelab.training.reinforcement.intervals import difference_intervals, metric_intervals
 
-TRIALS = 300  # all test clips of radlab
 COLUMNS = {
     "score": "no event", "collision_ratio": "CR", "dynamic_collision_ratio": "DCR",
     "static_collision_ratio": "SCR", "deviation_ratio": "DR", "position_deviation_ratio": "PDR",
@@ -32,9 +31,8 @@ def split_words(given: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def learn(folder: Path, words: Sequence[str]) -> None:
-    """One run, or the rest of it, judged on all test clips if the words do not say how many."""
-    judged = [] if any(word.startswith("trials=") for word in words) else [f"trials={TRIALS}"]
-    if drivelab(["train", *words, *judged, f"run.dir={folder}"]) != 0:
+    """One run, or the rest of it, judged on all test clips unless the words say how many."""
+    if drivelab(["train", *words, f"run.dir={folder}"]) != 0:
         raise SystemExit(f"{folder}: the run ended with an error, see above")
 
 

@@ -28,7 +28,7 @@ from drivelab.sim.generator.world import DT, Snapshot
 from drivelab.sim.world.episode import Termination
 from drivelab.types import EgoTrajectory, Scene, Tracks
 
-SPLITS = {"train": (1000, 20260701), "test": (300, 20260702)}  # clips, seed
+SPLITS = {"train": (4000, 20260701), "test": (300, 20260702)}  # clips, seed
 # What ends a clip in RAD (section 3.4): who is hit, the border, 2 m or 40 degrees off the expert
 RULES = Termination(
     collision=True,

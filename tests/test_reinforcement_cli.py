@@ -132,7 +132,7 @@ def test_the_weights_of_a_run_begin_another_one(run: Path, tmp_path: Path, capsy
         (["recipe=vadv2", "obs=images"], "obs=images: recipe=vadv2 learns from obs=vector"),
         (["obs=images", "pictures.weather=sun"], "pictures.weather=sun: expected one of day, dusk"),
         (["mode=li"], "mode=li: expected one of il, rl, rl_il; did you mean 'rl_il'?"),
-        (["clips=990", "validation=60"], "the training split has 1000 clips, and no clip is for"),
+        (["clips=3990", "validation=60"], "the training split has 4000 clips, and no clip is for"),
         (["curves=tensorbord"], "curves=tensorbord: expected one of tensorboard, wandb; did you"),
         (["trials=301"], "trials=301: expected 1 to 300 test clips"),
         (["harvest=many"], "harvest='many': expected a number"),

@@ -18,6 +18,7 @@ from drivelab.sim.envs.clips import ClipEpisodes  # noqa: E402
 from drivelab.sim.envs.core import EnvCore, EnvOptions  # noqa: E402
 from drivelab.sim.radlab import RULES  # noqa: E402
 from drivelab.sim.world.episode import Replay  # noqa: E402
+from drivelab.sim.world.roads import RoadTables, road_tables  # noqa: E402
 from drivelab.training.reinforcement.events import EventKind  # noqa: E402
 from drivelab.training.reinforcement.loop import Course  # noqa: E402
 from drivelab.training.rollouts.clips import NO_EVENT, UNTAUGHT, DrivenClips  # noqa: E402
@@ -283,29 +284,38 @@ def test_beyond_its_record_the_expert_keeps_its_velocity():
     np.testing.assert_allclose(expert_position(poses, 3), [3.0, 1.5])
 
 
-def test_the_latest_episodes_are_kept_with_the_tables_of_their_maps():
+def test_the_latest_episodes_are_kept_and_the_oldest_of_them_let_tables_go():
     made = []
 
     def source(seed: int):
         made.append(seed)
         return replace(clip(), map=replace(clip().map, cache={}))
 
-    kept = KeptEpisodes(source, limit=2)
+    kept = KeptEpisodes(source, limit=2, warm=1)
     first = kept(0)
-    first.map.cache["tables"] = 1
-    kept(1)
+    whole = road_tables(first.map)
+    assert len(whole.roads.view_item) > 0
     assert kept(0) is first
-    assert first.map.cache
+    assert road_tables(first.map) is whole
+    kept(1)
+    left = [one for one in first.map.cache.values() if isinstance(one, RoadTables)]
+    assert left
+    assert all(len(one.roads.view_item) == 0 for one in left)
+    assert kept(0) is first
+    again = road_tables(first.map)
+    assert road_tables(first.map) is again
+    for name, array in whole.roads._asdict().items():
+        np.testing.assert_array_equal(getattr(again.roads, name), array)
     kept(2)
     kept(1)
     assert made == [0, 1, 2, 1]
-    with pytest.raises(ConfigError, match="limit=0"):
-        KeptEpisodes(source, limit=0)
+    with pytest.raises(ConfigError, match="limit=1, warm=2"):
+        KeptEpisodes(source, limit=1, warm=2)
 
 
 def test_what_a_worker_is_made_of_and_what_it_brings_can_travel():
     """So that it can live in a process of its own, which makes its own episodes."""
-    kept = KeptEpisodes(ClipEpisodes("train"), limit=7)
+    kept = KeptEpisodes(ClipEpisodes("train"), limit=7, warm=3)
     env = EnvOptions(episodes=kept, action="rad", reward="rad")
     make = partial(Course(env, size=1000, steps=80).core, 2)
     made = (make, Blind(STRAIGHT, STEADY), VALID, weights_of(Blind(STRAIGHT, STEADY)))

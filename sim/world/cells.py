@@ -15,6 +15,7 @@ from drivelab.kernels.world.arrays import (
     SEGMENT_Y,
     VIEW,
     VIEW_RADIUS,
+    Roads,
 )
 from drivelab.kernels.world.grid import (
     HALF_DIAGONAL,
@@ -59,6 +60,23 @@ def grid_arrays(
         **near,
         "view_item": nearest_segments(middle, origin, nx, ny, row, rows, VIEW, VIEW_RADIUS),
     }
+
+
+def without_views(roads: Roads) -> Roads:
+    """The tables of one map without `view_item`, most of what they take."""
+    return roads._replace(view_item=roads.view_item[:0].copy())
+
+
+def with_views(roads: Roads) -> Roads:
+    """What `without_views` left out, found again."""
+    rows = int(roads.cell_row.max()) + 1
+    if len(roads.view_item) == rows:
+        return roads
+    middle = roads.segment[:, [SEGMENT_X, SEGMENT_Y]].astype(float)
+    origin = np.concatenate([roads.grid_x, roads.grid_y])
+    nx, ny = int(roads.cells_x[0]), int(roads.cells_y[0])
+    found = nearest_segments(middle, origin, nx, ny, roads.cell_row, rows, VIEW, VIEW_RADIUS)
+    return roads._replace(view_item=found)
 
 
 def _place_grid(

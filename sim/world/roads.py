@@ -21,7 +21,7 @@ from drivelab.kernels.world.arrays import (
 from drivelab.kernels.world.lanes import view_segments
 from drivelab.maps.map_check import check_map
 from drivelab.sim.world.borders import VIEW_TOLERANCE, drivable_area, ring_segments
-from drivelab.sim.world.cells import grid_arrays
+from drivelab.sim.world.cells import grid_arrays, with_views, without_views
 from drivelab.sim.world.growing import GrowingRoads
 from drivelab.sim.world.lane_tables import (
     conflict_arrays,
@@ -71,14 +71,26 @@ def road_tables(
     key = (_KEY, groups, stop_signs, yield_signs)
     found = lane_map.cache.get(key)  # type: ignore[call-overload]
     if isinstance(found, RoadTables):
+        whole = with_views(found.roads)
+        if whole is not found.roads:
+            found = replace(found, roads=whole)
+            lane_map.cache[key] = found  # type: ignore[index]
         return found
     plain = lane_map.cache.get(_KEY)
     if not isinstance(plain, RoadTables):
         plain = _geometry(lane_map)
         lane_map.cache[_KEY] = plain
+    plain = replace(plain, roads=with_views(plain.roads))
     tables = _with_signals(plain, lane_map.name, groups, stop_signs, yield_signs)
     lane_map.cache[key] = tables  # type: ignore[index]
     return tables
+
+
+def cool_tables(lane_map: LaneMap) -> None:
+    """Let go of three quarters of what the tables of a map take; `road_tables` finds it again."""
+    for key, found in lane_map.cache.items():
+        if isinstance(found, RoadTables):
+            lane_map.cache[key] = replace(found, roads=without_views(found.roads))
 
 
 def _geometry(lane_map: LaneMap) -> RoadTables:

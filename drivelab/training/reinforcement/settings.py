@@ -66,14 +66,14 @@ class ReinforcementSettings:
     folder: Path
     seed: int = 0
     mode: str = "rl_il"
-    clips: int = 900
-    validation: int = 60
+    clips: int = 3900
+    validation: int = 100
     environments: int = 64
     workers: int = 1
     learners: int = 1
     ahead: bool = False
     pretraining: int = 60
-    rounds: int = 300
+    rounds: int = 900
     cycle: int = 5
     updates: int = 50
     later_updates: int = 20
@@ -88,7 +88,7 @@ class ReinforcementSettings:
     weight_decay: float = 1e-4
     clip: float = 1.0
     kl_limit: float = 0.1
-    look_every: int = 10
+    look_every: int = 30
     save_every: int = 10
     minutes: float | None = None
     threads: int = 1
