@@ -70,7 +70,7 @@ def arguments() -> argparse.Namespace:
 
 def learner_of(found: argparse.Namespace, course: Course, folder: Path, actors: int) -> Learner:
     """A learner of this policy; the same clips are driven in every round."""
-    network = RadRecipe(preset=found.preset).network(0, found.weights, course.pictures)
+    network = RadRecipe(preset=found.preset).network(0, found.weights, pictures_of(course))
     settings = ReinforcementSettings(
         folder=folder, clips=found.clips, harvest=found.clips, window=found.clips,
         environments=found.environments, workers=max(actors, 1), pretraining=0, mode="rl",
@@ -170,22 +170,28 @@ def course_of(found: argparse.Namespace) -> Course:
     """The clips that are driven, seen as numbers or through cameras."""
     env = EnvOptions(episodes=KeptEpisodes(ClipEpisodes("train")), action="rad", reward="rad")
     pictures = Pictures(keep=str(cache_folder("streets"))) if found.obs == "images" else None
-    return Course(env, size=found.clips, steps=LENGTH, pictures=pictures)
+    return Course(env, size=found.clips, steps=LENGTH, seen=pictures)
+
+
+def pictures_of(course: Course) -> Pictures | None:
+    """How the cameras of `course_of` see."""
+    return course.seen if isinstance(course.seen, Pictures) else None
 
 
 def print_limits(found: argparse.Namespace, course: Course, clips: DrivenClips, rows: Rows) -> None:
     """What a loop in this process is measured against, and what several processes can reach."""
     driven = sum(row["driven"] for row in rows)
-    if course.pictures is None:
+    pictures = pictures_of(course)
+    if pictures is None:
         own = replay_rate(course, clips, found.environments)
         loop = driven / sum(row["wall_s"] - row["policy_s"] for row in rows)
         print(f"\nthe environments alone: {own:,.0f} decisions a second; the loop without its "
               f"policy: {loop:,.0f} ({100 * loop / own:.0f} %)")  # fmt: skip
     else:
-        _, height, width, _ = course.pictures.shape
+        _, height, width, _ = pictures.shape
         own, loop = draw_rate(course), driven / sum(row["wall_s"] for row in rows)
         print(f"\nthe renderer alone: the pictures of {own:,.0f} decisions a second "
-              f"({len(course.pictures.cameras)} of {width} x {height}); the loop: {loop:,.0f} "
+              f"({len(pictures.cameras)} of {width} x {height}); the loop: {loop:,.0f} "
               f"({100 * loop / own:.0f} %)")  # fmt: skip
     for processes in found.actors:
         if processes > 1:

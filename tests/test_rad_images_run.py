@@ -19,7 +19,7 @@ from drivelab.agents.rad.config import RadConfig  # noqa: E402
 from drivelab.agents.rad.policy import RadNetwork  # noqa: E402
 from drivelab.agents.rad.weights import save_rad  # noqa: E402
 from drivelab.cli import main  # noqa: E402
-from drivelab.cli.reinforcement_run import _pictures  # noqa: E402
+from drivelab.cli.reinforcement_run import _seen  # noqa: E402
 from drivelab.data.labmini import LabminiSource  # noqa: E402
 from drivelab.data.observation import build_observation  # noqa: E402
 from drivelab.errors import ConfigError, DataError, RunError  # noqa: E402
@@ -55,7 +55,7 @@ def source(seed: int) -> Episode:
 def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
     env = EnvOptions(episodes=source, action="rad", reward="rad")
     streets = str(tmp_path_factory.mktemp("streets"))
-    return Course(env, size=6, steps=STEPS, pictures=Pictures(scale=SCALE, keep=streets))
+    return Course(env, size=6, steps=STEPS, seen=Pictures(scale=SCALE, keep=streets))
 
 
 def settings_of(folder: Path, **changes) -> ReinforcementSettings:
@@ -106,7 +106,7 @@ def test_experts_pictures_stay_on_the_disk(run: Path, course: Course):
     pictures = found.features["images"]
     assert pictures.shape == (3 * STEPS, 3, 12, 24, 4)
     assert isinstance(pictures.base, np.memmap)
-    assert (run / expert.PIXELS).stat().st_size == pictures.nbytes
+    assert (run / expert.DRAWN.format(name="images")).stat().st_size == pictures.nbytes
     core = course.core(1)
     core.reset({0: 1})
     np.testing.assert_array_equal(pictures[STEPS], core.observations["images"][0, 0])
@@ -130,17 +130,19 @@ def test_experts_broken_off_go_on_where_they_were(
     with pytest.raises(KeyboardInterrupt):
         expert.drive_experts(watched, rad_pupil(), settings, broken)
     assert set(made) == {0, 1}
-    with (tmp_path / expert.PIXELS).open("ab") as stream:
+    with (tmp_path / expert.DRAWN.format(name="images")).open("ab") as stream:
         stream.write(b"half of a picture")
     made.clear()
     expert.drive_experts(watched, rad_pupil(), settings, quiet)
     assert set(made) == {2, 3}
     expert.drive_experts(watched, rad_pupil(), settings, quiet)
-    assert (tmp_path / expert.PIXELS).read_bytes() == (run / expert.PIXELS).read_bytes()
+    assert (tmp_path / expert.DRAWN.format(name="images")).read_bytes() == (
+        run / expert.DRAWN.format(name="images")
+    ).read_bytes()
     mine, whole = (expert.read_experts(course, folder) for folder in (tmp_path, run))
     for name, array in whole.arrays().items():
         np.testing.assert_array_equal(mine.arrays()[name], array, err_msg=name)
-    with (tmp_path / expert.PIXELS).open("r+b") as stream:
+    with (tmp_path / expert.DRAWN.format(name="images")).open("r+b") as stream:
         stream.truncate(100)
     with pytest.raises(RunError, match=r"has 100 bytes, expected .* will be driven again"):
         expert.read_experts(course, tmp_path)
@@ -215,7 +217,7 @@ def test_the_agent_does_what_the_trainers_policy_does(course: Course, weights: P
     )
     for seed in (0, 1):  # the second time nothing of the first is remembered
         agent.planned = []
-        shown = replace(source(seed), rendering=course.pictures.rendering)
+        shown = replace(source(seed), rendering=course.seen.rendering)
         rollout = drive(shown, agent, controller="perfect")
         core, act = course.core(1), greedy(network().eval(), VALID)
         core.reset({0: seed})
@@ -253,21 +255,23 @@ def test_worlds_without_its_cameras_are_refused(weights: Path, tmp_path: Path, c
 
 def test_weights_begin_only_what_sees_the_same(weights: Path, course: Course, tmp_path: Path):
     with pytest.raises(ConfigError, match="its network is not of preset=mini and what it sees"):
-        RadRecipe().network(0, weights, course.pictures)
-    made = RadRecipe().network(0, None, course.pictures)
+        RadRecipe().network(0, weights, course.seen)
+    made = RadRecipe().network(0, None, course.seen)
     assert (made.config.encoder, made.config.pixels) == ("image", (24, 12))
     save_rad(made, tmp_path / "mini.safetensors")
-    again = RadRecipe().network(0, tmp_path / "mini.safetensors", course.pictures)
+    again = RadRecipe().network(0, tmp_path / "mini.safetensors", course.seen)
     assert again.config == made.config
     with pytest.raises(ConfigError, match="what obs= says"):
         RadRecipe().network(0, tmp_path / "mini.safetensors")
 
 
 def test_streets_are_kept_below_the_cache_unless_a_folder_is_named(tmp_path: Path):
-    asked = {"rig": "rad_small", "scale": 1.0, "weather": "day", "keep": None}
-    assert _pictures({"obs": "vector", "pictures": asked}) is None
-    assert _pictures({"obs": "images", "pictures": asked}).keep.endswith("drivelab/streets")
-    named = _pictures({"obs": "images", "pictures": {**asked, "keep": str(tmp_path)}})
+    asked = {"rig": None, "scale": None, "weather": "day", "keep": None}
+    recipe = RadRecipe()
+    assert _seen({"obs": "vector", "pictures": asked}, recipe, None) is None
+    usual = _seen({"obs": "images", "pictures": asked}, recipe, None)
+    assert (usual.rig, usual.keep.endswith("drivelab/streets")) == ("rad_small", True)
+    named = _seen({"obs": "images", "pictures": {**asked, "keep": str(tmp_path)}}, recipe, None)
     assert (named.keep, named.shape) == (str(tmp_path), (3, 48, 96, 4))
 
 

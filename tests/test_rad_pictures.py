@@ -24,7 +24,8 @@ from drivelab.errors import ConfigError, DataError  # noqa: E402
 from drivelab.kernels.world.observe_ego import EGO_FLOATS  # noqa: E402
 from drivelab.sim.envs.core import EnvOptions  # noqa: E402
 from drivelab.sim.envs.splat_view import FRONT  # noqa: E402
-from drivelab.training.rollouts.pictures import PictureCore, Pictures  # noqa: E402
+from drivelab.training.rollouts.pictures import Pictures  # noqa: E402
+from drivelab.training.rollouts.seen import DrawnCore  # noqa: E402
 
 pytestmark = pytest.mark.nn
 AHEAD = np.array([[30, 10]])  # bins of the expert's 5 m/s straight on
@@ -39,7 +40,7 @@ def streets(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(tmp_path_factory.mktemp("streets"))
 
 
-def worlds(source, environments: int = 1, keep: str = "", scale: float = 0.25) -> PictureCore:
+def worlds(source, environments: int = 1, keep: str = "", scale: float = 0.25) -> DrawnCore:
     options = EnvOptions(episodes=source, action="rad", reward="rad")
     return Pictures(scale=scale, keep=keep).core(options, environments)
 

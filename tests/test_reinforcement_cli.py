@@ -128,7 +128,7 @@ def test_the_weights_of_a_run_begin_another_one(run: Path, tmp_path: Path, capsy
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["obs=image"], "obs=image: expected vector or images; did you mean 'images'?"),
+        (["obs=image"], "obs=image: expected vector, images, sensors; did you mean 'images'?"),
         (["recipe=vadv2", "obs=images"], "obs=images: recipe=vadv2 learns from obs=vector"),
         (["obs=images", "pictures.weather=sun"], "pictures.weather=sun: expected one of day, dusk"),
         (["mode=li"], "mode=li: expected one of il, rl, rl_il; did you mean 'rl_il'?"),

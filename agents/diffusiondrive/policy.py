@@ -77,6 +77,13 @@ class DiffusionDriveNetwork(Perception):
         }
         return {"loss": torch.stack(list(parts.values())).sum(), **parts, **plan}
 
+    def plan(
+        self, features: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor], Float[Tensor, "b c"]]:
+        """What the head plans, `trajectory`, `modes` and `mode_scores`, and the ego's query."""
+        scene, fine = self._scene(features)
+        return self._trajectory_head(scene, self._trajectory_head.noise(len(fine))), scene[1][:, 0]
+
     def _scene(self, features: Mapping[str, Tensor]) -> tuple[Scene, Tensor]:
         keys, fine = self.see(features)
         ego, agents = self.ask(keys)

@@ -23,7 +23,7 @@ from drivelab.training.run_folder import (
     write_json,
 )
 
-OBSERVATIONS = ("vector", "images")
+OBSERVATIONS = ("vector", "images", "sensors")
 VOCABULARY = "vocabulary.npy"  # in the run's folder, where the actions are entries of one
 # Options that change nothing of what is learnt: a run goes on with others.
 _PASSING = ("quiet", "minutes", "run", "launcher", "workers", "curves")
@@ -40,7 +40,7 @@ def reinforce_config(config: Mapping[str, Any]) -> int:
     ))  # fmt: skip
     if config["obs"] not in OBSERVATIONS:
         raise ConfigError(
-            f"obs={config['obs']}: expected {' or '.join(OBSERVATIONS)}"
+            f"obs={config['obs']}: expected {', '.join(OBSERVATIONS)}"
             f"{nearest_name(str(config['obs']), OBSERVATIONS)}"
         )
     settings = settings_of(config, folder)
@@ -50,16 +50,17 @@ def reinforce_config(config: Mapping[str, Any]) -> int:
         raise ConfigError(
             f"obs={config['obs']}: recipe={names['recipe']} learns from obs={' or '.join(known)}"
         )
-    course, tested = course_of(config, "train"), course_of(config, "test")
+    start, entries = Path(config["start"]) if config["start"] else None, folder / VOCABULARY
+    seen = _seen(config, recipe, start)
+    course, tested = course_of(config, "train", seen), course_of(config, "test", seen)
     course.check(settings)
     if not 1 <= config["trials"] <= tested.size:
         raise ConfigError(f"trials={config['trials']}: expected 1 to {tested.size} test clips")
-    start, entries = Path(config["start"]) if config["start"] else None, folder / VOCABULARY
     learnt = replace(course, size=settings.clips)  # what is held out makes no vocabulary
     network, pupil = recipe.begin(settings, start, learnt, entries)
     course, tested = course.with_action(pupil.action), tested.with_action(pupil.action)
     lasting = {key: value for key, value in config.items() if key not in _PASSING}
-    if course.pictures is None:
+    if seen is None:
         del lasting["pictures"]  # of which nothing was used
     else:
         lasting["pictures"] = {**config["pictures"], "keep": None}  # the same streets everywhere
@@ -97,7 +98,7 @@ def _taught(
             f"run.dir={folder} goes on")  # fmt: skip
         return 0
     say(f"testing on {config['trials']} unseen clips")
-    files = _files(config, folder)
+    files = _files(config, folder, recipe)
     looks = try_weights(files, pupil, tested, config["trials"])
     summary = _summary(config, settings, results_of(looks, files))
     report_run(folder, summary, looks)
@@ -145,31 +146,40 @@ def cluster_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
     return {name: config["launcher"][name] for name in ("address", "cpus", "gpus")}
 
 
-def course_of(config: Mapping[str, Any], split: str) -> Any:
-    """The clips of one split of radlab."""
+def course_of(config: Mapping[str, Any], split: str, seen: Any = None) -> Any:
+    """The clips of one split of radlab, seen through sensors or as numbers."""
     from drivelab.sim.envs.core import EnvOptions
     from drivelab.sim.radlab import LENGTH, clip_ids
     from drivelab.training.reinforcement.loop import Course
 
     source = _clips(split, str(config["traffic"]), bool(config["guarded"]))
     env = EnvOptions(episodes=source, action="rad", reward="rad")
-    return Course(env, size=len(clip_ids(split)), steps=LENGTH, pictures=_pictures(config))
+    return Course(env, size=len(clip_ids(split)), steps=LENGTH, seen=seen)
 
 
-def _pictures(config: Mapping[str, Any]) -> Any:
-    """How pictures are taken where policies look through cameras; None where they do not.
+def _seen(config: Mapping[str, Any], recipe: Any, start: Path | None) -> Any:
+    """Through which sensors policies see; None where they see numbers.
 
     Raises:
         ConfigError: an option that cannot be.
     """
-    if config["obs"] != "images":
+    if config["obs"] == "vector":
         return None
     from drivelab.data.array_store import cache_folder
     from drivelab.training.rollouts.pictures import Pictures
 
     asked = dict(config["pictures"])
-    keep = asked.pop("keep") or cache_folder("streets")
-    return Pictures(**asked, keep=str(Path(keep).absolute()))
+    keep = str(Path(asked.pop("keep") or cache_folder("streets")).absolute())
+    pictures = Pictures(**{k: v for k, v in asked.items() if v is not None}, keep=keep)
+    if config["obs"] == "images":
+        return pictures
+    for name in ("rig", "scale"):
+        if asked[name] is not None:
+            raise ConfigError(
+                f"pictures.{name}={asked[name]}: with obs=sensors the network's own rig looks; "
+                "leave it out"
+            )
+    return recipe.sensors(start, weather=pictures.weather, keep=keep)
 
 
 @cache
@@ -181,7 +191,7 @@ def _clips(split: str, traffic: str, guarded: bool) -> Any:
     return KeptEpisodes(ClipEpisodes(split, traffic, guarded))
 
 
-def _files(config: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+def _files(config: Mapping[str, Any], folder: Path, recipe: Any) -> dict[str, Path]:
     """Weights to compare: those from before reinforcement, if there was any, and the best ones."""
     from drivelab.training.reinforcement.loop import BEST, IMITATION
 
@@ -190,6 +200,8 @@ def _files(config: Mapping[str, Any], folder: Path) -> dict[str, Path]:
         found["imitation"] = folder / IMITATION
     elif config["mode"] != "il" and config["start"]:
         found["start"] = Path(config["start"])
+    elif config["mode"] != "il" and hasattr(recipe, "shipped"):
+        found["start"] = recipe.shipped
     return {**found, "trained": folder / BEST}
 
 

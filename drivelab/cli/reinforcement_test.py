@@ -28,7 +28,7 @@ def try_weights(files: Mapping[str, Path], pupil: Any, course: Any, clips: int) 
     return {
         name: judge_clips(
             pupil.act(pupil.open(file).requires_grad_(False)), course.env, range(clips),
-            failures=FAILURES, pictures=course.pictures,
+            failures=FAILURES, seen=course.seen,
         )
         for name, file in files.items()
     }  # fmt: skip

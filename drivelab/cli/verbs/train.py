@@ -7,7 +7,7 @@ from typing import Any
 
 USAGE = """usage: drivelab train [algo=NAME] [env=NAME] [key=value ...]
        drivelab train agent=NAME [data=NAME] [key=value ...]
-       drivelab train recipe=rad|vadv2 [obs=vector] [mode=il|rl|rl_il] [key=value ...]
+       drivelab train recipe=rad|vadv2|diffusiondrive [mode=il|rl|rl_il] [key=value ...]
        drivelab train anchors [data=NAME] [modes=20] out=FILE.npy
        drivelab train vocabulary [data=NAME] [entries=256] out=FILE.npy
 
@@ -35,6 +35,7 @@ drive: agent.checkpoint=), checkpoint/ (to go on from) and summary.json.
 By imitation and reinforcement together, in closed loop (pip install 'drivelab[nn]'):
   recipe=rad           RAD on clips of radlab        preset=mini|full
   recipe=vadv2         VADv2's vocabulary as actions recipe.entries=256
+  recipe=diffusiondrive obs=sensors                  its modes as actions, from the shipped weights
   mode=rl_il           il: imitation only; rl: reinforcement after it; rl_il: both in turn, 4:1
   clips=3900           training clips                pretraining=60   rounds of imitation first
   rounds=900           rounds after that             trials=300       unseen clips at the end

@@ -1,15 +1,16 @@
 """What experts drove, kept in the run's folder, so that a resumed run need not drive it again.
 
-Numbers lie in one file. Pictures lie in another, row by row, and are read from the disk a batch at
-a time: 900 clips of 80 decisions have 4 GB of them (three of 96 x 48, four bytes a pixel). They are
-driven and written in parts, and a run that is broken off goes on with the part it was at.
+Numbers lie in one file. What sensors drew lies in others, one for each feature, row by row, and is
+read from the disk a batch at a time: 900 clips of 80 decisions have 4 GB of pictures (three of
+96 x 48, four bytes a pixel). They are driven and written in parts, and a run that is broken off
+goes on with the part it was at.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from math import prod
@@ -19,7 +20,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import UInt8
 
-from drivelab.agents.rad.sight import PICTURES
 from drivelab.errors import RunError
 from drivelab.training.reinforcement.checkpoints import load_clips, save_clips
 from drivelab.training.reinforcement.pupil import Pupil
@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from drivelab.training.reinforcement.loop import Course
 
 EXPERT = "expert.safetensors"  # the numbers of all clips
-PIXELS = "expert-pictures.bin"  # the pictures of their decisions, one behind the other
+DRAWN = "expert-{name}.bin"  # a drawn feature of all decisions, one behind the other
 PARTS = "expert-parts"  # numbers of the parts that are written, until all are
 PART = 32  # clips of a part
+TOLD = "drove {} of {} clips as their experts did"
 
 
 def drive_experts(course: Course, pupil: Pupil, settings: ReinforcementSettings, say: Say) -> None:
@@ -46,14 +47,19 @@ def drive_experts(course: Course, pupil: Pupil, settings: ReinforcementSettings,
     folder = settings.folder
     if (folder / EXPERT).is_file():
         return
-    if course.pictures is not None:
-        _require_room(folder, settings.clips * course.steps * prod(course.pictures.shape))
+    drawn = {} if course.seen is None else course.seen.shapes
+    files = {name: folder / DRAWN.format(name=name) for name in drawn}
+    if drawn:
+        bytes_each = sum(prod(shape) for shape in drawn.values())
+        _require_room(files.values(), settings.clips * course.steps * bytes_each)
     say(f"driving {settings.clips} clips as their experts did")
     course = course.with_action(pupil.expert_action or pupil.action)
     drive = partial(_driven, course, pupil, settings, say)
-    if course.pictures is None:
-        starts = range(0, settings.clips, MAPS)  # a world at a time, whose maps are let go
-        parts = [drive(range(at, min(at + MAPS, settings.clips))) for at in starts]
+    if not drawn:
+        parts = []
+        for at in range(0, settings.clips, MAPS):  # a world at a time, whose maps are let go
+            parts.append(drive(range(at, min(at + MAPS, settings.clips))))
+            say(TOLD.format(min(at + MAPS, settings.clips), settings.clips))
     else:
         parts = []
         seeds = np.array_split(np.arange(settings.clips), -(-settings.clips // PART))
@@ -61,8 +67,8 @@ def drive_experts(course: Course, pupil: Pupil, settings: ReinforcementSettings,
             file = folder / PARTS / f"{number:04d}.safetensors"
             if not file.is_file():
                 before = sum(part.decisions for part in parts)
-                _write_part(drive(some.tolist()), before, folder / PIXELS, file)
-                say(f"drove {some[-1] + 1} of {settings.clips} clips as their experts did")
+                _write_part(drive(some.tolist()), before, files, file)
+                say(TOLD.format(some[-1] + 1, settings.clips))
             parts.append(load_clips(file))
     save_clips(DrivenClips.join(parts), folder / EXPERT)
     if (folder / PARTS).is_dir():
@@ -70,30 +76,36 @@ def drive_experts(course: Course, pupil: Pupil, settings: ReinforcementSettings,
 
 
 def read_experts(course: Course, folder: Path) -> DrivenClips:
-    """What `drive_experts` kept; pictures stay on the disk until rows of them are asked for.
+    """What `drive_experts` kept; what was drawn stays on the disk until rows are asked for.
 
     Raises:
         RunError: a file is missing or damaged.
     """
     clips = load_clips(folder / EXPERT)
-    if course.pictures is None:
-        return clips
-    shape = (clips.decisions, *course.pictures.shape)
-    file, wanted = folder / PIXELS, prod(shape)
-    found = file.stat().st_size if file.is_file() else 0
+    drawn = {
+        name: _mapped(folder / DRAWN.format(name=name), (clips.decisions, *shape), folder / EXPERT)
+        for name, shape in ({} if course.seen is None else course.seen.shapes).items()
+    }
+    return replace(clips, features={**clips.features, **drawn})
+
+
+def _mapped(file: Path, shape: tuple[int, ...], numbers: Path) -> UInt8[np.ndarray, "d *shape"]:
+    found, wanted = _size(file), prod(shape)
     if found != wanted:
         raise RunError(
-            f"{file} has {found} bytes, expected {wanted} for {clips.decisions} decisions; remove "
-            f"it and {folder / EXPERT}: the clips will be driven again"
+            f"{file} has {found} bytes, expected {wanted} for {shape[0]} decisions; remove it and "
+            f"{numbers}: the clips will be driven again"
         )
-    pictures: UInt8[np.ndarray, "d c h w k"] = np.memmap(file, np.uint8, "r", shape=shape)
-    return replace(clips, features={**clips.features, PICTURES: np.asarray(pictures)})
+    return np.asarray(np.memmap(file, np.uint8, "r", shape=shape))
 
 
-def _require_room(folder: Path, wanted: int) -> None:
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.is_file() else 0
+
+
+def _require_room(files: Collection[Path], wanted: int) -> None:
     """Refuse what the disk cannot hold; parts that were written by a broken run count."""
-    written = folder / PIXELS
-    there = written.stat().st_size if written.is_file() else 0
+    there, folder = sum(map(_size, files)), next(iter(files)).parent
     free = shutil.disk_usage(folder).free
     if wanted - there > free:
         raise RunError(
@@ -113,19 +125,20 @@ def _driven(
     return found.clips
 
 
-def _write_part(clips: DrivenClips, before: int, pixels: Path, file: Path) -> None:
-    """Pictures first, behind those of so many decisions: a part counts once its numbers are there.
+def _write_part(clips: DrivenClips, before: int, drawn: Mapping[str, Path], file: Path) -> None:
+    """What was drawn first, behind that of so many decisions: a part counts with its numbers.
 
-    What a broken run left behind them is written over.
+    What a broken run left behind is written over.
     """
-    pictures = clips.features[PICTURES]
-    pixels.touch()
-    with pixels.open("r+b") as stream:
-        stream.truncate(before * pictures[0].nbytes)
-        stream.seek(0, os.SEEK_END)
-        stream.write(np.ascontiguousarray(pictures).data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    numbers = {name: array for name, array in clips.features.items() if name != PICTURES}
+    for name, place in drawn.items():
+        rows = clips.features[name]
+        place.touch()
+        with place.open("r+b") as stream:
+            stream.truncate(before * rows[0].nbytes)
+            stream.seek(0, os.SEEK_END)
+            stream.write(np.ascontiguousarray(rows).data)
+            stream.flush()
+            os.fsync(stream.fileno())
+    numbers = {name: array for name, array in clips.features.items() if name not in drawn}
     file.parent.mkdir(exist_ok=True)
     save_clips(replace(clips, features=numbers), file)

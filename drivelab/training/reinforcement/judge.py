@@ -22,7 +22,7 @@ from drivelab.training.trials import Act, ActByName, drive_trials, run_trials
 from drivelab.types import Rollout, Scene
 
 if TYPE_CHECKING:
-    from drivelab.training.rollouts.pictures import Pictures
+    from drivelab.training.rollouts.seen import Seen
 
 METRIC = "rad9_v2"
 BATCH = 20  # clips side by side, so that the memory does not grow with their number
@@ -51,26 +51,26 @@ def judge_clips(
     seeds: Sequence[int],
     *,
     failures: int = 0,
-    pictures: Pictures | None = None,
+    seen: Seen | None = None,
 ) -> Look:
     """Drive the clips of these seeds and score them.
 
     Args:
-        act: flat observations of all clips, or with pictures all of them by name -> actions.
+        act: flat observations of all clips, or through sensors all of them by name -> actions.
         options: of the environment.
         seeds: of the clips.
         failures: how many clips that went wrong are kept whole.
-        pictures: how they are taken; None: nobody looks through cameras.
+        seen: through which sensors; None: by numbers.
     """
     metric: Any = find_metric(METRIC)
     rows: list[dict[str, Any]] = []
     kept: list[tuple[Scene, Rollout, Event]] = []
     for first in range(0, len(seeds), BATCH):
         part = seeds[first : first + BATCH]
-        if pictures is None:
+        if seen is None:
             found = run_trials(cast(Act, act), options, part, record=range(len(part)))
         else:
-            core = pictures.core(options, len(part))
+            core = seen.core(options, len(part))
             found = drive_trials(cast(ActByName, act), core, part, record=range(len(part)))
         for scene, rollout in zip(found.scenes, found.rollouts, strict=True):
             score = metric.score(scene, rollout)

@@ -33,7 +33,7 @@ from drivelab.training.run_folder import add_progress, keep_progress
 from drivelab.training.together import Share, of_the_first
 
 if TYPE_CHECKING:
-    from drivelab.training.rollouts.pictures import Pictures
+    from drivelab.training.rollouts.seen import Seen
 
 BEST = "best.safetensors"  # the weights of the best look
 IMITATION = "imitation.safetensors"  # those that the pre-training ended with
@@ -51,13 +51,13 @@ class Course:
         env: with the policy's actions; its source makes clip k of the split from the seed k.
         size: clips of that split.
         steps: decisions of the longest one.
-        pictures: how they are taken; None: policies see numbers.
+        seen: through which sensors; None: policies see numbers.
     """
 
     env: EnvOptions
     size: int
     steps: int
-    pictures: Pictures | None = None
+    seen: Seen | None = None
 
     def with_action(self, action: ActionKind | str) -> Course:
         """The same clips, driven by other actions."""
@@ -65,8 +65,8 @@ class Course:
 
     def core(self, environments: int) -> EnvCore:
         """Worlds of their own, seen as numbers or through cameras."""
-        if self.pictures is not None:
-            return self.pictures.core(self.env, environments)
+        if self.seen is not None:
+            return self.seen.core(self.env, environments)
         return EnvCore(self.env, environments=environments, view=VectorView())
 
     def held_out(self, count: int) -> range:
@@ -255,7 +255,7 @@ def _look(run: _Run) -> dict[str, float]:
         look = judge_clips(
             run.pupil.act(learner.network), run.course.env,
             run.course.held_out(run.settings.validation), failures=FAILURES,
-            pictures=run.course.pictures,
+            seen=run.course.seen,
         )  # fmt: skip
     if run.show is not None:
         run.show(run.progress.rounds, look)

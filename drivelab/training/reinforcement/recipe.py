@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 
@@ -76,7 +76,8 @@ class RadRecipe:
         vocabulary: Path,
     ) -> tuple[RadNetwork, Pupil]:
         """A network and its kind; RAD's actions need neither clips nor a vocabulary."""
-        return self.network(settings.seed, start, course.pictures), rad_pupil()
+        pictures = cast("Pictures | None", course.seen)
+        return self.network(settings.seed, start, pictures), rad_pupil()
 
     def network(
         self, seed: int, start: Path | None, pictures: Pictures | None = None

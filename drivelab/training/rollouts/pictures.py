@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
 from drivelab.agents.rad.sight import AGO, CHANNELS, PICTURES, brightness
 from drivelab.errors import ConfigError, nearest_name
-from drivelab.sim.envs.core import EnvCore, EnvOptions
+from drivelab.sim.envs.core import EnvOptions
 from drivelab.sim.envs.splat_view import FRONT, SplatView
 from drivelab.sim.envs.views import Arrays
 from drivelab.sim.sensors.rendering import WEATHERS, Rendering
 from drivelab.sim.world.native import NativeWorld
+from drivelab.training.rollouts.seen import DrawnCore
 
 _ROUND = AGO + 1  # steps of which the brightness is kept
 
@@ -69,17 +69,21 @@ class Pictures:
         cameras, height, width, _ = self.view().shape
         return cameras, height, width, CHANNELS
 
-    def core(self, options: EnvOptions, environments: int) -> PictureCore:
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """See `Seen`."""
+        return {PICTURES: self.shape}
+
+    def core(self, options: EnvOptions, environments: int) -> DrawnCore:
         """Worlds of their own."""
-        return PictureCore(options, environments=environments, view=self.view())
+        return DrawnCore(options, environments=environments, view=self.view())
 
 
 class PictureView(SplatView):
     """Pictures with a fourth channel: the brightness `AGO` steps before, see `agents.rad.sight`.
 
     Attributes:
-        live: environments that are drawn after a step; the others keep their last picture.
-        seconds: spent on drawing after steps.
+        live, seconds: see `DrawnView`.
     """
 
     def __init__(self, rendering: Sequence[Rendering], cameras: Sequence[str] = FRONT) -> None:
@@ -112,14 +116,3 @@ class PictureView(SplatView):
             before[:] = now
         before[step % _ROUND] = now
         seen[..., 3] = before[(step - AGO) % _ROUND]
-
-
-class PictureCore(EnvCore):
-    """Environments of which only those are drawn whose clip was not over before the step."""
-
-    view: PictureView
-
-    def step(self, actions: Any) -> None:
-        """One decision of every policy; the last state of a clip is still drawn."""
-        self.view.live = ~self.over[:, 0]
-        super().step(actions)

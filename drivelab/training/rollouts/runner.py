@@ -33,12 +33,19 @@ MakeCore = Callable[[], EnvCore]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decided:
-    """Decisions of all environments; `targets` are those of `DrivenClips`, the same every time."""
+    """Decisions of all environments.
+
+    Attributes:
+        bins, log_probs, values: of each.
+        targets: those of `DrivenClips`, the same every time.
+        actions: what the environments are told, kept within their space; None: the bins.
+    """
 
     bins: Int[np.ndarray, "e 2"]
     log_probs: Float[np.ndarray, "e 2"]
     values: Float[np.ndarray, "e 2"]
     targets: Mapping[str, np.ndarray] = field(default_factory=dict)
+    actions: np.ndarray | None = None
 
 
 class Decider(Protocol):
@@ -149,7 +156,7 @@ class ClipRunner:
         self._seconds["policy"] += perf_counter() - clock
         clock, drawn = perf_counter(), self._drawn()
         try:
-            core.step(decided.bins)
+            core.step(_told(decided, core))
         except Exception as error:  # all of them share one step: which clip it was cannot be told
             for e in live.tolist():
                 self._drop(e, error)
@@ -272,3 +279,9 @@ class ClipRunner:
     def _id(self, e: int) -> str:
         episode = self.episodes[e]
         return "" if episode is None else episode.id
+
+
+def _told(decided: Decided, core: EnvCore) -> np.ndarray:
+    if decided.actions is None:
+        return decided.bins
+    return np.clip(decided.actions, core.action_space.low, core.action_space.high)  # type: ignore[attr-defined]

@@ -43,7 +43,7 @@ class PolicyDriver:
         self.version = version
 
     def decide(self, features: Mapping[str, np.ndarray], runner: object = None) -> Decided:
-        """Bins with the logarithms of their probabilities, and values.
+        """Bins with the logarithms of their probabilities, and values; of plans the chosen one.
 
         Raises:
             ConfigError: the network has another number of actions than the environment.
@@ -52,7 +52,12 @@ class PolicyDriver:
         outputs = self._outputs(features)
         choice = choose(outputs, self.valid, generator=self.generator)
         log_probs = torch.stack([choice.lateral_log_prob, choice.longitudinal_log_prob], -1)
-        return Decided(choice.bins.numpy(), log_probs.numpy(), _values(outputs))
+        plans = outputs.get("plans")
+        chosen = None if plans is None else plans[torch.arange(len(plans)), choice.longitudinal]
+        return Decided(
+            choice.bins.numpy(), log_probs.numpy(), _values(outputs),
+            actions=None if chosen is None else chosen.numpy(),
+        )  # fmt: skip
 
     def values(self, features: Mapping[str, np.ndarray]) -> Float[np.ndarray, "k 2"]:
         """Of states, (lateral, longitudinal)."""

@@ -1,0 +1,118 @@
+"""DiffusionDrive under the learner: one of its plans is the action.
+
+Its weights are kept as those of `agent=diffusiondrive`, which drives them like any others; the head
+of the value stays in the run's checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from drivelab.agents.diffusiondrive.config import DiffusionDriveConfig
+from drivelab.agents.diffusiondrive.mode_policy import (
+    ModePolicy,
+    ModePolicyConfig,
+    towards_modes,
+)
+from drivelab.agents.learned.checkpoint import open_network, save_network
+from drivelab.errors import DataError
+from drivelab.sim.envs.actions import TrajectoryActions
+from drivelab.training.reinforcement.pupil import Pupil
+from drivelab.training.rollouts.runner import ClipRunner, Decided
+from drivelab.training.rollouts.vocabulary_expert import VocabularyExpert
+from drivelab.training.rollouts.worker import PolicyDriver
+from drivelab.training.trials import ActByName
+
+
+class RecordExpert(VocabularyExpert):
+    """Drives where the recorded ego went; its bins are the modes whose anchors lie nearest.
+
+    Args:
+        anchors: of the modes.
+        dt: between their poses [s].
+    """
+
+    def __init__(self, anchors: Float[np.ndarray, "m t 2"], dt: float) -> None:
+        headings = np.zeros((*anchors.shape[:2], 1))  # nearness does not look at them
+        super().__init__(np.concatenate([anchors, headings], -1), dt)
+
+    def decide(self, features: Mapping[str, np.ndarray], runner: ClipRunner) -> Decided:
+        """The recorded way itself as the plan, and the mode it is taught by."""
+        found = super().decide(features, runner)
+        return replace(found, actions=found.targets["trajectory"])
+
+
+def mode_pupil(policy: ModePolicy) -> Pupil:
+    """The modes of a network, whose anchors stay as they are."""
+    config, anchors = policy.config, policy.anchors.detach().cpu()
+    actions = TrajectoryActions(config.network.poses, config.network.dt)
+    valid = torch.ones(config.network.modes, 1, dtype=torch.bool)
+    return Pupil(
+        actions,
+        valid,
+        RecordExpert(anchors.double().numpy(), config.network.dt),
+        ModePolicy,
+        save_planner,
+        partial(open_planner, temperature=config.temperature),
+        partial(best_plans, valid=valid, actions=actions),  # type: ignore[arg-type]
+        imitation=partial(_imitation, anchors=anchors),
+    )
+
+
+def save_planner(
+    policy: ModePolicy, path: str | Path, *, notes: Mapping[str, str] | None = None
+) -> None:
+    """Write the network as `agent=diffusiondrive` takes it."""
+    save_network(policy.network, path, notes=notes)
+
+
+def open_planner(path: str | Path, *, temperature: float) -> ModePolicy:
+    """The network of a file of weights, with a new head for values.
+
+    Raises:
+        DataError: the file is of another network, or cannot be read.
+    """
+    found = open_network(path)
+    if not isinstance(getattr(found, "config", None), DiffusionDriveConfig):
+        raise DataError(
+            "holds no diffusiondrive; expected weights that agent=diffusiondrive drives", file=path
+        )
+    return policy_of(found, temperature)
+
+
+def policy_of(network: nn.Module, temperature: float) -> ModePolicy:
+    """A network with a new head for values."""
+    policy = ModePolicy(ModePolicyConfig(network.config, temperature))  # type: ignore[arg-type]
+    policy.network.load_state_dict(network.state_dict())
+    return policy
+
+
+def best_plans(
+    policy: ModePolicy, valid: Bool[Tensor, "m n"], actions: TrajectoryActions
+) -> ActByName:
+    """The plan with the highest score, kept within what the environment takes for one."""
+    driver, space = PolicyDriver(policy, valid), actions.space
+
+    def act(seen: Mapping[str, np.ndarray]) -> np.ndarray:
+        plans = driver.decide(seen).actions
+        assert plans is not None
+        return np.clip(plans, space.low, space.high)
+
+    return act
+
+
+def _imitation(
+    outputs: Mapping[str, Tensor],
+    taught: Mapping[str, Tensor],
+    valid: Tensor | None,
+    anchors: Tensor,
+) -> dict[str, Tensor]:
+    return towards_modes(outputs, taught["trajectory"], anchors)
