@@ -41,6 +41,7 @@ def teach(out: Path, seed: int, mode: str, variant: str, options: Sequence[str])
     words = ["recipe=rad", *options, f"mode={mode}", f"seed={seed}"]
     if mode != "il":
         start = run_folder(out, seed, "il", "full") / "imitation.safetensors"
+        words = [word for word in words if not word.startswith("pretraining=")]
         words += [f"start={start}", "pretraining=0", *VARIANTS[variant]]
     learn(run_folder(out, seed, mode, variant), words)
 
@@ -73,7 +74,7 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="print what is there, learn nothing")
     own, options = split_words(sys.argv[1:])
     found = parser.parse_args(own)
-    wanted = [(mode, "full") for mode in ("il", "rl", "rl_il") if mode in found.modes]
+    wanted = [(mode, "full") for mode in found.modes]
     wanted += [("rl_il", variant) for variant in found.variants if variant != "full"]
     if not found.table:
         for seed in found.seeds:

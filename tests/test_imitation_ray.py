@@ -20,7 +20,7 @@ from drivelab.training.imitation.ray_workers import imitate_on_ray  # noqa: E402
 from drivelab.training.run_folder import read_progress  # noqa: E402
 
 SCENES = LabminiSource().scene_ids()
-LAUNCHER = {"address": None, "cpus": 0.5, "gpus": 0.0}
+LAUNCHER = {"address": None, "cpus": 0.5, "gpus": 0.0, "ship": False}
 
 
 def silent(line: str) -> None:

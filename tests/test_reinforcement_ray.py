@@ -20,7 +20,7 @@ from drivelab.training.reinforcement.ray_learners import learn_on_ray  # noqa: E
 from drivelab.training.reinforcement.settings import ReinforcementSettings  # noqa: E402
 from drivelab.training.run_folder import CHECKPOINT, read_progress  # noqa: E402
 
-CLUSTER = {"address": None, "cpus": 0.5, "gpus": 0.0}
+CLUSTER = {"address": None, "cpus": 0.5, "gpus": 0.0, "ship": False}
 
 
 def silent(line: str) -> None:

@@ -143,7 +143,7 @@ def cluster_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
     """Where actors of launcher=ray live; None: this process drives."""
     if config[NAMES]["launcher"] == "local":
         return None
-    return {name: config["launcher"][name] for name in ("address", "cpus", "gpus")}
+    return {name: config["launcher"][name] for name in ("address", "cpus", "gpus", "ship")}
 
 
 def course_of(config: Mapping[str, Any], split: str, seen: Any = None) -> Any:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from importlib import import_module
 from math import ceil
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from drivelab.data.own_package import copy_own_package
 from drivelab.errors import MissingExtra
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is loaded
@@ -16,19 +19,22 @@ except ImportError as error:
     raise MissingExtra("ray", extra="ray") from error
 
 
-def connect(address: str | None, cpus: float, *, tell: bool = False) -> bool:
+def connect(address: str | None, cpus: float, *, tell: bool = False, ship: bool = False) -> bool:
     """Be connected; False where this process already was.
 
     Args:
         address: of a running cluster, such as "auto"; None starts one here.
         cpus: that one started here offers.
         tell: whether what its processes print is shown.
+        ship: whether all its processes of this run are sent the drivelab of this one.
     """
     if ray.is_initialized():
         return False
     how: dict[str, Any] = {"log_to_driver": tell, "logging_level": "ERROR"}
-    if address:
-        ray.init(address=address, **how)
-    else:  # "local": without it Ray joins whichever cluster runs here, and then refuses num_cpus
-        ray.init(address="local", num_cpus=max(1, ceil(cpus)), include_dashboard=False, **how)
+    if not address:  # "local": without it Ray joins whichever runs here, and refuses num_cpus
+        how |= {"num_cpus": max(1, ceil(cpus)), "include_dashboard": False}
+    with TemporaryDirectory() as folder:
+        if ship:
+            how["runtime_env"] = {"py_modules": [str(copy_own_package(Path(folder)))]}
+        ray.init(address=address or "local", **how)
     return True

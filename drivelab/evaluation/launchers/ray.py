@@ -12,8 +12,11 @@ import sys
 from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from drivelab.data.own_package import copy_own_package
 from drivelab.errors import ConfigError, MissingExtra
 from drivelab.evaluation.environment import THREAD_VARIABLES
 from drivelab.evaluation.tasks import Outcome, Task, WorkerSpec, after_death
@@ -41,6 +44,7 @@ class RayLauncher:
     address: str | None = None  # of a running cluster, e.g. "auto"
     cpus: float = 1.0  # per actor
     gpus: float = 0.0  # per actor
+    ship: bool = False  # whether actors are sent the drivelab of this process
 
     def __post_init__(self) -> None:
         if self.workers < 1:
@@ -108,12 +112,14 @@ def _import_ray() -> Any:
 
 
 def _connect(ray: Any, launcher: RayLauncher) -> None:
-    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
-    if launcher.address:
-        ray.init(address=launcher.address, **quiet)
-    else:  # "local": without it Ray joins whichever cluster runs here, and then refuses num_cpus
+    how: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if not launcher.address:  # "local": else Ray joins whichever runs here, and refuses num_cpus
         cpus = max(1, round(launcher.workers * launcher.cpus))
-        ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
+        how |= {"num_cpus": cpus, "include_dashboard": False}
+    with TemporaryDirectory() as folder:
+        if launcher.ship:
+            how["runtime_env"] = {"py_modules": [str(copy_own_package(Path(folder)))]}
+        ray.init(address=launcher.address or "local", **how)
 
 
 def _reason(error: Exception) -> str:

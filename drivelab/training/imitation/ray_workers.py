@@ -28,7 +28,8 @@ def imitate_on_ray(
     Raises:
         RunError: the workers died more often than they are restarted; the checkpoint is kept.
     """
-    connect(launcher["address"], settings.workers * launcher["cpus"], tell=True)
+    connect(launcher["address"], settings.workers * launcher["cpus"], tell=True,
+            ship=launcher["ship"])  # fmt: skip
     gpus = float(launcher["gpus"])
     if settings.device.startswith("cuda") and gpus == 0:
         raise ConfigError("device=cuda with launcher=ray: say launcher.gpus=1, a share per worker")

@@ -301,7 +301,7 @@ def make_fleet(
     Args:
         learner: whose network drives.
         course: what is driven.
-        cluster: address, cpus and gpus of the actors of a Ray cluster; None: this process drives.
+        cluster: see `ray_fleet.Cluster`, without the number of actors; None: this process drives.
         pupil: the kind of its policy; None: RAD.
 
     Raises:

@@ -31,7 +31,7 @@ def learn_on_ray(
         network: with the weights to begin with.
         course: what is driven.
         settings: sizes, rates and limits.
-        cluster: address, cpus and gpus of the actors that drive.
+        cluster: address, cpus, gpus and ship of the actors that drive.
         more: what else `learn` takes, able to be sent to another process.
 
     Raises:
@@ -42,7 +42,7 @@ def learn_on_ray(
         settings.check_alone()
         raise ConfigError("learn_on_ray without a cluster; one learner needs none: call learn")
     actors = settings.workers * cluster["cpus"]
-    connect(cluster["address"], settings.learners + actors, tell=True)
+    connect(cluster["address"], settings.learners + actors, tell=True, ship=cluster["ship"])
     folder = settings.folder.absolute()
     told = {"network": network, "course": course, "cluster": cluster, **more}
     told |= {"settings": replace(settings, folder=folder)}

@@ -34,12 +34,14 @@ class Cluster:
         actors: how many.
         address: of a running cluster, such as "auto"; None starts one on this machine.
         cpus, gpus: of each actor.
+        ship: whether they are sent the drivelab of this process.
     """
 
     actors: int = 2
     address: str | None = None
     cpus: float = 1.0
     gpus: float = 0.0
+    ship: bool = False
 
     def __post_init__(self) -> None:
         if type(self.actors) is not int or self.actors < 1:
@@ -88,7 +90,7 @@ class RayFleet:
 
     def __init__(self, make_worker: MakeWorker, size: int, cluster: Cluster) -> None:
         self._size, self._cluster = size, cluster
-        self._began = connect(cluster.address, cluster.actors * cluster.cpus)
+        self._began = connect(cluster.address, cluster.actors * cluster.cpus, ship=cluster.ship)
         self._packed = ray.put(pickle.dumps(make_worker))
         self._idle: list[_Seat] = []
         self._busy: dict[Any, _Seat] = {}  # by what they will answer
