@@ -148,6 +148,15 @@ def read_metadata(path: str | Path) -> tuple[str, dict[str, Any]]:
     return kind, {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
 
 
+def told_kind(path: str | Path) -> str | None:
+    """The name of the network that a file of ours says it is of; None: it is none of ours."""
+    try:
+        with safe_open(Path(path), framework="pt") as opened:
+            return (opened.metadata() or {}).get("network") or None
+    except Exception:  # no safetensors; who reads it says what is wrong
+        return None
+
+
 def config_of(kind: Callable[..., Any], told: Mapping[str, Any], path: str | Path) -> Any:
     """The configuration that a file of weights tells of itself.
 

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from drivelab.agents.learned.checkpoint import config_of, load_network, read_metadata
+from drivelab.agents.learned.checkpoint import config_of, load_network, read_metadata, told_kind
 from drivelab.errors import ConfigError, DataError
 from drivelab.registry import load_object
 
@@ -114,8 +114,9 @@ def bundled_file(family: Family, preset: str) -> Path:
     if not file.is_file():
         raise ConfigError(
             f"no weights ship for agent={family.name} preset={preset}: name a checkpoint with "
-            f"agent.checkpoint=FILE, leave out agent.preset, or train some with "
-            f"'drivelab train {family.taught or f'agent={family.name}'} preset={preset}'"
+            f"agent.checkpoint=FILE, leave out agent.preset, or train some with 'drivelab train "
+            f"{f'{family.taught} recipe.' if family.taught else f'agent={family.name} '}"
+            f"preset={preset}'"
         )
     return file
 
@@ -170,12 +171,13 @@ def _config(
     family: Family, file: Path, preset: str | None, changes: Mapping[str, Any],
     fixed: Sequence[str],
 ) -> Any:  # fmt: skip
-    try:
-        kind, told = read_metadata(file)
-    except DataError:  # not written by us: it says nothing about sizes
+    kind = told_kind(file)
+    if kind is None:  # not written by us: it says nothing about sizes
         return family.preset(preset or PUBLISHED, changes)
     if kind != family.name:
-        raise DataError(f"holds a {kind}, not a {family.name}; use agent={kind}", file=file)
+        agent = kind.removesuffix("_vector")
+        raise DataError(f"holds a {kind}, not a {family.name}; use agent={agent}", file=file)
+    _, told = read_metadata(file)
     found = config_of(load_object(family.config), told, file)
     wanted = replace(found, **changes)
     for name in fixed:
