@@ -11,11 +11,11 @@ this process' CPU time where it drives itself (what a busy machine leaves does n
 workers' time the shares of policy, world, drawing pictures, beginning clips and the rest (noting
 what was seen, judging, joining; 0 where several workers overlap); bytes of weights sent per update
 of the workers; seconds of learning. Below the table stands what the loop is measured against, in
-this process: the environments alone, which drive the clips of the last round once more by the same
-actions, without a policy and without noting anything; with `--obs images` the renderer alone, which
-draws the first moments of the clips again and again. With `--actors` also what two processes do
-side by side that share nothing, each driving these clips by itself: more than that no number of
-actors can bring on as many cores.
+this process: the environments alone, `NativeVectorEnv`, in which the clips of the last round are
+driven once more by the same actions, without a policy and without noting anything; with `--obs
+images` the renderer alone, which draws the first moments of the clips again and again. With
+`--actors` also what two processes do side by side that share nothing, each driving these clips by
+itself: more than that no number of actors can bring on as many cores.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from drivelab.data.array_store import cache_folder
 from drivelab.planning.rad_anchors import BINS, rad_anchors
 from drivelab.sim.envs.clips import ClipEpisodes
 from drivelab.sim.envs.core import EnvOptions
+from drivelab.sim.envs.vector import NativeVectorEnv
 from drivelab.sim.radlab import LENGTH
 from drivelab.training.reinforcement.learner import Learner
 from drivelab.training.reinforcement.loop import Course, make_fleet
@@ -105,22 +106,31 @@ def draw_rate(course: Course) -> float:
 
 
 def replay_rate(course: Course, clips: DrivenClips, environments: int) -> float:
-    """Decisions a second of the environments alone, share after share: the median."""
-    core, source, spent = course.core(environments), course.env.episodes, []
+    """Decisions a second of the vector environment, share after share: the median.
+
+    Where a clip ends before the others of its share, the environment begins another one by itself.
+    """
+    source = course.env.episodes
     assert callable(source)
-    bins = np.full((len(clips), course.steps, 2), BINS // 2, np.int64)
+    known, steps = clips.seeds.tolist(), int(clips.lengths.max())
+    env = NativeVectorEnv(
+        environments, episodes=lambda seed: source(known[seed % len(known)]), action="rad",
+        reward="rad", observation="flat",
+    )  # fmt: skip
+    env.reset(seed=0)
+    bins = np.full((len(clips), steps, 2), BINS // 2, np.int64)
     for clip, length in enumerate(clips.lengths):
         bins[clip, :length] = clips.bins[clips.rows(clip)]
+    rates = []
     for _ in range(TURNS):
-        clock = perf_counter()
         for first in range(0, len(clips), environments):
-            share = slice(first, first + environments)
-            places = np.arange(environments) % len(clips.seeds[share])
-            core.reset_to({e: source(int(clips.seeds[share][k])) for e, k in enumerate(places)})
-            for step in range(int(clips.lengths[share].max())):
-                core.step(bins[share][places, step])
-        spent.append(perf_counter() - clock)
-    return clips.decisions / float(np.median(spent))
+            clock = perf_counter()
+            places = first + np.arange(environments) % (len(clips) - first)
+            env.core.reset_to({e: source(known[clip]) for e, clip in enumerate(places)})
+            for step in range(steps):
+                env.step(bins[places, step])
+            rates.append(environments * steps / (perf_counter() - clock))
+    return float(np.median(rates))
 
 
 def drive_alone(found: argparse.Namespace, ready: Barrier, rates: Queue[float]) -> None:

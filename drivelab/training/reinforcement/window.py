@@ -76,15 +76,18 @@ class ClipWindow:
 
     def add(self, clips: DrivenClips) -> None:
         """Put clips in, the newest last."""
-        both = clips if self.clips is None else DrivenClips.join([self.clips, clips])
-        self.clips = both.take(np.arange(len(both)) >= len(both) - self.size)
+        kept = [] if self.clips is None or len(clips) >= self.size else [self.clips]
+        both = DrivenClips.join([*kept, clips])
+        spare = len(both) - self.size
+        self.clips = both if spare <= 0 else both.take(np.arange(len(both)) >= spare)
 
     def forget(self, *, before: int) -> None:
         """Put out clips driven by policies of versions below `before`; the newest always stay."""
         if self.clips is not None:
             newest = self.clips.version.max()
             driven = self.clips.version[self.clips.starts[:-1]]
-            self.clips = self.clips.take(driven >= min(before, newest))
+            young = driven >= min(before, newest)
+            self.clips = self.clips if young.all() else self.clips.take(young)
 
     def practice(self) -> Practice:
         """All decisions of the window.

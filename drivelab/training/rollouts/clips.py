@@ -114,7 +114,9 @@ class DrivenClips:
 
     @classmethod
     def join(cls, parts: Sequence[DrivenClips]) -> DrivenClips:
-        """Clips of several harvests, one behind the other."""
+        """Clips of several harvests, one behind the other; those of one are not copied."""
+        if len(parts) == 1:
+            return parts[0]
         tables = [part.arrays() for part in parts]
         return cls.from_arrays(
             {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
