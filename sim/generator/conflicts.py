@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from drivelab.geometry.polyline import arc_lengths
 from drivelab.geometry.poses import wrap_angle
@@ -39,21 +39,32 @@ def find_conflict(
     if not keep_s.any() or not keep_t.any():
         return None
     s, t, mine, theirs = s[keep_s], t[keep_t], mine[keep_s], theirs[keep_t]
-    distance = np.hypot(
-        mine[:, None, 0] - theirs[None, :, 0], mine[:, None, 1] - theirs[None, :, 1]
-    )
-    touched = (distance < near).any(axis=1)
+    rows, columns = _within(mine, theirs, near), _within(theirs, mine, near)
+    ahead = mine[rows, None, 0] - theirs[None, columns, 0]
+    aside = mine[rows, None, 1] - theirs[None, columns, 1]
+    close = np.hypot(ahead, aside) < near
+    touched = np.zeros(len(mine), bool)
+    touched[rows] = close.any(axis=1)
     if not touched.any():
         return None
     first = int(np.argmax(touched))
     last = first + int(np.argmin(np.append(touched[first:], False))) - 1
-    partners = np.flatnonzero((distance[first : last + 1] < near).any(axis=0))
+    partners = columns[close[(rows >= first) & (rows <= last)].any(axis=0)]
     low, high = float(t[partners[0]]), float(t[partners[-1]])
     end = float(s[last])
     parallel = np.abs(wrap_angle(mine[last, 2] - theirs[partners[-1], 2])) < 0.3
     if parallel:
         end, high = min(end, s[first] + MERGE_LENGTH), min(high, low + MERGE_LENGTH)
     return Conflict((float(s[first]), float(end)), (low, high))
+
+
+def _within(
+    path: Float[np.ndarray, "n 3"], other: Float[np.ndarray, "m 3"], reach: float
+) -> Int[np.ndarray, " k"]:
+    """Points of a path that are not beyond `reach` of the box around another one."""
+    room = reach + 1e-6  # rounding must not leave one out
+    low, high = other[:, :2].min(axis=0) - room, other[:, :2].max(axis=0) + room
+    return np.flatnonzero(((path[:, :2] >= low) & (path[:, :2] <= high)).all(axis=1))
 
 
 @dataclass(frozen=True, slots=True)

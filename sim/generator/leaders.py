@@ -21,6 +21,17 @@ def project_ahead(
 
 
 @numba.njit(cache=True)
+def pose_at(
+    path: np.ndarray, arcs: np.ndarray, yaw: np.ndarray, at: float
+) -> tuple[float, float, float]:
+    """x, y [m] and the heading, not wrapped [rad], at an arc length, or at the nearer end."""
+    at = min(max(at, 0.0), arcs[-1])
+    return (
+        np.interp(at, arcs, path[:, 0]), np.interp(at, arcs, path[:, 1]), np.interp(at, arcs, yaw)
+    )  # fmt: skip
+
+
+@numba.njit(cache=True)
 def leader(
     path: np.ndarray,
     arcs: np.ndarray,

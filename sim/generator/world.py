@@ -25,7 +25,7 @@ from drivelab.planning import (
 from drivelab.sim.generator.actors import Actor, Follow, Script
 from drivelab.sim.generator.bicycle import BicycleState, bicycle_step
 from drivelab.sim.generator.conflicts import Conflict, Passage, find_conflict, must_wait
-from drivelab.sim.generator.leaders import leader
+from drivelab.sim.generator.leaders import leader, pose_at
 from drivelab.types import PACIFICA
 
 DT = 0.1  # [s]
@@ -65,10 +65,8 @@ class _Mover:
 
     def pose(self) -> tuple[float, float, float]:
         """Where it is: `geometry.polyline.sample`, without measuring the path again."""
-        at = min(max(self.at, 0.0), self.arcs[-1])
-        x = float(np.interp(at, self.arcs, self.path[:, 0]))
-        y = float(np.interp(at, self.arcs, self.path[:, 1]))
-        return x, y, float(wrap_angle(float(np.interp(at, self.arcs, self.yaw))))
+        x, y, yaw = pose_at(self.path, self.arcs, self.yaw, self.at)
+        return x, y, float(wrap_angle(yaw))
 
     @property
     def passage(self) -> Passage:
