@@ -53,6 +53,40 @@ def features_of(rows: int, seed: int = 0) -> dict[str, torch.Tensor]:
     }
 
 
+@pytest.mark.parametrize("name", ["slim", "resnet", "vig_h"])
+def test_any_of_the_encoders_makes_the_tokens(name: str):
+    config = RadConfig.preset(
+        "mini", encoder="image", image_encoder=name, cameras=FRONT, pixels=(96, 48), rig="rad_small"
+    )
+    torch.manual_seed(0)
+    network = RadNetwork(config).eval()
+    draw = np.random.default_rng(0)
+    features = {
+        "images": torch.from_numpy(draw.integers(0, 256, (2, 3, 48, 96, 4), np.uint8)),
+        "vector": torch.zeros(2, EGO_FLOATS),
+    }
+    cells = {"slim": 12 * 6, "resnet": 6 * 3, "vig_h": 6 * 3}[name]
+    assert network.encoder(features).tokens.shape == (2, 3 * cells, 64)
+    found = network(features)
+    found["longitudinal"].sum().backward()
+    silent = [k for k, v in network.encoder.maps.named_parameters() if v.grad is None]
+    assert not silent
+    features["images"][0, ..., 3] = 0  # what was seen before counts, too
+    assert not torch.equal(network(features)["longitudinal"][0], found["longitudinal"][0])
+    assert torch.equal(network(features)["longitudinal"][1], found["longitudinal"][1])
+
+
+def test_encoders_that_cannot_be_are_refused():
+    for changes, told in (
+        ({"image_encoder": "vig"}, "did you mean 'vig_h'"),
+        ({"image_encoder": "resnet", "image_depths": (1,)}, "expected 3 numbers"),
+        ({"image_encoder": "resnet", "pixels": (12, 12)}, "takes 16 pixels and more a side"),
+    ):
+        given = {"cameras": FRONT, "pixels": (96, 48), "rig": "rad_small", **changes}
+        with pytest.raises(ConfigError, match=told):
+            RadConfig.preset("mini", encoder="image", **given)
+
+
 class TestWorlds:
     def test_show_the_brightness_of_three_steps_before(self, streets: str):
         core = worlds(lambda seed: clip(thing(60.0)), keep=streets)
@@ -194,7 +228,7 @@ class TestNetwork:
             RadConfig(encoder="picture")
         with pytest.raises(ConfigError, match="expected names of cameras"):
             RadConfig(encoder="image")
-        with pytest.raises(ConfigError, match="2 maps, each of half the resolution, take 4 pixels"):
+        with pytest.raises(ConfigError, match="2 times of half the resolution, takes 4 pixels"):
             replace(TINY, pixels=(3, 12))
         sized = {"cameras": FRONT, "pixels": (96, 48)}
         assert RadConfig.preset("mini", encoder="image", **sized).image_widths == (16, 24, 48)

@@ -12,7 +12,14 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "full": {},
     "mini": {"width": 64, "hidden": 128, "layers": 2, "heads": 4, "value_width": 64},
 }
-IMAGE_WIDTHS: Mapping[str, tuple[int, ...]] = {"full": (64, 128, 256), "mini": (16, 24, 48)}
+# Channels and blocks of the maps of pictures, by their encoder and the preset
+IMAGE_SIZES: Mapping[str, Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]] = {
+    "slim": {"full": ((64, 128, 256), ()), "mini": ((16, 24, 48), ())},
+    "resnet": {"full": ((64, 128, 256), (2, 2, 2)), "mini": ((16, 32, 64), (1, 1, 1))},
+    "vig_h": {
+        "full": ((96, 192, 384, 768), (2, 2, 5, 2)), "mini": ((32, 64, 128, 256), (1, 1, 1, 1)),
+    },
+}  # fmt: skip
 ENCODERS = ("vector", "image")
 _COUNTS = ("width", "hidden", "layers", "heads", "bins", "value_width")
 
@@ -36,6 +43,8 @@ class RadConfig:
     pixels: tuple[int, ...] = ()  # width and height of each picture
     rig: str = ""  # whose cameras they are
     image_widths: tuple[int, ...] = ()  # channels of its maps, each of half the resolution
+    image_encoder: str = "slim"  # what makes the maps, one of IMAGE_SIZES
+    image_depths: tuple[int, ...] = ()  # blocks of each map of "resnet" and "vig_h"
 
     def __post_init__(self) -> None:
         for name in _COUNTS:
@@ -54,6 +63,11 @@ class RadConfig:
 
     def _check_pictures(self) -> None:
         """Refuse pictures that no map can be made of."""
+        if self.image_encoder not in IMAGE_SIZES:
+            raise ConfigError(
+                f"rad with image_encoder={self.image_encoder!r}: expected one of "
+                f"{', '.join(IMAGE_SIZES)}{nearest_name(str(self.image_encoder), IMAGE_SIZES)}"
+            )
         whole = all(type(size) is int and size >= 1 for size in (*self.pixels, *self.image_widths))
         if not (whole and self.cameras and self.image_widths and len(self.pixels) == 2):
             raise ConfigError(
@@ -61,11 +75,23 @@ class RadConfig:
                 f"image_widths={self.image_widths}: expected names of cameras, the width and "
                 "height of their pictures, and channels, all from 1 on"
             )
-        if min(self.pixels) < 2 ** len(self.image_widths):
+        wanted = 0 if self.image_encoder == "slim" else len(self.image_widths)
+        if len(self.image_depths) != wanted:
             raise ConfigError(
-                f"rad with pixels={self.pixels}: {len(self.image_widths)} maps, each of half the "
-                f"resolution, take {2 ** len(self.image_widths)} pixels and more a side"
+                f"rad with image_encoder={self.image_encoder}, image_depths={self.image_depths}: "
+                f"expected {wanted} numbers"
             )
+        if min(self.pixels) < 2**self.halvings:
+            raise ConfigError(
+                f"rad with pixels={self.pixels}: the last map, {self.halvings} times of half the "
+                f"resolution, takes {2**self.halvings} pixels and more a side"
+            )
+
+    @property
+    def halvings(self) -> int:
+        """How often the resolution of pictures is halved until the last map that is read."""
+        # the others than the slim one begin at a quarter, and a ViG-H's fourth map is not made
+        return {"slim": 0, "resnet": 1, "vig_h": 0}[self.image_encoder] + len(self.image_widths)
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> RadConfig:
@@ -85,8 +111,10 @@ class RadConfig:
                     f"rad has no option {key!r}{nearest_name(key, known)}; "
                     f"it knows: {', '.join(known)}"
                 )
-        if changes.get("encoder") == "image":
-            changes = {"image_widths": IMAGE_WIDTHS[name], **changes}
+        sizes = IMAGE_SIZES.get(changes.get("image_encoder", "slim"))
+        if changes.get("encoder") == "image" and sizes is not None:
+            widths, depths = sizes[name]
+            changes = {"image_widths": widths, "image_depths": depths, **changes}
         return replace(cls(**PRESETS[name]), **changes)
 
     @classmethod

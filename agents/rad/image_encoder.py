@@ -5,15 +5,13 @@ Features: `images` (b, cameras, h, w, 4) uint8, see `drivelab.agents.rad.sight`,
 motion and size, the way ahead, the ego's place on it. Road users, lanes, borders, lights and what
 a map says (limits, the gap to the border) are not.
 
-Each picture goes through the same slim ResNet without norms: a convolution of 5 x 5 at half the
-resolution, and for each further map one of 3 x 3 that halves it, and a residual block. A cell of
-the last map becomes a token, which is told its place and camera.
+Each picture goes through the same maps (`drivelab.agents.rad.picture_maps`). A cell of the last one
+becomes a token, which is told its place and camera.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Mapping
 from math import prod
 
 import torch
@@ -21,6 +19,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from drivelab.agents.rad.config import RadConfig
+from drivelab.agents.rad.picture_maps import make_maps
 from drivelab.agents.rad.scene_tokens import SceneTokens
 from drivelab.agents.rad.sight import CHANNELS, PICTURES
 from drivelab.agents.rad.vector_encoder import KEY, embedding, place_of
@@ -40,9 +39,9 @@ class ImageEncoder(nn.Module):
         self.config = config
         width, height = config.pixels
         self.shape = (len(config.cameras), height, width, CHANNELS)
-        self.maps = _Maps(config.image_widths)
-        self.token = nn.Linear(config.image_widths[-1], config.width)
-        cells = prod(_halved(size, len(config.image_widths)) for size in (height, width))
+        self.maps = make_maps(config)
+        self.token = nn.Linear(self.maps.width, config.width)
+        cells = prod(_halved(size, config.halvings) for size in (height, width))
         self.place = nn.Parameter(0.02 * torch.randn(len(config.cameras) * cells, config.width))
         self.norm = nn.LayerNorm(config.width)
         columns = {name: len(names) for name, _, names in EGO_COLUMNS}
@@ -69,37 +68,6 @@ class ImageEncoder(nn.Module):
             self.navigation(ahead),
             self.state(vector[:, place_of("ego")][:, :OWN]),
         )
-
-
-class _Maps(nn.Module):
-    """Pictures -> the last of some maps, each of half the resolution of the one before."""
-
-    def __init__(self, widths: Sequence[int]) -> None:
-        super().__init__()
-        self.stem = nn.Conv2d(CHANNELS, widths[0], 5, stride=2, padding=2)
-        self.halvings = nn.ModuleList(
-            nn.Conv2d(given, made, 3, stride=2, padding=1) for given, made in pairwise(widths)
-        )
-        self.blocks = nn.ModuleList(_Block(made) for made in widths[1:])
-
-    def forward(self, pictures: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d i j"]:
-        x = self.stem(pictures).relu()
-        for halving, block in zip(self.halvings, self.blocks, strict=True):
-            x = block(halving(x).relu())
-        return x
-
-
-class _Block(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut, which it begins as: so it needs no norm."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.conv2.weight)
-
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        return (x + self.conv2(self.conv1(x).relu())).relu()
 
 
 def _scaled(pictures: UInt8[Tensor, "b h w c"], dtype: torch.dtype) -> Float[Tensor, "b c h w"]:

@@ -11,6 +11,7 @@ from drivelab.agents.encoders.resnet import BasicBlock
 from drivelab.agents.encoders.vig_h import ViGH, ViGHConfig
 
 HEAD_WIDTH = 16  # channels of a ViG-H head
+COLOURS = 3
 
 
 class ResNetTrunk(nn.Module):
@@ -44,12 +45,15 @@ class ResNetTrunk(nn.Module):
 class ViGHTrunk(ViGH):
     """ViG-H (arXiv 2405.18425) without its classifier, stage by stage."""
 
-    def __init__(self, widths: Sequence[int], depths: Sequence[int]) -> None:
+    def __init__(self, given: int, widths: Sequence[int], depths: Sequence[int]) -> None:
         heads = tuple(max(1, width // (2 * HEAD_WIDTH)) for width in widths)
         super().__init__(ViGHConfig(width=widths[0], depths=tuple(depths), heads=heads, classes=0))
         del self.classifier
+        if given != COLOURS:
+            first = self.patch_embed[0]
+            self.patch_embed[0] = nn.Conv2d(given, first.out_channels, 3, stride=2, padding=1)
 
-    def stem(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d i j"]:
+    def stem(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d i j"]:
         """Cells at stride 4."""
         return self.patch_embed(image)
 
@@ -64,4 +68,5 @@ def make_trunk(
     encoder: str, given: int, *, widths: Sequence[int], depths: Sequence[int]
 ) -> ResNetTrunk | ViGHTrunk:
     """An encoder with fresh weights; `given` channels in."""
-    return ViGHTrunk(widths, depths) if encoder == "vig_h" else ResNetTrunk(given, widths, depths)
+    trunk = ViGHTrunk if encoder == "vig_h" else ResNetTrunk
+    return trunk(given, widths, depths)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 
-from drivelab.agents.rad.config import RadConfig
+from drivelab.agents.rad.config import IMAGE_SIZES, RadConfig
 from drivelab.agents.rad.policy import RadNetwork
 from drivelab.agents.rad.weights import open_rad
-from drivelab.errors import ConfigError
+from drivelab.errors import ConfigError, nearest_name
 from drivelab.training.reinforcement.loop import Course
 from drivelab.training.reinforcement.objective import RlObjective
 from drivelab.training.reinforcement.pupil import Pupil, rad_pupil
@@ -27,6 +27,7 @@ class RadRecipe:
 
     Attributes:
         preset: sizes of the network, see `RadConfig`.
+        image_encoder: of pictures: "slim", "resnet" or "vig_h".
         lateral_clip, longitudinal_clip: how far a ratio of probabilities may go from 1.
         ppo: weight of both axes.
         value: weight of both value heads.
@@ -36,6 +37,7 @@ class RadRecipe:
     """
 
     preset: str = "mini"
+    image_encoder: str = "slim"
     lateral_clip: float = 0.1
     longitudinal_clip: float = 0.2
     ppo: float = 1.0
@@ -54,6 +56,11 @@ class RadRecipe:
 
     def __post_init__(self) -> None:
         RadConfig.preset(self.preset)
+        if self.image_encoder not in IMAGE_SIZES:
+            raise ConfigError(
+                f"recipe.image_encoder={self.image_encoder}: expected one of "
+                f"{', '.join(IMAGE_SIZES)}{nearest_name(str(self.image_encoder), IMAGE_SIZES)}"
+            )
         self.objective()
 
     def objective(self) -> RlObjective:
@@ -93,7 +100,7 @@ class RadRecipe:
             ConfigError: the file's network has other sizes than the preset, or sees other things.
             DataError: the file cannot be read.
         """
-        config = RadConfig.preset(self.preset, **_sight(pictures))
+        config = RadConfig.preset(self.preset, **self._sight(pictures))
         if start is None:
             torch.manual_seed(seed)
             return RadNetwork(config)
@@ -105,13 +112,12 @@ class RadRecipe:
             )
         return found.train()
 
-
-def _sight(pictures: Pictures | None) -> dict[str, Any]:
-    """What a network's configuration says of its eyes."""
-    if pictures is None:
-        return {}
-    _, height, width, _ = pictures.shape
-    return {
-        "encoder": "image", "cameras": pictures.cameras, "pixels": (width, height),
-        "rig": pictures.rig,
-    }  # fmt: skip
+    def _sight(self, pictures: Pictures | None) -> dict[str, Any]:
+        """What a network's configuration says of its eyes."""
+        if pictures is None:
+            return {}
+        _, height, width, _ = pictures.shape
+        return {
+            "encoder": "image", "image_encoder": self.image_encoder, "rig": pictures.rig,
+            "cameras": pictures.cameras, "pixels": (width, height),
+        }  # fmt: skip
