@@ -41,7 +41,7 @@ def draw_reinforcement_curve(rows: Sequence[Mapping[str, Any]], path: Path) -> P
     left.set(xlabel="rounds (dotted: reinforcement begins)", ylabel="held-out clips [%]")
     left.set_ylim(-2, 102)
     right.set_ylabel("distance from the expert's path [m]", color="#6b7785")
-    right.set_ylim(bottom=0)
+    right.set_ylim(0, 2.0 * max(distance, default=0.5))  # between the shares, not over them
     left.grid(color="#e4e7eb")
     for axes in (left, right):
         axes.spines["top"].set_visible(False)
@@ -50,6 +50,6 @@ def draw_reinforcement_curve(rows: Sequence[Mapping[str, Any]], path: Path) -> P
             f"{rows[-1]['decisions']:,} decisions driven, {rows[-1]['seconds'] / 60:.0f} minutes",
             loc="left", fontsize=10,
         )  # fmt: skip
-        left.legend(loc="upper right", frameon=False)
+        left.legend(loc="center", ncols=3, bbox_to_anchor=(0.5, 0.68), frameon=False)
     figure.savefig(path, dpi=120)
     return path
