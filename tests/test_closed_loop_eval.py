@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from drivelab.agents.human import Human
 from drivelab.data.rollout_log import load_rollout
@@ -239,3 +240,18 @@ def test_an_unknown_controller_is_refused_before_anything_is_driven(tmp_path: Pa
     with pytest.raises(ConfigError, match=r"controller=lqrr.*did you mean 'lqr'"):
         run(tmp_path, bench=bench)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("asked", "toy", "taken"),
+    [("auto", "Jumper", "perfect"), ("auto", "Keeper", "lqr"), ("lqr", "Jumper", "lqr")],
+)
+def test_auto_is_the_controller_that_the_agent_says(asked, toy, taken, tmp_path: Path) -> None:
+    bench = {"_target_": "driving_toys:FamilyBench", "count": 1, "controller": asked}
+    agent = {"_target_": f"driving_toys:{toy}", "speed": 20.0}
+    done = run(tmp_path, agent=agent, bench=bench, config={"bench": bench})
+    told = yaml.safe_load((done.folder / "config.yaml").read_text())
+    assert told["bench"]["controller"] == taken
+    rollout = load_rollout(done.folder / "rollouts" / "straight-0.npz")
+    moved = np.hypot(*np.diff(rollout.ego[:2, :2], axis=0)[0])
+    assert (moved == pytest.approx(2.0)) == (taken == "perfect")

@@ -48,6 +48,8 @@ class Rad:
         DataError: the file cannot be read, holds another network, or other actions than 61 x 61.
     """
 
+    controller = "perfect"  # an action is a step of SE(2), as in the released environment
+
     def __init__(self, checkpoint: str | None = None, device: str = "cpu") -> None:
         import torch
 

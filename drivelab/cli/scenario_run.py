@@ -26,6 +26,7 @@ def drive_words(words: Sequence[str]) -> int:
     """Run the verb's words; exit code 1 when an expectation is not met."""
     from drivelab.cli.run import one_thread
     from drivelab.evaluation.agent_check import check_record
+    from drivelab.evaluation.controllers import AUTO, controller_for
     from drivelab.evaluation.scenario_drive import drive_scenario
     from drivelab.sim.scenario.files import load_scenario
 
@@ -44,7 +45,7 @@ def drive_words(words: Sequence[str]) -> int:
     drives = []
     for seed in seeds:
         agent = build_agent(name, seed)
-        controller = found.get("controller", "lqr")
+        controller = controller_for(found.get("controller", AUTO), agent)
         done = drive_scenario(source, agent, seed, metrics=metrics, controller=controller)
         drives.append(done)
         if not quiet:

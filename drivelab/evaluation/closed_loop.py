@@ -14,8 +14,9 @@ import numpy as np
 from jaxtyping import Float
 
 from drivelab.data.observation import build_observation
-from drivelab.errors import ConfigError, PlanError, nearest_name
+from drivelab.errors import PlanError
 from drivelab.evaluation.agent_check import check_record
+from drivelab.evaluation.controllers import CONTROLLERS, controller_for
 from drivelab.evaluation.plan_check import check_answer, check_plan
 from drivelab.geometry.poses import compose
 from drivelab.sim.world.control import plan_poses, track_plans
@@ -25,11 +26,6 @@ from drivelab.sim.world.recorder import Recorder
 from drivelab.sim.world.view import SceneView
 from drivelab.types import Agent, Observation, Plan, Privilege, Rollout
 
-CONTROLLERS = {  # how a plan becomes motion -> (dynamics, whether the LQR tracks it)
-    "lqr": ("kinematic", True),
-    "dynamic": ("dynamic", True),
-    "perfect": ("kinematic", False),
-}
 HORIZON = 0.5  # every plan must reach so far [s]; the tracker looks 1 s ahead where it can
 
 Fault = Callable[[BaseException], None]
@@ -65,8 +61,8 @@ def drive(episode: Episode, agent: Agent, *, controller: str = "lqr", seed: int 
     Args:
         episode: where and among whom.
         agent: asked for a plan every 0.1 s.
-        controller: "lqr" (tracker and kinematic bicycle), "dynamic" (tracker and dynamic bicycle)
-            or "perfect" (the ego is where its plan says).
+        controller: "lqr" (tracker and kinematic bicycle), "dynamic" (tracker and dynamic bicycle),
+            "perfect" (the ego is where its plan says) or "auto" (as the agent says, else "lqr").
         seed: of the agent's first step, see `Agent.reset`.
     """
     done = drive_all([episode], agent, controller=controller, seed=seed)[0]
@@ -83,7 +79,7 @@ def drive_all(
     Raises:
         ConfigError: no such controller, or the agent asks for a recorded ego that is not there.
     """
-    check_controller(controller)
+    controller = controller_for(controller, agent)
     for episode in episodes:
         check_record(agent, episode)
     dynamics, tracked = CONTROLLERS[controller]
@@ -105,15 +101,6 @@ def drive_all(
             if one.active:
                 one.recorder.record()
     return drives
-
-
-def check_controller(controller: str) -> None:
-    """Refuse a name that no controller has, before anything is driven."""
-    if controller not in CONTROLLERS:
-        raise ConfigError(
-            f"controller={controller}: expected one of {', '.join(CONTROLLERS)}"
-            f"{nearest_name(controller, CONTROLLERS)}"
-        )
 
 
 def _decide(active: Sequence[Drive], agent: Agent) -> None:

@@ -11,7 +11,8 @@ from time import perf_counter
 from typing import Any
 
 from drivelab.errors import ConfigError, DataError
-from drivelab.evaluation.closed_loop import Drive, check_controller, drive_all
+from drivelab.evaluation.closed_loop import Drive, drive_all
+from drivelab.evaluation.controllers import AUTO, check_controller, controller_for
 from drivelab.evaluation.proposals import StoredRollouts
 from drivelab.evaluation.reference_impact import with_reference
 from drivelab.evaluation.tasks import Outcome, Task, WorkerSpec, failed_outcome
@@ -35,11 +36,12 @@ class DrivingWorker:
     """Holds one agent, one metric and one source of episodes."""
 
     def __init__(self, spec: WorkerSpec) -> None:
-        check_controller(spec.controller)
+        if spec.controller != AUTO:  # told before an agent is built
+            check_controller(spec.controller)
         self.source: Any = spec.source  # its `load` gives episodes
         self.metric = _rollout_metric(spec.metric)
         self.agent: Agent = build(spec.agent, device=spec.device, seed=spec.seed)
-        self.seed, self.controller = spec.seed, spec.controller
+        self.seed, self.controller = spec.seed, controller_for(spec.controller, self.agent)
 
     def run(self, task: Task) -> list[Outcome]:
         """Drive and score the episodes of one task, in order."""

@@ -22,6 +22,7 @@ from drivelab.evaluation import fingerprint
 from drivelab.evaluation.agent_check import check_agent, check_wishes
 from drivelab.evaluation.benches.bench import Bench
 from drivelab.evaluation.benches.rendered import turned_on
+from drivelab.evaluation.controllers import AUTO, controller_for
 from drivelab.evaluation.environment import describe_environment
 from drivelab.evaluation.launchers.launcher import Launcher
 from drivelab.evaluation.monitor import Monitor
@@ -129,10 +130,11 @@ def _prepare(settings: EvalSettings) -> _Job:
     controller = str(getattr(bench, "controller", ""))
     spec = WorkerSpec(settings.agent, metric, source, settings.seed, settings.device, controller)
     worker = make_worker(spec)
-    seeing = _with_sensors(settings, check_agent(worker.agent))
+    seeing = _suited(settings, check_agent(worker.agent))
     if seeing is not settings:
-        settings, source = seeing, build(seeing.bench).source()
-        spec, worker.source = replace(spec, source=source), source
+        settings, bench = seeing, build(seeing.bench)
+        source, controller = bench.source(), str(getattr(bench, "controller", ""))
+        spec, worker.source = replace(spec, source=source, controller=controller), source
     check_wishes(worker.agent, source, scenes[0])
     partial = len(scenes) < len(ids)
     label = f"{source.label}, partial: {len(scenes)} of {len(ids)} scenes"
@@ -150,10 +152,13 @@ def _prepare(settings: EvalSettings) -> _Job:
     )
 
 
-def _with_sensors(settings: EvalSettings, agent: Agent) -> EvalSettings:
-    """The same with the bench's sensors on, where those are `auto` and the agent asks for some."""
-    bench = turned_on(settings.bench, agent)
-    if bench is None:
+def _suited(settings: EvalSettings, agent: Agent) -> EvalSettings:
+    """The same with what the bench leaves to the agent: sensors and controller that are `auto`."""
+    asked = settings.bench
+    bench = turned_on(asked, agent) or dict(asked)
+    if asked.get("controller") == AUTO:
+        bench["controller"] = controller_for(AUTO, agent)
+    if bench == asked:
         return settings
     return replace(settings, bench=bench, config={**settings.config, "bench": bench})
 

@@ -79,6 +79,9 @@ class Agent(Protocol):
     An agent that remembers may also have `reset(scene_ids, *, seed)`. A closed loop calls it before
     the first step of a batch of episodes; afterwards `Observation.scene_id` tells them apart, and
     episodes that have ended are no longer asked about.
+
+    One whose plans are no way for a tracker, such as single steps of motion, may say `controller`:
+    the one that closed loops drive it by unless they are told another (`bench.controller=auto`).
     """
 
     rig: SensorRig

@@ -125,3 +125,9 @@ class Keeper:
             marker.mkdir()  # a file would become part of the run's identity
             os.kill(os.getpid(), signal.SIGKILL)
         return good
+
+
+class Jumper(Keeper):
+    """As `Keeper`, whose plans no tracker need follow."""
+
+    controller = "perfect"

@@ -9,7 +9,7 @@ from drivelab.cli.words import Action, choose_action
 
 USAGE = """usage: drivelab scenario check FILE|NAME...            every fault with its line
        drivelab scenario show FILE|NAME [seed=0] [out=FILE.png|.svg]
-       drivelab scenario run FILE|NAME [agent=pdm_closed] [seed=0 | seeds=10] [controller=lqr]
+       drivelab scenario run FILE|NAME [agent=pdm_closed] [seed=0 | seeds=10] [controller=auto]
                              [video=FILE.mp4|false] [metric=NAME,...] [run.dir=DIR]
        drivelab scenario sample FILE|NAME [n=5] [seed=0] [out=DIR]      concrete YAML files
        drivelab scenario from-log SOURCE [ID] [out=FILE] [at=0] [duration=8]

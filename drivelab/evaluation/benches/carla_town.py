@@ -72,7 +72,7 @@ class CarlaTownBench:
     routes: str = "routes_town05_short.xml"  # a file of the leaderboard, or a path to one
     metric: str = "carla_ds_v1.0"
     carla_root: str | None = None  # a CARLA install or folder; else CARLA_ROOT, DRIVELAB_DATA
-    controller: str = "lqr"  # lqr | perfect | dynamic
+    controller: str = "auto"  # lqr | perfect | dynamic; auto: see `controller_for`
 
     def source(self) -> EpisodeSource:
         """The routes; DataError says where users find them."""

@@ -24,7 +24,7 @@ class HugsimBench(RenderedOptions):
     metric: str = "hugsim_hd_v1"
     root: str | None = None  # a folder with scenes and scenarios of HUGSIM
     vehicles: str | None = None  # its vehicles; else ROOT/3DRealCar
-    controller: str = "lqr"  # lqr | perfect | dynamic
+    controller: str = "auto"  # lqr | perfect | dynamic; auto: see `controller_for`
     sensors: str = "on"
     rig: str = AUTO
 

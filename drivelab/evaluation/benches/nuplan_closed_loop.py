@@ -33,7 +33,7 @@ class NuplanClosedLoopBench:
     nuplan_root: str | None = None  # instead: nuPlan databases, or NUPLAN_DATA_ROOT
     maps_root: str | None = None  # their maps, or NUPLAN_MAPS_ROOT
     split: str = "mini"  # of the nuPlan databases
-    controller: str = "lqr"  # lqr | perfect | dynamic
+    controller: str = "auto"  # lqr | perfect | dynamic; auto: see `controller_for`
 
     def __post_init__(self) -> None:
         check_traffic(self.traffic)

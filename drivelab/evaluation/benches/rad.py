@@ -65,7 +65,7 @@ class RadBench(RenderedOptions):
     split: str = "test"  # train | test, of radlab
     traffic: str = "replay"  # replay | reactive
     root: str | None = None  # a folder of real logs: their 8 s windows instead of radlab
-    controller: str = "lqr"  # lqr | perfect | dynamic
+    controller: str = "auto"  # lqr | perfect | dynamic; auto: see `controller_for`
     street: str | None = None  # FILE, or FOLDER of SCENE.splats.safetensors, for built streets
 
     def __post_init__(self) -> None:

@@ -71,7 +71,7 @@ class ScenariosBench(RenderedOptions):
     family: str | None = None  # one family of the library
     files: str | None = None  # a scenario file, or a folder of them, instead of the library
     seeds: int = 3  # of every scenario
-    controller: str = "lqr"  # lqr | perfect | dynamic
+    controller: str = "auto"  # lqr | perfect | dynamic; auto: see `controller_for`
 
     def __post_init__(self) -> None:
         RenderedOptions.__post_init__(self)
