@@ -10,12 +10,14 @@ Printed: decisions per second of the wall clock from sending weights to holding 
 this process' CPU time where it drives itself (what a busy machine leaves does not count); of the
 workers' time the shares of policy, world, drawing pictures, beginning clips and the rest (noting
 what was seen, judging, joining; 0 where several workers overlap); bytes of weights sent per update
-of the workers; seconds of learning. Below the table stands what the loop is measured against, in
-this process: the environments alone, `NativeVectorEnv`, in which the clips of the last round are
-driven once more by the same actions, without a policy and without noting anything; with `--obs
-images` the renderer alone, which draws the first moments of the clips again and again. With
-`--actors` also what two processes do side by side that share nothing, each driving these clips by
-itself: more than that no number of actors can bring on as many cores.
+of the workers; seconds of learning, and of waiting for clips.
+
+Below the table stands what the loop is measured against, in this process: the environments alone,
+`NativeVectorEnv`, in which the clips of the last round are driven once more by the same actions,
+without a policy and without noting anything; with `--obs images` the renderer alone, which draws
+the first moments of the clips again and again. With `--actors` also what two processes do side by
+side that share nothing, each driving these clips by itself: more than that no number of actors can
+bring on as many cores.
 """
 
 from __future__ import annotations
@@ -51,6 +53,7 @@ STAGES = ("policy_s", "world_s", "render_s", "begin_s")
 COLUMNS = (
     "workers", "decisions per second", "per CPU-second", "policy", "world", "drawing",
     "beginning clips", "rest", "bytes of weights", "bytes sent per update", "learning [s]",
+    "learner waits [s]",
 )  # fmt: skip
 TURNS = 10  # times that each clip's first moment is drawn, or all clips are driven again
 
@@ -172,8 +175,9 @@ def line(name: str, rows: Rows, actors: int, weights: int) -> str:
     rest = f"{100 * (1 - sum(spent.values()) / whole):.0f} %"
     sent = rows[-1].get("broadcast_bytes", 0.0)
     learnt = float(np.median([row["learn_s"] for row in rows]))
+    waited = float(np.median([row["wait_s"] for row in rows]))
     cells = [name, f"{rate:,.0f}", per_cpu, *shares, rest, f"{weights:,}", f"{sent:,.0f}"]
-    return f"| {' | '.join([*cells, f'{learnt:.2f}'])} |"
+    return f"| {' | '.join([*cells, f'{learnt:.2f}', f'{waited:.2f}'])} |"
 
 
 def course_of(found: argparse.Namespace) -> Course:
