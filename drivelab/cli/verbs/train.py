@@ -37,7 +37,7 @@ By imitation and reinforcement together, in closed loop (pip install 'drivelab[n
   recipe=vadv2         VADv2's vocabulary as actions recipe.entries=256
   recipe=diffusiondrive obs=sensors                  its modes as actions, from the shipped weights
   mode=rl_il           il: imitation only; rl: reinforcement after it; rl_il: both in turn, 4:1
-  clips=3900           training clips                pretraining=60   rounds of imitation first
+  clips=3900           training clips                pretraining=300  rounds of imitation first
   rounds=900           rounds after that             trials=300       unseen clips at the end
   start=FILE           weights to begin with         minutes=N        pause after N minutes
   recipe.KEY=VALUE     weights and clip ranges of the objective

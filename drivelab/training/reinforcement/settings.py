@@ -72,7 +72,7 @@ class ReinforcementSettings:
     workers: int = 1
     learners: int = 1
     ahead: bool = False
-    pretraining: int = 60
+    pretraining: int = 300
     rounds: int = 900
     cycle: int = 5
     updates: int = 50
