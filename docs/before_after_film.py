@@ -18,7 +18,7 @@ from drivelab.reports.splat_film import write_film
 from drivelab.sim.radlab import clip_scene
 
 OUT = Path(__file__).parent / "images" / "rad.webp"
-SIZE, EVERY, HELD = 300, 2, 5  # pixels, steps between frames, frames that the end is held
+SIZE, EVERY, HELD = 340, 2, 5  # pixels, steps between frames, frames that the end is held
 
 
 def frames_of(run: Path, clip: str) -> list[Image.Image]:
