@@ -55,6 +55,7 @@ COLUMNS = (
     "beginning clips", "rest", "bytes of weights", "bytes sent per update", "learning [s]",
     "learner waits [s]",
 )  # fmt: skip
+PATIENCE = 900.0  # until all processes side by side have answered [s]
 TURNS = 10  # times that each clip's first moment is drawn, or all clips are driven again
 
 Rows = Sequence[dict[str, float]]
@@ -157,7 +158,7 @@ def side_by_side(found: argparse.Namespace, processes: int) -> float:
     ]
     for process in started:
         process.start()
-    total = sum(rates.get() for _ in started)
+    total = sum(rates.get(timeout=PATIENCE) for _ in started)
     for process in started:
         process.join()
     return total

@@ -14,6 +14,7 @@ from rad_clips import clip, thing  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
 from drivelab.agents.diffusiondrive.agent import DiffusionDrive  # noqa: E402
+from drivelab.agents.diffusiondrive.config import DiffusionDriveConfig  # noqa: E402
 from drivelab.agents.diffusiondrive.losses import mode_loss  # noqa: E402
 from drivelab.agents.diffusiondrive.mode_policy import ModePolicy, towards_modes  # noqa: E402
 from drivelab.agents.features import expand  # noqa: E402
@@ -46,7 +47,7 @@ def source(seed: int) -> Episode:
 
 def policy(temperature: float = 0.3) -> ModePolicy:
     torch.manual_seed(0)
-    return ModeRecipe(temperature=temperature)._network(None)
+    return ModeRecipe(temperature=temperature).policy(None)
 
 
 @pytest.fixture(scope="module")
@@ -106,18 +107,20 @@ def test_imitation_is_the_papers_loss_towards_the_mode_whose_anchor_is_nearest()
     anchors = torch.tensor([[[1.0, 0.0], [2.0, 0.0]], [[1.0, 1.0], [2.0, 2.0]]])
     target = torch.tensor([[[1.1, 0.9, 0.4], [2.0, 1.9, 0.8]]])
     plans, scores = torch.zeros(1, 2, 2, 3), torch.tensor([[0.3, -0.2]])
-    found = towards_modes({"plans": plans, "mode_scores": scores}, target, anchors)
-    wanted = mode_loss(plans, scores, target, torch.tensor([1]))
+    config = DiffusionDriveConfig(mode_class_weight=3.0)
+    found = towards_modes({"plans": plans, "mode_scores": scores}, target, anchors, config)
+    wanted = mode_loss(plans, scores, target, torch.tensor([1]), class_weight=3.0)
     assert found["loss"] == wanted
     assert wanted > 8.0 * target.abs().mean()
 
 
 def test_only_modes_that_mean_the_same_every_time_are_actions():
     network = policy().network
-    for changes in ({"noise_seed": None}, {"diffusion": "vanilla"}):
-        network.config = replace(network.config, **changes)
-        with pytest.raises(ConfigError, match="with the same noise each time; take diffusion="):
-            policy_of(network, 0.2)
+    network.config = replace(network.config, noise_seed=None)
+    assert policy_of(network, 0.2).config.network.noise_seed == 0
+    network.config = replace(network.config, diffusion="vanilla")
+    with pytest.raises(ConfigError, match="same noise each time; take weights of truncated"):
+        policy_of(network, 0.2)
     with pytest.raises(ConfigError, match="expected a number above 0"):
         ModeRecipe(temperature=0.0)
 

@@ -79,7 +79,7 @@ def test_any_of_the_encoders_makes_the_tokens(name: str):
 def test_encoders_that_cannot_be_are_refused():
     for changes, told in (
         ({"image_encoder": "vig"}, "did you mean 'vig_h'"),
-        ({"image_encoder": "resnet", "image_depths": (1,)}, "expected 3 numbers"),
+        ({"image_encoder": "resnet", "image_depths": (1,)}, "expected 3 of each"),
         ({"image_encoder": "resnet", "pixels": (12, 12)}, "takes 16 pixels and more a side"),
     ):
         given = {"cameras": FRONT, "pixels": (96, 48), "rig": "rad_small", **changes}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -16,6 +17,7 @@ from rad_clips import LEFT, MIDDLE, RIGHT, START, VALID, Blind, clip, cores, thi
 from drivelab.errors import ConfigError, DataError, RunError  # noqa: E402
 from drivelab.sim.envs.clips import ClipEpisodes  # noqa: E402
 from drivelab.sim.envs.core import EnvCore, EnvOptions  # noqa: E402
+from drivelab.sim.envs.vector_view import VectorView  # noqa: E402
 from drivelab.sim.radlab import RULES  # noqa: E402
 from drivelab.sim.world.episode import Replay  # noqa: E402
 from drivelab.sim.world.roads import RoadTables, road_tables  # noqa: E402
@@ -24,6 +26,7 @@ from drivelab.training.reinforcement.loop import Course  # noqa: E402
 from drivelab.training.rollouts.clips import NO_EVENT, UNTAUGHT, DrivenClips  # noqa: E402
 from drivelab.training.rollouts.demonstrations import demonstrate, expert_position  # noqa: E402
 from drivelab.training.rollouts.episodes import KeptEpisodes  # noqa: E402
+from drivelab.training.rollouts.runner import ClipRunner, Decided  # noqa: E402
 from drivelab.training.rollouts.worker import RolloutWorker, weights_of  # noqa: E402
 from drivelab.types import Tracks  # noqa: E402
 
@@ -329,3 +332,59 @@ def test_what_a_worker_is_made_of_and_what_it_brings_can_travel():
 
 def test_the_ego_of_these_clips_begins_where_they_say():
     assert clip().ego_pose[0] == START
+
+
+class Summing:
+    """Drives straight on; values are sums of what is seen."""
+
+    version = 3
+
+    def decide(self, features: Mapping[str, np.ndarray], runner: object) -> Decided:
+        bins = np.tile([STRAIGHT, STEADY], (len(features["vector"]), 1))
+        return Decided(bins, np.zeros(bins.shape, np.float32), self.values(features))
+
+    def values(self, features: Mapping[str, np.ndarray]) -> np.ndarray:
+        seen = features["vector"]
+        return np.stack([seen.sum(1), seen[:, :7].sum(1)], -1).astype(np.float32)
+
+
+def some_end_together(seed: int):
+    """Of every four clips three end by time in the same step, one sooner; some hit something."""
+    far = 38.0 + 3.0 * seed + (200.0 if seed % 3 == 0 else 0.0)
+    return clip(thing(far), steps=12 if seed % 4 else 9, name=f"clip{seed}")
+
+
+@pytest.mark.parametrize("environments", [2, 3, 7, 9])
+def test_last_values_are_those_of_the_clips_own_last_states(environments: int):
+    def run(count: int, poisoned: tuple[int, int] | None = None):
+        class Poisoned(EnvCore):
+            steps = 0
+
+            def step(self, actions):
+                super().step(actions)
+                self.steps += 1
+                if poisoned is not None and self.steps == poisoned[0]:
+                    self.observations["vector"][poisoned[1], 0, 0] = np.nan
+
+        env = EnvOptions(episodes=some_end_together, action="rad", reward="rad")
+        make = partial(Poisoned, env, environments=count, view=VectorView())
+        return ClipRunner(make, steps=12).run(Summing(), list(range(7)))
+
+    alone, together = run(1).clips, run(environments).clips
+    assert len(set(alone.last_values[:, 0].tolist())) > 3
+    for name, array in alone.arrays().items():
+        np.testing.assert_array_equal(together.arrays()[name], array, err_msg=name)
+    broken = run(environments, poisoned=(12, 1))  # in the step in which others end
+    assert len(broken.dropped) == 1
+    for place, seed in enumerate(broken.clips.seeds.tolist()):
+        np.testing.assert_array_equal(broken.clips.last_values[place], alone.last_values[seed])
+
+
+def test_environments_without_a_clip_stand_still():
+    env = EnvOptions(episodes=some_end_together, action="rad", reward="rad")
+    runner = ClipRunner(partial(EnvCore, env, environments=4, view=VectorView()), steps=12)
+    runner.run(Summing(), [1, 2])
+    assert runner.core.over[:, 0].all()
+    moved = runner.core.world.state.step
+    assert moved[2] == moved[3]
+    assert runner.core.verdict.returns[2:, 0].tolist() == [0.0, 0.0]

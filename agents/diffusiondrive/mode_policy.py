@@ -49,9 +49,9 @@ class ModePolicyConfig:
             raise ConfigError(f"temperature={self.temperature}: expected a number above 0")
         if self.network.diffusion != "truncated" or self.network.noise_seed is None:
             raise ConfigError(
-                f"diffusion={self.network.diffusion}, noise_seed={self.network.noise_seed}: modes "
-                "are actions only where they begin at anchors with the same noise each time; take "
-                "diffusion=truncated and a noise_seed"
+                f"a network of diffusion={self.network.diffusion}, noise_seed="
+                f"{self.network.noise_seed}: modes are actions only where they begin at anchors "
+                "with the same noise each time; take weights of truncated diffusion"
             )
 
 
@@ -99,7 +99,10 @@ class ModePolicy(nn.Module):
 
 
 def towards_modes(
-    outputs: Mapping[str, Tensor], target: Float[Tensor, "b t 3"], anchors: Float[Tensor, "m t 2"]
+    outputs: Mapping[str, Tensor],
+    target: Float[Tensor, "b t 3"],
+    anchors: Float[Tensor, "m t 2"],
+    config: DiffusionDriveConfig,
 ) -> dict[str, Tensor]:
     """The loss of the paper's equation 6 on the plans that are driven, under `loss`.
 
@@ -107,9 +110,15 @@ def towards_modes(
         outputs: of `ModePolicy`.
         target: where the expert went.
         anchors: of the modes; the one nearest to the target is the right one.
+        config: of the network, with the weights of both parts.
     """
     right = nearest_anchor(anchors.to(target.device), target)
-    return {"loss": mode_loss(outputs["plans"], outputs["mode_scores"], target, right)}
+    return {
+        "loss": mode_loss(
+            outputs["plans"], outputs["mode_scores"], target, right,
+            class_weight=config.mode_class_weight, box_weight=config.mode_box_weight,
+        )
+    }  # fmt: skip
 
 
 def _floats(features: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -75,11 +75,14 @@ class RadConfig:
                 f"image_widths={self.image_widths}: expected names of cameras, the width and "
                 "height of their pictures, and channels, all from 1 on"
             )
-        wanted = 0 if self.image_encoder == "slim" else len(self.image_widths)
-        if len(self.image_depths) != wanted:
+        maps = {"slim": None, "resnet": 3, "vig_h": 4}[self.image_encoder]
+        counts = all(type(depth) is int and depth >= 1 for depth in self.image_depths)
+        sizes = (len(self.image_widths), len(self.image_depths))
+        if not counts or sizes != ((sizes[0], 0) if maps is None else (maps, maps)):
             raise ConfigError(
-                f"rad with image_encoder={self.image_encoder}, image_depths={self.image_depths}: "
-                f"expected {wanted} numbers"
+                f"rad with image_encoder={self.image_encoder}, image_widths={self.image_widths}, "
+                f"image_depths={self.image_depths}: expected "
+                f"{'no depths' if maps is None else f'{maps} of each'}, whole numbers from 1 on"
             )
         if min(self.pixels) < 2**self.halvings:
             raise ConfigError(

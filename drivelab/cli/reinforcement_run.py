@@ -38,18 +38,9 @@ def reinforce_config(config: Mapping[str, Any]) -> int:
     folder = Path(config["run"]["dir"] or new_folder(
         Path(config["run"]["root"]), f"{names['recipe']}-{config['mode']}", str(config["obs"])
     ))  # fmt: skip
-    if config["obs"] not in OBSERVATIONS:
-        raise ConfigError(
-            f"obs={config['obs']}: expected {', '.join(OBSERVATIONS)}"
-            f"{nearest_name(str(config['obs']), OBSERVATIONS)}"
-        )
     settings = settings_of(config, folder)
     recipe = build(config["recipe"])
-    known = getattr(recipe, "observations", OBSERVATIONS[:1])
-    if config["obs"] not in known:
-        raise ConfigError(
-            f"obs={config['obs']}: recipe={names['recipe']} learns from obs={' or '.join(known)}"
-        )
+    _check_observations(config, recipe)
     start, entries = Path(config["start"]) if config["start"] else None, folder / VOCABULARY
     seen = _seen(config, recipe, start)
     course, tested = course_of(config, "train", seen), course_of(config, "test", seen)
@@ -71,6 +62,19 @@ def reinforce_config(config: Mapping[str, Any]) -> int:
     teach = partial(_learner_of(settings), network, course, pupil=pupil, cluster=cluster_of(config))
     with run_lock(folder):
         return _taught(config, teach, recipe, pupil, tested, settings)
+
+
+def _check_observations(config: Mapping[str, Any], recipe: Any) -> None:
+    """Refuse what there is not to see, or what the recipe does not look at."""
+    asked = str(config["obs"])
+    if asked not in OBSERVATIONS:
+        raise ConfigError(
+            f"obs={asked}: expected {', '.join(OBSERVATIONS)}{nearest_name(asked, OBSERVATIONS)}"
+        )
+    known = getattr(recipe, "observations", OBSERVATIONS[:1])
+    if asked not in known:
+        name = config[NAMES]["recipe"]
+        raise ConfigError(f"obs={asked}: recipe={name} learns from obs={' or '.join(known)}")
 
 
 def _taught(

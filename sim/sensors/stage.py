@@ -146,6 +146,10 @@ class Stage:
         self._kept.move_to_end(key)
         return self._kept[key]
 
+    def forget(self) -> None:
+        """Let go of what is remembered."""
+        self._kept.clear()
+
     def _actor(self, name: str, kind: str, size: Float[np.ndarray, "2"]) -> Actor:
         lengths = tuple(round(float(length), 2) for length in size)
         key = (name, lengths)

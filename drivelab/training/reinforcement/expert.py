@@ -133,8 +133,14 @@ def _write_part(clips: DrivenClips, before: int, drawn: Mapping[str, Path], file
     for name, place in drawn.items():
         rows = clips.features[name]
         place.touch()
+        wanted = before * rows[0].nbytes
+        if _size(place) < wanted:
+            raise RunError(
+                f"{place} has {_size(place)} bytes, expected {wanted} of {before} decisions that "
+                f"were driven; remove it and {file.parent}: the clips will be driven again"
+            )
         with place.open("r+b") as stream:
-            stream.truncate(before * rows[0].nbytes)
+            stream.truncate(wanted)
             stream.seek(0, os.SEEK_END)
             stream.write(np.ascontiguousarray(rows).data)
             stream.flush()

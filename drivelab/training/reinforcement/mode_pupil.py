@@ -14,16 +14,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
+from drivelab.agents.diffusiondrive.agent import FAMILY
 from drivelab.agents.diffusiondrive.config import DiffusionDriveConfig
 from drivelab.agents.diffusiondrive.mode_policy import (
     ModePolicy,
     ModePolicyConfig,
     towards_modes,
 )
-from drivelab.agents.learned.checkpoint import open_network, save_network
-from drivelab.errors import DataError
+from drivelab.agents.diffusiondrive.policy import DiffusionDriveNetwork
+from drivelab.agents.learned.checkpoint import save_network
+from drivelab.agents.learned.weights import load_weights
 from drivelab.sim.envs.actions import TrajectoryActions
 from drivelab.training.reinforcement.pupil import Pupil
 from drivelab.training.rollouts.runner import ClipRunner, Decided
@@ -50,8 +52,13 @@ class RecordExpert(VocabularyExpert):
         return replace(found, actions=found.targets["trajectory"])
 
 
-def mode_pupil(policy: ModePolicy) -> Pupil:
-    """The modes of a network, whose anchors stay as they are."""
+def mode_pupil(policy: ModePolicy, preset: str | None = None) -> Pupil:
+    """The modes of a network, whose anchors stay as they are.
+
+    Args:
+        policy: with the network.
+        preset: of files that do not say their sizes themselves.
+    """
     config, anchors = policy.config, policy.anchors.detach().cpu()
     actions = TrajectoryActions(config.network.poses, config.network.dt)
     valid = torch.ones(config.network.modes, 1, dtype=torch.bool)
@@ -61,9 +68,9 @@ def mode_pupil(policy: ModePolicy) -> Pupil:
         RecordExpert(anchors.double().numpy(), config.network.dt),
         ModePolicy,
         save_planner,
-        partial(open_planner, temperature=config.temperature),
+        partial(open_planner, temperature=config.temperature, preset=preset),
         partial(best_plans, valid=valid, actions=actions),  # type: ignore[arg-type]
-        imitation=partial(_imitation, anchors=anchors),
+        imitation=partial(_imitation, anchors=anchors, config=config.network),
     )
 
 
@@ -74,23 +81,27 @@ def save_planner(
     save_network(policy.network, path, notes=notes)
 
 
-def open_planner(path: str | Path, *, temperature: float) -> ModePolicy:
-    """The network of a file of weights, with a new head for values.
+def open_planner(
+    path: str | Path | None, *, temperature: float, preset: str | None = None
+) -> ModePolicy:
+    """The network of a file of weights, or of those that ship, with a new head for values.
 
     Raises:
+        ConfigError: no weights ship for the preset, or the file's are of another one.
         DataError: the file is of another network, or cannot be read.
     """
-    found = open_network(path)
-    if not isinstance(getattr(found, "config", None), DiffusionDriveConfig):
-        raise DataError(
-            "holds no diffusiondrive; expected weights that agent=diffusiondrive drives", file=path
-        )
-    return policy_of(found, temperature)
+    file = None if path is None else str(path)
+    return policy_of(
+        load_weights(FAMILY, preset=preset, checkpoint=file, changes={}).network, temperature
+    )
 
 
-def policy_of(network: nn.Module, temperature: float) -> ModePolicy:
-    """A network with a new head for values."""
-    policy = ModePolicy(ModePolicyConfig(network.config, temperature))  # type: ignore[arg-type]
+def policy_of(network: DiffusionDriveNetwork, temperature: float) -> ModePolicy:
+    """A network with a new head for values; its noise is the same each time."""
+    config = network.config
+    if config.noise_seed is None:
+        config = replace(config, noise_seed=0)
+    policy = ModePolicy(ModePolicyConfig(config, temperature))
     policy.network.load_state_dict(network.state_dict())
     return policy
 
@@ -114,5 +125,6 @@ def _imitation(
     taught: Mapping[str, Tensor],
     valid: Tensor | None,
     anchors: Tensor,
+    config: DiffusionDriveConfig,
 ) -> dict[str, Tensor]:
-    return towards_modes(outputs, taught["trajectory"], anchors)
+    return towards_modes(outputs, taught["trajectory"], anchors, config)

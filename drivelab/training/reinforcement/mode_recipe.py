@@ -11,11 +11,11 @@ import torch
 from drivelab.agents.diffusiondrive.agent import FAMILY
 from drivelab.agents.diffusiondrive.mode_policy import ModePolicy
 from drivelab.agents.learned.sight import sight_of
-from drivelab.agents.learned.weights import BUNDLED, bundled_file, load_weights
+from drivelab.agents.learned.weights import BUNDLED, bundled_file
 from drivelab.errors import ConfigError
 from drivelab.sim.sensors.rendering import WEATHERS, Rendering
 from drivelab.training.reinforcement.loop import Course
-from drivelab.training.reinforcement.mode_pupil import mode_pupil, policy_of
+from drivelab.training.reinforcement.mode_pupil import mode_pupil, open_planner
 from drivelab.training.reinforcement.objective import RlObjective
 from drivelab.training.reinforcement.pupil import Pupil
 from drivelab.training.reinforcement.settings import ReinforcementSettings
@@ -65,7 +65,7 @@ class ModeRecipe:
             ConfigError: no such weather.
             DataError: the file cannot be read.
         """
-        sight = sight_of(self._network(start).network.config)
+        sight = sight_of(self.policy(start).network.config)
         assert sight.rig is not None
         return Sensors(sight.features, Rendering(sight.rig, 1.0, WEATHERS[weather], keep=keep))
 
@@ -78,11 +78,9 @@ class ModeRecipe:
     ) -> tuple[ModePolicy, Pupil]:
         """The policy to go on from, and its kind; its actions need no vocabulary."""
         torch.manual_seed(settings.seed)  # of the value's head
-        policy = self._network(start)
-        return policy.train(), mode_pupil(policy)
+        policy = self.policy(start)
+        return policy.train(), mode_pupil(policy, self.preset)
 
-    def _network(self, start: Path | None) -> ModePolicy:
-        loaded = load_weights(
-            FAMILY, preset=self.preset, checkpoint=None if start is None else str(start), changes={}
-        )
-        return policy_of(loaded.network, self.temperature)
+    def policy(self, start: Path | None) -> ModePolicy:
+        """That of a file, or of the weights that ship."""
+        return open_planner(start, temperature=self.temperature, preset=self.preset)

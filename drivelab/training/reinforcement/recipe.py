@@ -100,6 +100,11 @@ class RadRecipe:
             ConfigError: the file's network has other sizes than the preset, or sees other things.
             DataError: the file cannot be read.
         """
+        if pictures is None and self.image_encoder != "slim":
+            raise ConfigError(
+                f"recipe.image_encoder={self.image_encoder}: with obs=vector there are no "
+                "pictures; leave it out, or say obs=images"
+            )
         config = RadConfig.preset(self.preset, **self._sight(pictures))
         if start is None:
             torch.manual_seed(seed)

@@ -10,7 +10,7 @@ import pickle
 import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from drivelab.errors import ConfigError, RunError
 from drivelab.training.ray_cluster import connect, ray
-from drivelab.training.rollouts.clips import UNTAUGHT, Harvest
+from drivelab.training.rollouts.clips import UNTAUGHT, DrivenClips, Harvest
 from drivelab.training.rollouts.fleet import MakeWorker, drive_share
 from drivelab.training.rollouts.shares import Lost, Share, join_harvests, shares_of
 
@@ -181,7 +181,7 @@ class RayFleet:
             raise error.as_instanceof_cause() from error
         self._idle.append(seat)
         if share is not None:
-            self._found[share.number] = found
+            self._found[share.number] = found if isinstance(found, Lost) else _own(found)
 
     def _replace(self, seat: _Seat, share: Share | None, error: Exception) -> None:
         reason = " ".join(str(error).split())
@@ -191,3 +191,9 @@ class RayFleet:
         if share is not None:
             self._found[share.number] = Lost(share, f"its actor died: {reason[:200]}")
         self._hire(seat.number)
+
+
+def _own(found: Harvest) -> Harvest:
+    """A copy: what lies in the object store cannot be written to, and stays while it is held."""
+    arrays = {name: array.copy() for name, array in found.clips.arrays().items()}
+    return replace(found, clips=DrivenClips.from_arrays(arrays))

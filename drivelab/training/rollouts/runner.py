@@ -128,6 +128,8 @@ class ClipRunner:
                 self._driven.add(seed)
             except Exception as error:  # whatever is wrong with one clip, the others are driven
                 self._dropped.append(Dropped(seed, f"{type(error).__name__}: {error}"))
+        if self._place[e] == _IDLE:
+            self.core.over[e] = True  # so that it stands, and nothing is drawn for it
         self._seconds["begin"] += perf_counter() - clock
 
     def _begin(self, e: int, episode: Episode) -> None:

@@ -138,5 +138,6 @@ class SensorView:
         bare = seat.view.scene()
         scene = replace(bare, sensors=rendered(bare, seat.stage))
         found = compact_features(build_observation(scene, self._rig), self._how.features)
+        seat.stage.forget()  # nothing is looked at twice
         for name, array in arrays.items():
             array[e, 0] = found[name]
