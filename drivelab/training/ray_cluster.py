@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 from importlib import import_module
 from math import ceil
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from drivelab.data.own_package import copy_own_package
+from drivelab.data.own_package import package_sent
 from drivelab.errors import MissingExtra
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is loaded
@@ -33,8 +31,6 @@ def connect(address: str | None, cpus: float, *, tell: bool = False, ship: bool 
     how: dict[str, Any] = {"log_to_driver": tell, "logging_level": "ERROR"}
     if not address:  # "local": without it Ray joins whichever runs here, and refuses num_cpus
         how |= {"num_cpus": max(1, ceil(cpus)), "include_dashboard": False}
-    with TemporaryDirectory() as folder:
-        if ship:
-            how["runtime_env"] = {"py_modules": [str(copy_own_package(Path(folder)))]}
-        ray.init(address=address or "local", **how)
+    with package_sent(ship) as sent:
+        ray.init(address=address or "local", **how, **sent)
     return True

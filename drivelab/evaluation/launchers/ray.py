@@ -12,11 +12,9 @@ import sys
 from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from drivelab.data.own_package import copy_own_package
+from drivelab.data.own_package import package_sent
 from drivelab.errors import ConfigError, MissingExtra
 from drivelab.evaluation.environment import THREAD_VARIABLES
 from drivelab.evaluation.tasks import Outcome, Task, WorkerSpec, after_death
@@ -116,10 +114,8 @@ def _connect(ray: Any, launcher: RayLauncher) -> None:
     if not launcher.address:  # "local": else Ray joins whichever runs here, and refuses num_cpus
         cpus = max(1, round(launcher.workers * launcher.cpus))
         how |= {"num_cpus": cpus, "include_dashboard": False}
-    with TemporaryDirectory() as folder:
-        if launcher.ship:
-            how["runtime_env"] = {"py_modules": [str(copy_own_package(Path(folder)))]}
-        ray.init(address=launcher.address or "local", **how)
+    with package_sent(launcher.ship) as sent:
+        ray.init(address=launcher.address or "local", **how, **sent)
 
 
 def _reason(error: Exception) -> str:
