@@ -162,11 +162,12 @@ def test_eval_drives_clips_of_radlab(weights: Path, tmp_path: Path, capsys):
 
 
 def test_open_loops_and_missing_weights_are_told_before_anything_is_driven(
-    weights: Path, tmp_path: Path, capsys
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ):
     words = ["eval", "agent=rad", "data=embedded", "limit=1", f"run.dir={tmp_path / 'run'}"]
     assert main([*words, f"agent.checkpoint={weights}", "bench=navsim"]) == 2
     assert "asks for vector observations, which labmini" in capsys.readouterr().err
+    monkeypatch.setattr("drivelab.agents.learned.weights.files", lambda package: tmp_path)
     assert main([*words[:2], "bench=rad", "limit=1", f"run.dir={tmp_path / 'run'}"]) == 2
     told = capsys.readouterr().err
     assert "no weights ship for agent=rad" in told

@@ -198,7 +198,8 @@ class TestRefusals:
         with pytest.raises(ConfigError, match=r"train recipe=vadv2 start=.*probabilistic\."):
             VadV2.trainee(checkpoint=str(files["probabilistic"]))
 
-    def test_nothing_ships_yet_and_the_error_says_what_to_do(self):
+    def test_where_nothing_ships_the_error_says_what_to_do(self, tmp_path: Path, monkeypatch):
+        monkeypatch.setattr("drivelab.agents.learned.weights.files", lambda package: tmp_path)
         for preset in (None, "vector"):
             with pytest.raises(ConfigError, match=r"no weights ship for agent=vadv2.*recipe=vadv2"):
                 VadV2(preset=preset)
