@@ -176,6 +176,8 @@ def test_absurd_counts_are_refused_before_anything_is_taken(tmp_path, monkeypatc
         (b"sh 500\n", b"sh 499\n", "499 rows of sh; expected one of bytes for each of 500"),
         (b"uint packed_scale", b"int packed_scale", "its element vertex holds other types"),
         (b"float max_x", b"float min_q", "has no property max_x"),
+        (b"float min_g", b"float min_q", "has no property min_g"),
+        (b"float min_r", b"float min_q", "has no property min_r"),
         (b"element sh", b"element hs", "its elements are chunk, vertex, hs"),
         (b"uchar f_rest_44", b"uchar f_rest_45", "45 properties f_rest_"),
         (b"uchar f_rest_44", b"list uchar int f_rest_44", "0 properties f_rest_|rows of sh"),

@@ -127,8 +127,8 @@ def _chunked(gaussians: Gaussians, order: np.ndarray) -> tuple[np.ndarray, np.nd
 
 def _header_text(chunks: int, count: int, rest: int) -> bytes:
     lines = ["ply", "format binary_little_endian 1.0", f"element chunk {chunks}"]
-    for axes in _AXES.values():
-        lines += [f"property float {end}_{axis}" for end in ("min", "max") for axis in axes]
+    for name in _AXES:
+        lines += [f"property float {end}" for end in _ends(name)]
     lines += [f"element vertex {count}", *(f"property uint {name}" for name in _PACKED)]
     if rest:
         lines += [f"element sh {count}", *(f"property uchar f_rest_{n}" for n in range(rest))]
@@ -142,8 +142,9 @@ def _elements(header: PlyHeader, file: Path) -> tuple[Element, Element, list[str
         raise DataError(f"its elements are {', '.join(names)[:100]}; expected chunk, vertex and "
                         "maybe sh, as PlayCanvas writes a compressed PLY", file=file)  # fmt: skip
     chunk, vertex = header.elements[:2]
-    ends = [f"{end}_{axis}" for name, axes in _AXES.items() if name != "colour"
-            for end in ("min", "max") for axis in axes]  # fmt: skip
+    held = () if chunk.rows is None else chunk.rows.names or ()
+    bounded = any(name in held for name in _ends("colour"))  # those of old files have no bounds
+    ends = [end for name in _AXES if name != "colour" or bounded for end in _ends(name)]
     for element, wanted, kind in ((chunk, ends, "f"), (vertex, list(_PACKED), "u")):
         rows = element.rows or np.dtype([])
         if missing := [name for name in wanted if name not in (rows.names or ())]:
@@ -160,6 +161,11 @@ def _elements(header: PlyHeader, file: Path) -> tuple[Element, Element, list[str
         raise DataError(f"{chunk.count} chunks of {vertex.count} Gaussians; expected one for every "
                         f"{CHUNK}", file=file)  # fmt: skip
     return chunk, vertex, _rest(header, file)
+
+
+def _ends(name: str) -> list[str]:
+    """Properties of the bounds of a chunk, the lower ones first."""
+    return [f"{end}_{axis}" for end in ("min", "max") for axis in _AXES[name]]
 
 
 def _rest(header: PlyHeader, file: Path) -> list[str]:
@@ -201,8 +207,8 @@ def _between(chunks: Any, name: str, shares: np.ndarray) -> np.ndarray:
     if name == "colour" and "min_r" not in (chunks.dtype.names or ()):
         return shares
     of = np.arange(len(shares)) // CHUNK
-    low, high = (np.stack([chunks[f"{end}_{axis}"] for axis in _AXES[name]], 1).astype(float)
-                 for end in ("min", "max"))  # fmt: skip
+    bounds = np.stack([chunks[end] for end in _ends(name)], 1).astype(float)
+    low, high = bounds[:, :3], bounds[:, 3:]
     found: np.ndarray = low[of] * (1.0 - shares) + high[of] * shares
     return found
 
