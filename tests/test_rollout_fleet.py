@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -130,14 +131,16 @@ class TestCluster:
     def test_a_dead_node_takes_its_share_and_the_rest_goes_on(self, nodes: Any, tmp_path: Path):
         fleet = self.fleet(partial(gated, folder=str(tmp_path)))
         fleet.send(1, WEIGHTS, SEEDS, 11)
-        deadline = time.monotonic() + 60
-        while len(list(tmp_path.glob("asked-*"))) < 2 and time.monotonic() < deadline:
-            fleet._hand_out()
-            time.sleep(0.1)
-        node = next(node for node in nodes.list_all_nodes() if node != nodes.head_node)
-        nodes.remove_node(node, allow_graceful=False)
-        (tmp_path / "go").touch()
-        found = fleet.fetch()
+        with ThreadPoolExecutor(1) as waiting:
+            answer = waiting.submit(fleet.fetch)
+            deadline = time.monotonic() + 60
+            while len(list(tmp_path.glob("asked-*"))) < 2:
+                assert time.monotonic() < deadline, "two actors should be driving by now"
+                time.sleep(0.1)
+            node = next(node for node in nodes.list_all_nodes() if node != nodes.head_node)
+            nodes.remove_node(node, allow_graceful=False)
+            (tmp_path / "go").touch()
+            found = answer.result(120)
         assert len(found.dropped) == 2
         assert sorted([*found.clips.seeds.tolist(), *(c.seed for c in found.dropped)]) == [
             *range(6), 7,
