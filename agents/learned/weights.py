@@ -81,7 +81,10 @@ def load_weights(
     _check_preset(family, preset)
     file = Path(checkpoint) if checkpoint else bundled_file(family, preset or BUNDLED)
     if not file.is_file():
-        raise DataError("no such file of weights (agent.checkpoint)", file=file)
+        raise DataError(
+            "no such file of weights; name one that is there, or none for those that ship",
+            file=file,
+        )
     network = family.make(_config(family, file, preset, changes, fixed))
     load_network(network, file)
     return loaded_from(network.eval(), file, shipped=None if checkpoint else family)
@@ -113,8 +116,9 @@ def bundled_file(family: Family, preset: str) -> Path:
     file = place_of_bundled(family, preset)
     if not file.is_file():
         raise ConfigError(
-            f"no weights ship for agent={family.name} preset={preset}: name a checkpoint with "
-            f"agent.checkpoint=FILE, leave out agent.preset, or train some with 'drivelab train "
+            f"no weights ship for agent={family.name} preset={preset}: name a file of weights "
+            f"(agent.checkpoint=, of a recipe start=), ask for no preset, or train some with "
+            f"'drivelab train "
             f"{f'{family.taught} recipe.' if family.taught else f'agent={family.name} '}"
             f"preset={preset}'"
         )
@@ -193,8 +197,8 @@ def _config(
         other = [name for name in wrong if getattr(asked, name) != getattr(found, name)]
         if other:
             raise ConfigError(
-                f"{file} is not of preset={preset}: {', '.join(other)} differ; leave out "
-                "agent.preset, the file says its own sizes"
+                f"{file} is not of preset={preset}: {', '.join(other)} differ; leave the preset "
+                "out, the file says its own sizes"
             )
     return wanted
 
