@@ -1,15 +1,14 @@
 """Probabilistic planning over a vocabulary against its deterministic twin, on radlab.
 
-Run: `python benchmarks/vadv2_twin.py OUT [--entries 64 256 1024] [--states 256] [--seeds 0]
-[--reinforce] [key=value ...]`. Words with `=` are options of `drivelab train recipe=vadv2`.
+Run: `python benchmarks/vadv2_twin.py OUT [--entries 64 256 1024] [--seeds 0] [--reinforce]
+[key=value ...]`. Words with `=` are options of `drivelab train recipe=vadv2`.
 Everything happens in this process, which makes each clip once; runs are kept below OUT, and the
 same command goes on where it stopped. `--table` only prints what is there.
 
-Every network has the same encoder and decoder, is taught by imitation with the same seed, training
-clips and number of updates, and is driven by the same tracker. With `--states N` the twin sees the
-states that the expert by N entries came to, bit for bit those that the policy of N entries was
-taught in; another vocabulary's expert comes to others. `--reinforce` goes on from each vocabulary's
-weights by reinforcement with imitation between (`mode=rl_il`), which the twin has no actions for.
+Every network has the same encoder and decoder, is taught by imitation with the same seed, number of
+updates and states, bit for bit, and is driven by the same tracker. `--reinforce` goes on from each
+vocabulary's weights by reinforcement with imitation between (`mode=rl_il`), which the twin has no
+actions for.
 
 Printed: the nine metrics on the test clips with 95 % bootstrap intervals over clips, by how much
 each policy is above the twin on the same clips (a probabilistic one is better where its ratios are
@@ -50,7 +49,7 @@ def teach_all(out: Path, found: argparse.Namespace, options: Sequence[str]) -> N
         for entries in found.entries:
             teach(place(out, seed, f"{entries}-il"), seed, entries, "mode=il", *options)
         twin = ("recipe.planning=deterministic", "mode=il")
-        teach(place(out, seed, TWIN), seed, found.states, *twin, *options)
+        learn(place(out, seed, TWIN), ["recipe=vadv2", f"seed={seed}", *twin, *options])
     for seed in found.seeds if found.reinforce else ():
         for entries in found.entries:
             start = place(out, seed, f"{entries}-il") / IMITATION
@@ -100,8 +99,6 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--entries", type=int, nargs="+", default=[64, 256, 1024],
                         help="sizes of the vocabularies")  # fmt: skip
-    parser.add_argument("--states", type=int, default=256,
-                        help="whose expert comes to the states that the twin sees")  # fmt: skip
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--reinforce", action="store_true",
                         help="then go on by reinforcement with imitation between")  # fmt: skip

@@ -35,8 +35,8 @@ from drivelab.training.reinforcement.vocabulary_recipe import VocabularyRecipe  
 from drivelab.training.reinforcement.window import advantages_of  # noqa: E402
 from drivelab.training.rollouts.clips import NO_EVENT, DrivenClips  # noqa: E402
 from drivelab.training.rollouts.demonstrations import demonstrate  # noqa: E402
-from drivelab.training.rollouts.vocabulary_expert import (  # noqa: E402
-    VocabularyExpert,
+from drivelab.training.rollouts.record_expert import (  # noqa: E402
+    RecordExpert,
     expert_vocabulary,
     future,
     nearest_entry,
@@ -121,11 +121,11 @@ class TestExpert:
         found = future(record, 5, 3, 0.5)
         np.testing.assert_allclose(found, [[10, 0, 0.1], [15, 0, 0.1], [20, 0, 0.1]])
 
-    def test_it_keeps_to_the_record_in_entries(self):
+    def test_it_drives_the_record_and_names_the_nearest_entry(self):
         def make():
-            return core(lambda seed: clip(steps=20), VocabularyActions(ENTRIES))
+            return core(lambda seed: clip(steps=20), TrajectoryActions(6, 0.5))
 
-        found = demonstrate(make, [0], steps=20, expert=VocabularyExpert(ENTRIES, 0.5))
+        found = demonstrate(make, [0], steps=20, expert=RecordExpert(6, 0.5, ENTRIES))
         assert found.clips.events.tolist() == [NO_EVENT]
         assert set(found.clips.bins[:, 1].tolist()) == {2}  # 5 m/s
         assert not found.clips.bins[:, 0].any()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from drivelab.agents.transfuser.config import TransfuserConfig
 from drivelab.agents.transfuser.policy import TransfuserNetwork
 from drivelab.agents.vadv2 import VadV2Config
+from drivelab.agents.vadv2.choice import neighbours_mean
 from drivelab.agents.vadv2.fast import FastVadV2
 from drivelab.agents.vadv2.head import ProbabilisticHead
 from drivelab.agents.vadv2.memory import Memory, SceneTokens, no_memory, seen_from
@@ -179,6 +180,23 @@ class TestDistribution:
             found = (drawn == entry).flatten(1).all(-1).float().mean()
             assert abs(found - expected) < 0.02
 
+    def test_the_mean_is_of_the_likeliest_and_its_neighbours_by_hand(self):
+        entries = torch.zeros(4, 2, 3)
+        entries[1, :, 0], entries[2, :, 0] = 1.0, 3.0
+        entries[1, :, 2], entries[2, :, 2] = 3.1, -3.1  # to both sides of half a turn
+        entries[3, :, 0] = 100.0  # out of reach, however probable
+        shares = torch.tensor([[0.1, 0.4, 0.1, 0.39], [0.1, 0.2, 0.1, 0.6]])
+        found = neighbours_mean(shares.log(), entries)
+        torch.testing.assert_close(found[0, :, 0], torch.full((2,), 0.7 / 0.6))
+        assert not found[..., 1].any()
+        torch.testing.assert_close(found[1], entries[3])
+        near = neighbours_mean(shares[:1].log(), entries, reach=2.5)
+        torch.testing.assert_close(near, found[:1])
+        alone = neighbours_mean(shares[:1].log(), entries, reach=0.5)
+        torch.testing.assert_close(alone[0], entries[1])
+        turned = neighbours_mean(torch.tensor([[-50.0, 1.0, 1.0, -50.0]]), entries)
+        torch.testing.assert_close(turned[0, :, 2].abs(), torch.full((2,), torch.pi))
+
     def test_a_sure_network_tells_finite_scores(self):
         head = small()._planning_head
         found = head.chosen(torch.nn.functional.one_hot(torch.tensor([4]), 12) * 500.0, None)
@@ -272,8 +290,8 @@ def all_at_once(tokens: list[SceneTokens], motion: torch.Tensor) -> Memory:
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"choice": "sample"}, {"planning": "deterministic"}, {"latent": True}],
-    ids=["argmax", "sample", "twin", "latent"],
+    [{}, {"choice": "sample"}, {"choice": "mean"}, {"planning": "deterministic"}, {"latent": True}],
+    ids=["argmax", "sample", "mean", "twin", "latent"],
 )
 def test_the_fast_one_plans_the_same(changes):
     network = small(**changes).eval()

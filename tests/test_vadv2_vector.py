@@ -17,6 +17,7 @@ from drivelab.agents.rad import RadConfig  # noqa: E402
 from drivelab.agents.rad.policy import RadNetwork  # noqa: E402
 from drivelab.agents.rad.weights import save_rad  # noqa: E402
 from drivelab.agents.vadv2.agent import VadV2  # noqa: E402
+from drivelab.agents.vadv2.choice import REACH  # noqa: E402
 from drivelab.agents.vadv2.vector_policy import VectorVadV2, VectorVadV2Config  # noqa: E402
 from drivelab.agents.vadv2.vector_twin import VectorTwin  # noqa: E402
 from drivelab.agents.vadv2.vector_weights import save_vector_vadv2  # noqa: E402
@@ -92,9 +93,9 @@ def source(seed: int):
 class TestDriving:
     @pytest.mark.parametrize("planning", ["probabilistic", "deterministic"])
     def test_it_sees_and_does_what_the_trainers_policy_does(self, files, planning):
-        kind = vocabulary_pupil if planning == "probabilistic" else twin_pupil
-        pupil = kind(entries(), DT)
-        options = EnvOptions(episodes=source, action=pupil.action, reward="rad")
+        twin = planning == "deterministic"
+        pupil = twin_pupil(6, DT) if twin else vocabulary_pupil(entries(), DT)
+        options = EnvOptions(episodes=source, action=pupil.judged, reward="rad")
         core = EnvCore(options, environments=1, view=VectorView())
         act = pupil.act(pupil.open(files[planning]))
         core.reset({0: 0})
@@ -112,20 +113,25 @@ class TestDriving:
         assert all(plan.dt == DT for plan in agent.planned)
         assert rollout.ego[-1, 0] > rollout.ego[0, 0] + 3.0
 
-    def test_plans_tell_the_most_probable_entries(self, files):
-        agent = Watched(checkpoint=str(files["probabilistic"]))
+    @pytest.mark.parametrize("choice", ["argmax", "mean"])
+    def test_plans_tell_the_most_probable_entries(self, files, choice):
+        agent = Watched(checkpoint=str(files["probabilistic"]), choice=choice)
         assert agent.act([]) == []
         drive(source(0), agent)
         assert agent.rig.vector
         assert agent.rig.privilege is Privilege.STATE
+        between = []
         for plan in agent.planned:
             assert plan.modes.shape == (20, 6, 3)
             assert plan.probabilities.sum() == pytest.approx(1.0)
             assert (np.diff(plan.probabilities) <= 0).all()
-            np.testing.assert_array_equal(plan.poses, plan.modes[0])
-            np.testing.assert_array_equal(plan.poses, entries()[plan.notes["entry"]])
+            best = entries()[plan.notes["entry"]]
+            np.testing.assert_array_equal(plan.modes[0], best)
+            between.append(np.hypot(*(plan.poses - best)[:, :2].T).mean())
             assert 1 / 24 <= plan.notes["probability"] <= 1.0
             assert plan.notes["value"] == 0.0
+        assert max(between) < REACH
+        assert bool(max(between) > 0.0) is (choice == "mean")
 
     @pytest.mark.parametrize("planning", ["probabilistic", "deterministic"])
     def test_together_or_one_by_one_it_plans_the_same(self, files, planning):

@@ -17,6 +17,7 @@ from drivelab.agents.vadv2.vocabulary import (
     load_vocabulary,
     make_vocabulary,
     save_vocabulary,
+    spacing,
 )
 from drivelab.errors import ConfigError, DataError
 
@@ -127,3 +128,9 @@ class TestVocabulary:
         np.save(tmp_path / "anchors.npy", made[..., :2])
         with pytest.raises(DataError, match=r"shape \(6, 8, 2\), expected \(entries, poses, 3\)"):
             load_vocabulary(tmp_path / "anchors.npy")
+
+
+def test_the_way_between_neighbours_by_hand():
+    entries = straight(0.0, 1.0, 3.0)  # means over the steps: 1.5 between the first two, then 3
+    assert spacing(entries) == pytest.approx(1.5)
+    assert spacing(entries[1:]) == pytest.approx(3.0)

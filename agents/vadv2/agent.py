@@ -47,7 +47,8 @@ class VadV2:
         planning: "probabilistic", or "deterministic" for the twin; None takes what the weights are
             of.
         entries: of the vocabulary; None takes what the weights are of.
-        choice: "argmax" or "sample" of the entry that is driven; None takes "argmax".
+        choice: of the distribution: "argmax", "sample", or "mean" of the most probable entry and
+            its neighbours; None takes "argmax" through sensors and "mean" on vector observations.
         sample_seed: of "sample"; None draws another entry each time.
         vocabulary: a file of entries to be taught with; only for training.
         device: "cpu", "cuda", "cuda:N".
@@ -81,7 +82,7 @@ class VadV2:
             check_vector_options(image_encoder=image_encoder, precision=precision)
             own = VectorDriver(
                 open_vector(file, None if checkpoint else FAMILY, planning, entries),
-                choice=choice or "argmax", sample_seed=sample_seed, device=device,
+                choice=choice or "mean", sample_seed=sample_seed, device=device,
             )  # fmt: skip
         self._driver = own
         self.rig, self.rendered_rig = own.rig, own.rendered_rig

@@ -1,10 +1,38 @@
-"""Drawing an entry by its probability: the largest logit after Gumbel noise is such a draw."""
+"""From a distribution over the vocabulary to what is driven.
+
+The paper takes the most probable entry or draws one: the largest logit after Gumbel noise is such a
+draw. A small vocabulary is coarse, though: what is nearest to the recorded drive may lie half a
+metre off. So there is also the mean of the most probable entry and its neighbours by their
+probabilities: between entries, and still one way of driving, as other ways are out of reach.
+"""
 
 from __future__ import annotations
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+REACH = 4.0  # mean distance [m] up to which entries are neighbours: about a car's length
+
+
+def neighbours_mean(
+    scores: Float[Tensor, "b m"], vocabulary: Float[Tensor, "m t 3"], reach: float = REACH
+) -> Float[Tensor, "b t 3"]:
+    """The mean by probability of each row's most probable entry and of those near it.
+
+    Args:
+        scores: logits.
+        vocabulary: x, y [m], heading [rad].
+        reach: mean distance over the poses up to which an entry is near [m].
+    """
+    best = vocabulary[scores.argmax(-1)]
+    apart = vocabulary[None, ..., :2] - best[:, None, :, :2]
+    away = torch.linalg.vector_norm(apart, dim=-1).mean(-1) > reach
+    shares = scores.masked_fill(away, -torch.inf).softmax(-1)
+    headings = vocabulary[..., 2]
+    parts = torch.stack([*vocabulary[..., :2].unbind(-1), headings.cos(), headings.sin()], -1)
+    x, y, cos, sin = torch.einsum("bm,mtc->btc", shares, parts).unbind(-1)
+    return torch.stack([x, y, torch.atan2(sin, cos)], -1)
 
 
 def choice_noise(

@@ -9,7 +9,7 @@ from typing import Any
 from drivelab.agents.learned.config import MINI, SceneConfig
 
 PLANNINGS = ("probabilistic", "deterministic")
-CHOICES = ("argmax", "sample")
+CHOICES = ("argmax", "sample", "mean")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class VadV2Config(SceneConfig):
     waves: int = 128  # sines and cosines of each coordinate of an entry
     frames: int = 1  # looked at together, this one and earlier ones; 4 in the paper
     modes: int = 20  # most probable entries that a plan tells of
-    choice: str = "argmax"  # or "sample": the entry that is driven
+    choice: str = "argmax"  # of the distribution: the entry, "sample", or "mean" of neighbours
     sample_seed: int | None = 0  # of "sample"; null: another entry each time
     label_spread: float = 0.3  # of the taught distribution about the recorded drive [m]
     distribution_weight: float = 10.0

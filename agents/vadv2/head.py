@@ -14,7 +14,7 @@ from drivelab.agents.transfuser.exact import exactly
 from drivelab.agents.transfuser.inputs import COMMANDS, STATUS
 from drivelab.agents.transfuser.policy import RegressionHead
 from drivelab.agents.vadv2.cascade import Cascade, Keys
-from drivelab.agents.vadv2.choice import choice_noise
+from drivelab.agents.vadv2.choice import choice_noise, neighbours_mean
 from drivelab.agents.vadv2.config import VadV2Config
 from drivelab.agents.vadv2.embedding import embed_trajectories
 from drivelab.agents.vadv2.vocabulary import make_vocabulary
@@ -119,18 +119,21 @@ class ProbabilisticHead(PlanningHead):
     def chosen(
         self, scores: Float[Tensor, "b m"], noise: Float[Tensor, "b m"] | None
     ) -> dict[str, Tensor]:
-        """The entry that is driven, and the most probable ones.
+        """The plan that is driven, and the most probable entries.
 
         Returns:
             `trajectory` (b, t, 3); `modes` (b, k, t, 3), most probable first, and `mode_scores`
             (b, k), whose sigmoids are their probabilities; `vocabulary_scores` (b, m), whose
             softmax is the distribution.
         """
-        entry = scores.argmax(-1) if noise is None else (scores + noise).argmax(-1)
+        if self.config.choice == "mean" and noise is None:
+            driven = neighbours_mean(scores, self.vocabulary)
+        else:
+            driven = self.vocabulary[(scores if noise is None else scores + noise).argmax(-1)]
         most = min(self.config.modes, self.config.entries)
         probable = scores.softmax(-1).topk(most, dim=-1)
         return {
-            "trajectory": self.vocabulary[entry],
+            "trajectory": driven,
             "modes": self.vocabulary[probable.indices],
             "mode_scores": torch.logit(probable.values, eps=SURE),
             "vocabulary_scores": scores,
@@ -138,7 +141,7 @@ class ProbabilisticHead(PlanningHead):
 
     def drawn(self, rows: int) -> dict[str, Tensor]:
         """`noise` of the choice, if entries are drawn instead of taking the best."""
-        if self.config.choice == "argmax":
+        if self.config.choice != "sample":
             return {}
         return {"noise": choice_noise(rows, self.vocabulary, self.config.sample_seed)}
 

@@ -1,4 +1,4 @@
-"""VADv2 on vector observations as an agent: an entry of the vocabulary, or the twin's plan.
+"""VADv2 on vector observations as an agent: a plan of its distribution, or the twin's.
 
 It decides every 0.1 s, as in the environment that the weights are trained in; the bench's tracker
 (`controller=lqr`) follows the plan until then with what the environment uses.
@@ -17,7 +17,7 @@ from drivelab.agents.learned.driver import check_device
 from drivelab.agents.learned.vectors import vectors_of
 from drivelab.agents.learned.weights import Family, Loaded, loaded_from
 from drivelab.agents.rad.vector_encoder import KEY
-from drivelab.agents.vadv2.choice import choice_noise
+from drivelab.agents.vadv2.choice import choice_noise, neighbours_mean
 from drivelab.agents.vadv2.config import CHOICES
 from drivelab.agents.vadv2.vector_weights import open_vector_vadv2
 from drivelab.errors import ConfigError, DataError, nearest_name
@@ -31,7 +31,8 @@ class VectorDriver:
 
     Args:
         loaded: the network, and where its weights are from.
-        choice: "argmax" or "sample" of the entry that is driven.
+        choice: of the distribution: "mean" of neighbours, as it is judged while it learns,
+            "argmax" or "sample".
         sample_seed: of "sample"; None draws another entry each time.
         device: "cpu", "cuda", "cuda:N".
 
@@ -42,7 +43,7 @@ class VectorDriver:
     rendered_rig = None
 
     def __init__(
-        self, loaded: Loaded, *, choice: str = "argmax", sample_seed: int | None = 0,
+        self, loaded: Loaded, *, choice: str = "mean", sample_seed: int | None = 0,
         device: str = "cpu",
     ) -> None:  # fmt: skip
         if choice not in CHOICES:
@@ -87,10 +88,12 @@ class VectorDriver:
         probabilities = scores.softmax(-1)
         if self._choice == "sample":
             scores = scores + choice_noise(len(scores), entries, self._seed)
+        driven = neighbours_mean(scores, entries) if self._choice == "mean" else None
         taken = scores.argmax(-1)
         most = probabilities.topk(min(MODES, len(entries)), dim=-1)
         given = probabilities.gather(-1, taken[:, None])[:, 0]
-        poses, modes = (entries[at].double().cpu().numpy() for at in (taken, most.indices))
+        driven = entries[taken] if driven is None else driven
+        poses, modes = (x.double().cpu().numpy() for x in (driven, entries[most.indices]))
         shares = most.values.double().cpu().numpy()
         return [
             Plan(

@@ -35,7 +35,7 @@ class VectorVadV2Config:
     hidden: int = 128
     layers: int = 2
     heads: int = 4
-    entries: int = 256  # of the vocabulary; the twin's experts drive by one of so many
+    entries: int = 256  # of the vocabulary; the twin has none
     poses: int = 6  # of a plan
     waves: int = 16
     dt: float = 0.5  # between the poses [s]

@@ -50,6 +50,16 @@ def furthest_trajectories(
     return chosen
 
 
+def spacing(entries: Float[np.ndarray, "m t c"]) -> float:
+    """Median over the entries of the way to the next one: mean over the poses [m]."""
+    nearest = np.empty(len(entries))
+    for row, entry in enumerate(entries[..., :2]):
+        apart = np.hypot(*np.moveaxis(entries[..., :2] - entry, -1, 0)).mean(-1)
+        apart[row] = np.inf
+        nearest[row] = apart.min()
+    return float(np.median(nearest))
+
+
 def make_vocabulary(
     recorded: Float[np.ndarray, "n t 3"], entries: int
 ) -> Float[np.ndarray, "m t 3"]:

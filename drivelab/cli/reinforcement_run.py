@@ -49,7 +49,7 @@ def reinforce_config(config: Mapping[str, Any]) -> int:
         raise ConfigError(f"trials={config['trials']}: expected 1 to {tested.size} test clips")
     learnt = replace(course, size=settings.clips)  # what is held out makes no vocabulary
     network, pupil = recipe.begin(settings, start, learnt, entries)
-    course, tested = course.with_action(pupil.action), tested.with_action(pupil.action)
+    course, tested = course.with_action(pupil.action), tested.with_action(pupil.judged)
     lasting = {key: value for key, value in config.items() if key not in _PASSING}
     if seen is None:
         del lasting["pictures"]  # of which nothing was used

@@ -53,7 +53,7 @@ def drive_experts(course: Course, pupil: Pupil, settings: ReinforcementSettings,
         bytes_each = sum(prod(shape) for shape in drawn.values())
         _require_room(files.values(), settings.clips * course.steps * bytes_each)
     say(f"driving {settings.clips} clips as their experts did")
-    course = course.with_action(pupil.expert_action or pupil.action)
+    course = course.with_action(pupil.judged)
     drive = partial(_driven, course, pupil, settings, say)
     if not drawn:
         parts = []

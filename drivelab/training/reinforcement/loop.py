@@ -253,7 +253,7 @@ def _look(run: _Run) -> dict[str, float]:
     learner, progress = run.learner, run.progress
     with torch.inference_mode():
         look = judge_clips(
-            run.pupil.act(learner.network), run.course.env,
+            run.pupil.act(learner.network), run.course.with_action(run.pupil.judged).env,
             run.course.held_out(run.settings.validation), failures=FAILURES,
             seen=run.course.seen,
         )  # fmt: skip

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor
 
 from drivelab.agents.diffusiondrive.agent import FAMILY
@@ -28,28 +28,9 @@ from drivelab.agents.learned.checkpoint import save_network
 from drivelab.agents.learned.weights import load_weights
 from drivelab.sim.envs.actions import TrajectoryActions
 from drivelab.training.reinforcement.pupil import Pupil
-from drivelab.training.rollouts.runner import ClipRunner, Decided
-from drivelab.training.rollouts.vocabulary_expert import VocabularyExpert
+from drivelab.training.rollouts.record_expert import RecordExpert
 from drivelab.training.rollouts.worker import PolicyDriver
 from drivelab.training.trials import ActByName
-
-
-class RecordExpert(VocabularyExpert):
-    """Drives where the recorded ego went; its bins are the modes whose anchors lie nearest.
-
-    Args:
-        anchors: of the modes.
-        dt: between their poses [s].
-    """
-
-    def __init__(self, anchors: Float[np.ndarray, "m t 2"], dt: float) -> None:
-        headings = np.zeros((*anchors.shape[:2], 1))  # nearness does not look at them
-        super().__init__(np.concatenate([anchors, headings], -1), dt)
-
-    def decide(self, features: Mapping[str, np.ndarray], runner: ClipRunner) -> Decided:
-        """The recorded way itself as the plan, and the mode it is taught by."""
-        found = super().decide(features, runner)
-        return replace(found, actions=found.targets["trajectory"])
 
 
 def mode_pupil(policy: ModePolicy, preset: str | None = None) -> Pupil:
@@ -65,7 +46,7 @@ def mode_pupil(policy: ModePolicy, preset: str | None = None) -> Pupil:
     return Pupil(
         actions,
         valid,
-        RecordExpert(anchors.double().numpy(), config.network.dt),
+        RecordExpert(config.network.poses, config.network.dt, anchors.double().numpy()),
         ModePolicy,
         save_planner,
         partial(open_planner, temperature=config.temperature, preset=preset),

@@ -36,8 +36,9 @@ class Pupil:
         open: file -> network.
         act: network -> what it does without drawing, as it is judged.
         imitation: what rounds of imitation minimise; None: the losses towards the expert's bins.
-        expert_action: how the environment understands the expert's actions; None: as the policy's.
-        vocabulary: of its or its expert's actions, kept in the run's folder; None: there is none.
+        undrawn: how the environment understands what is not drawn, the expert's actions and those
+            of `act`; None: as it does the policy's.
+        vocabulary: of its actions, kept in the run's folder; None: there is none.
     """
 
     action: ActionKind | str
@@ -48,8 +49,13 @@ class Pupil:
     open: Callable[[Any], nn.Module]
     act: Callable[[nn.Module], Act]
     imitation: Imitation | None = None
-    expert_action: ActionKind | str | None = None
+    undrawn: ActionKind | str | None = None
     vocabulary: Float[np.ndarray, "k t 3"] | None = None
+
+    @property
+    def judged(self) -> ActionKind | str:
+        """How the environment understands what is not drawn."""
+        return self.action if self.undrawn is None else self.undrawn
 
 
 def rad_pupil() -> Pupil:

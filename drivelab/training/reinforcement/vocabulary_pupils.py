@@ -1,14 +1,15 @@
 """Two kinds of policy taught by one expert: entries of a vocabulary as actions, and their twin.
 
-The twin's network regresses one plan, so that it has no actions to draw and nothing for
-reinforcement to make more or less likely. It is driven as an entry is: the tracker follows its plan
-for 0.1 s. Its expert drives by the entries too, so that both see the same states; it is taught
-where the recorded ego went from there, not the entry that comes nearest.
+Both learn where the recorded ego went, from states that it came to by itself: the policy by a
+distribution that falls off around it, the twin by regressing one plan. Where nothing is drawn, both
+drive by a plan that the tracker follows for 0.1 s; the policy's is `neighbours_mean`. To be
+reinforced it draws entries. The twin has none to draw, so that there is nothing for reinforcement
+to make more or less likely.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
@@ -16,47 +17,76 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from drivelab.agents.vadv2.choice import neighbours_mean
+from drivelab.agents.vadv2.losses import distances, distribution_loss, taught_distribution
 from drivelab.agents.vadv2.vector_policy import VectorVadV2
 from drivelab.agents.vadv2.vector_twin import VectorTwin, plan_losses
 from drivelab.agents.vadv2.vector_weights import open_vector_vadv2, save_vector_vadv2
+from drivelab.agents.vadv2.vocabulary import spacing
 from drivelab.sim.envs.actions import TrajectoryActions
 from drivelab.sim.envs.vocabulary_actions import VocabularyActions
-from drivelab.training.reinforcement.judge import greedy
 from drivelab.training.reinforcement.pupil import Pupil
-from drivelab.training.rollouts.vocabulary_expert import VocabularyExpert
+from drivelab.training.rollouts.record_expert import RecordExpert
 from drivelab.training.trials import Act
+
+SPREAD = 1 / 3  # of the taught distribution, in ways between neighbours of the vocabulary
+
+Plans = Callable[[Mapping[str, Tensor]], Float[Tensor, "b t 3"]]  # of a network's outputs
 
 
 def vocabulary_pupil(entries: Float[np.ndarray, "k t 3"], dt: float) -> Pupil:
     """VADv2: one axis, the entries of a vocabulary; the other one has a single bin."""
-    valid = torch.ones(len(entries), 1, dtype=torch.bool)
+    poses, given = entries.shape[1], torch.from_numpy(entries).float()
+    plans = TrajectoryActions(poses, dt)
     return Pupil(
         VocabularyActions(entries, dt),
-        valid,
-        VocabularyExpert(entries, dt),
+        torch.ones(len(entries), 1, dtype=torch.bool),
+        RecordExpert(poses, dt, entries),
         VectorVadV2,
         save_vector_vadv2,
         open_vector_vadv2,
-        partial(greedy, valid=valid),
+        partial(planned, actions=plans, plans=partial(_mean_of, entries=given)),
+        imitation=partial(towards_drive, entries=given, spread=SPREAD * spacing(entries)),
+        undrawn=plans,
         vocabulary=entries,
     )
 
 
-def twin_pupil(entries: Float[np.ndarray, "k t 3"], dt: float) -> Pupil:
+def twin_pupil(poses: int, dt: float) -> Pupil:
     """The deterministic twin of a vocabulary's policy."""
-    actions = TrajectoryActions(entries.shape[1], dt)
+    actions = TrajectoryActions(poses, dt)
     return Pupil(
         actions,
         None,
-        VocabularyExpert(entries, dt),
+        RecordExpert(poses, dt),
         VectorTwin,
         save_vector_vadv2,
         open_vector_vadv2,
-        partial(planned, actions=actions),
+        partial(planned, actions=actions, plans=_regressed),
         imitation=towards_plan,
-        expert_action=VocabularyActions(entries, dt),
-        vocabulary=entries,
     )
+
+
+def towards_drive(
+    outputs: Mapping[str, Tensor],
+    taught: Mapping[str, Tensor],
+    valid: Tensor | None,
+    entries: Float[Tensor, "k t 3"],
+    spread: float,
+) -> dict[str, Tensor]:
+    """`distribution_loss` towards entries near where the expert went; all may be taken.
+
+    Args:
+        outputs: of a `VectorVadV2`.
+        taught: `trajectory` (b, t, 3).
+        valid: not used.
+        entries: of the vocabulary.
+        spread: over which distance the taught distribution falls to 1/e [m].
+    """
+    went = taught["trajectory"]
+    apart = distances(entries.to(went).expand(len(went), -1, -1, -1), went)
+    wanted = taught_distribution(apart, torch.zeros_like(apart, dtype=torch.bool), spread=spread)
+    return {"loss": distribution_loss(outputs["longitudinal"], wanted)}
 
 
 def towards_plan(
@@ -66,14 +96,25 @@ def towards_plan(
     return plan_losses(outputs, taught["trajectory"])
 
 
-def planned(network: nn.Module, actions: TrajectoryActions) -> Act:
-    """The regressed plan, kept within what the environment takes for one."""
+def planned(network: nn.Module, actions: TrajectoryActions, plans: Plans) -> Act:
+    """The plans of a network, kept within what the environment takes for one."""
     space = actions.space
 
     def act(observations: np.ndarray) -> np.ndarray:
         device = next(network.parameters()).device  # a look drives with the learner's own
         with torch.inference_mode():
-            found = network({"vector": torch.from_numpy(observations).to(device)})
-        return np.clip(found["trajectory"].cpu().numpy(), space.low, space.high)
+            found = plans(network({"vector": torch.from_numpy(observations).to(device)}))
+        return np.clip(found.cpu().numpy(), space.low, space.high)
 
     return act
+
+
+def _mean_of(
+    outputs: Mapping[str, Tensor], entries: Float[Tensor, "k t 3"]
+) -> Float[Tensor, "b t 3"]:
+    scores = outputs["longitudinal"]
+    return neighbours_mean(scores, entries.to(scores))
+
+
+def _regressed(outputs: Mapping[str, Tensor]) -> Float[Tensor, "b t 3"]:
+    return outputs["trajectory"]

@@ -20,7 +20,7 @@ from drivelab.training.reinforcement.objective import RlObjective
 from drivelab.training.reinforcement.pupil import Pupil
 from drivelab.training.reinforcement.settings import ReinforcementSettings
 from drivelab.training.reinforcement.vocabulary_pupils import twin_pupil, vocabulary_pupil
-from drivelab.training.rollouts.vocabulary_expert import expert_vocabulary
+from drivelab.training.rollouts.record_expert import expert_vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class VocabularyRecipe:
 
     Attributes:
         planning: "probabilistic", or "deterministic" for the twin, which imitates only.
-        entries: of the vocabulary, standing still among them; the twin's expert drives by them.
+        entries: of the vocabulary, standing still among them; the twin has none.
         poses: of an entry or of the twin's plan.
         dt: between them [s].
         width, hidden, layers, heads: sizes of the network.
@@ -76,15 +76,16 @@ class VocabularyRecipe:
         """
         self._check_mode(settings.mode)
         found = None if start is None else self._opened(start)
+        if self.planning == "deterministic":
+            torch.manual_seed(settings.seed)
+            return found or VectorTwin(self._config()), twin_pupil(self.poses, self.dt)
         if isinstance(found, VectorVadV2):
             entries = found.vocabulary.numpy().astype(float)
         else:
             entries = self._entries(course, vocabulary)
-        make_pupil = twin_pupil if self.planning == "deterministic" else vocabulary_pupil
-        if found is not None:
-            return found.train(), make_pupil(entries, self.dt)
         torch.manual_seed(settings.seed)
-        return self._network(entries), make_pupil(entries, self.dt)
+        network = found or VectorVadV2(self._config(), torch.from_numpy(entries))
+        return network, vocabulary_pupil(entries, self.dt)
 
     def _check_mode(self, mode: str) -> None:
         if self.planning == "deterministic" and mode != "il":
@@ -99,7 +100,7 @@ class VocabularyRecipe:
             raise ConfigError(
                 f"start={start}: its network has other sizes: {found.config}; expected {config}"
             )
-        return found
+        return found.train()
 
     def _entries(self, course: Course, vocabulary: Path) -> Float[np.ndarray, "k t 3"]:
         """Of the run's folder or of the training clips, as precise as weights keep them."""
@@ -111,11 +112,6 @@ class VocabularyRecipe:
                 poses=self.poses, dt=self.dt,
             )  # fmt: skip
         return entries.astype(np.float32).astype(float)
-
-    def _network(self, entries: Float[np.ndarray, "k t 3"]) -> VectorVadV2 | VectorTwin:
-        if self.planning == "deterministic":
-            return VectorTwin(self._config())
-        return VectorVadV2(self._config(), torch.from_numpy(entries))
 
     def _config(self) -> VectorVadV2Config:
         return VectorVadV2Config(

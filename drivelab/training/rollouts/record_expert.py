@@ -1,4 +1,4 @@
-"""The expert's drive in the words of a planning vocabulary, and a vocabulary of such drives."""
+"""An expert that plans where the recorded ego went, and a vocabulary of such drives."""
 
 from __future__ import annotations
 
@@ -19,41 +19,44 @@ from drivelab.training.rollouts.runner import ClipRunner, Decided
 EVERY = 5  # frames between the moments of a clip whose futures a vocabulary is made of
 
 
-class VocabularyExpert:
-    """Decides for the entry nearest to where the recorded ego went; certain of it.
+class RecordExpert:
+    """Drives where the recorded ego went; certain of it.
 
-    The target `trajectory` (e, t, 3) is where it went: x, y [m], heading [rad] in the frame of the
-    present ego.
+    Its plan is what is driven, and the target `trajectory` (e, t, 3): x, y [m], heading [rad] in
+    the frame of the present ego. Its bins are (0, entry): the one nearest to that.
 
     Args:
-        entries: of the vocabulary.
-        dt: between their poses [s].
+        poses: of a plan.
+        dt: between them [s].
+        entries: x, y [m] of a vocabulary or of modes; None: there are none, and the bins are 0.
     """
 
     version = UNTAUGHT
 
-    def __init__(self, entries: Float[np.ndarray, "k t 3"], dt: float) -> None:
-        self._entries, self._dt = np.asarray(entries, float), dt
+    def __init__(
+        self, poses: int, dt: float, entries: Float[np.ndarray, "k t c"] | None = None
+    ) -> None:
+        self._poses, self._dt, self._entries = poses, dt, entries
 
     def decide(self, features: Mapping[str, np.ndarray], runner: ClipRunner) -> Decided:
-        """Numbers of the entries whose positions lie nearest, summed over the poses."""
-        poses = self._entries.shape[1]
+        """The recorded way itself, and the entry whose positions lie nearest, summed over it."""
         bins = np.zeros((len(runner.core), 2), np.int64)
-        went = np.zeros((len(bins), poses, 3), np.float32)
+        went = np.zeros((len(bins), self._poses, 3), np.float32)
         for e, episode in enumerate(runner.episodes):
             if episode is not None and episode.expert is not None:
-                goals = future(episode.expert.poses, int(runner.at[e]), poses, self._dt)
+                goals = future(episode.expert.poses, int(runner.at[e]), self._poses, self._dt)
                 went[e] = seen = relative(runner.core.world.ego_pose(e), goals)
-                bins[e, 1] = nearest_entry(seen[:, :2], self._entries)
+                if self._entries is not None:
+                    bins[e, 1] = nearest_entry(seen[:, :2], self._entries)
         nothing = np.zeros((len(bins), 2), np.float32)
-        return Decided(bins, nothing, nothing, {"trajectory": went})
+        return Decided(bins, nothing, nothing, {"trajectory": went}, went)
 
     def values(self, features: Mapping[str, np.ndarray]) -> Float[np.ndarray, "k 2"]:
         """None."""
         return np.zeros((len(next(iter(features.values()))), 2), np.float32)
 
 
-def nearest_entry(points: Float[np.ndarray, "t 2"], entries: Float[np.ndarray, "k t 3"]) -> int:
+def nearest_entry(points: Float[np.ndarray, "t 2"], entries: Float[np.ndarray, "k t c"]) -> int:
     """Number of the first entry with the least sum of distances over the steps."""
     away = np.hypot(entries[..., 0] - points[:, 0], entries[..., 1] - points[:, 1])
     return int(away.sum(1).argmin())
