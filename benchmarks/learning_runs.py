@@ -9,11 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from drivelab.cli import main as drivelab
-from drivelab.training.reinforcement.intervals import difference_intervals, metric_intervals
+from drivelab.training.reinforcement.intervals import (
+    difference_intervals,
+    mean_over_runs,
+    metric_intervals,
+)
 
 COLUMNS = {
     "score": "no event", "collision_ratio": "CR", "dynamic_collision_ratio": "DCR",
@@ -53,12 +58,14 @@ def trained(folder: Path) -> dict[str, float]:
     return results["trained"]
 
 
-def rows_of(folders: Sequence[Path]) -> list[dict[str, object]]:
-    """Of the test clips by the trained weights; the clips of several seeds are one sample."""
-    lines = [
-        line for folder in folders for line in (folder / "test.jsonl").read_text().splitlines()
-    ]
-    return [row for row in map(json.loads, lines) if row["policy"] == "trained"]
+def rows_of(folders: Sequence[Path]) -> list[dict[str, Any]]:
+    """Of the test clips by the trained weights; a clip of several seeds is one row."""
+    return mean_over_runs([_rows(folder) for folder in folders])
+
+
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    rows = map(json.loads, (folder / "test.jsonl").read_text().splitlines())
+    return [row for row in rows if row["policy"] == "trained"]
 
 
 def print_header(*before: str) -> None:

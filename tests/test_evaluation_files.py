@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -169,8 +170,7 @@ def test_metric_names_carry_versions() -> None:
 
 
 def test_ray_that_is_not_installed_names_the_pip_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    from drivelab.evaluation.launchers.ray import _import_ray
-
     monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "drivelab.data.ray_cluster", raising=False)
     with pytest.raises(MissingExtra, match=r"pip install 'drivelab\[ray\]'"):
-        _import_ray()
+        import_module("drivelab.data.ray_cluster")

@@ -46,7 +46,7 @@ DRIVER = """
 import shutil, sys
 from pathlib import Path
 import drivelab
-from drivelab.training.ray_cluster import connect, ray
+from drivelab.data.ray_cluster import connect, ray
 
 folder, address = Path(sys.argv[1]), sys.argv[2]
 assert Path(drivelab.__file__).is_relative_to(folder)

@@ -118,7 +118,7 @@ def test_report_shows_a_run(run: Path, capsys):
 def test_the_weights_of_a_run_begin_another_one(run: Path, tmp_path: Path, capsys):
     words = [*SHORT, "mode=il", "preset=full", f"start={run / 'best.safetensors'}"]
     assert main([*words, f"run.dir={tmp_path / 'other'}"]) == 2
-    assert "its network is not of preset=full" in capsys.readouterr().err
+    assert "its network has width=64 (not 256)" in capsys.readouterr().err
     words = [*SHORT, "mode=il", f"start={run / 'best.safetensors'}"]
     assert main([*words, f"run.dir={tmp_path / 'same'}"]) == 0
     summary = json.loads((tmp_path / "same" / "summary.json").read_text())
@@ -141,12 +141,48 @@ def test_the_weights_of_a_run_begin_another_one(run: Path, tmp_path: Path, capsy
         (["recipe.lateral_clip=-1"], "lateral_clip=-1"),
         (["recipe.clip=1"], "clip"),
         (["later_update=2"], "no option 'later_update'; did you mean"),
-        (["start=nothing.safetensors"], "is no file of rad's weights"),
+        (["start=nothing.safetensors"], "nothing.safetensors: no such file of weights"),
+        (["start=pyproject.toml"], "is no file of rad's weights"),
+        (["device=cuda"], "device=cuda: PyTorch sees no GPU here"),
+        (["device=tpu"], "device=tpu: expected cpu, cuda, or cuda:N"),
+        (["workers=2"], "workers=2: expected 1 without workers of a cluster"),
+        (["ahead=true"], "add launcher=ray"),
+        (["rate=inf"], "rate=inf: expected a finite number above 0"),
+        (["pictures.weather=fog"], "pictures.weather=fog: with obs=vector there are none"),
+        (["pictures.rig=rad"], "pictures.rig=rad: with obs=vector there are none"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(words, message, tmp_path: Path, capsys):
     assert main([*SHORT, *words, f"run.dir={tmp_path / 'run'}"]) == 2
     assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["launcher.address=127.0.0.1:1"], "launcher.address=127.0.0.1:1: no cluster (nothing"),
+        (["launcher.address=auto"], "launcher.address=auto: no cluster ("),
+        (["workers=3"], "workers=3: expected at most 1: a round's harvest=2 clips go out in"),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_told_before_anything_is_driven(
+    words, message, tmp_path: Path, capsys
+):
+    pytest.importorskip("ray")
+    assert main([*SHORT, "launcher=ray", *words, f"run.dir={tmp_path / 'run'}"]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_cluster_without_ray_is_told_before_anything_is_driven(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "drivelab.data.ray_cluster", raising=False)
+    assert main([*SHORT, "launcher=ray", f"run.dir={tmp_path / 'run'}"]) == 2
+    assert "pip install 'drivelab[ray]'" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

@@ -10,7 +10,11 @@ pytest.importorskip("torch", reason="needs the extra nn")
 from drivelab.errors import DataError
 from drivelab.metrics.closed_loop.rad import paper
 from drivelab.reports.reinforcement_report import compared
-from drivelab.training.reinforcement.intervals import difference_intervals, metric_intervals
+from drivelab.training.reinforcement.intervals import (
+    difference_intervals,
+    mean_over_runs,
+    metric_intervals,
+)
 
 NAMES = paper().subscores
 
@@ -98,3 +102,20 @@ def test_what_two_policies_gain_and_lose():
     assert (told["kept"], told["gained"], told["lost"], told["neither"]) == (1, 1, 1, 1)
     assert (told["first"], told["second"]) == ("old", "new")
     assert compared({"new": after}) is None
+
+
+def test_a_clip_of_several_runs_is_one_row():
+    one = [{**row(1.0), "clip": "a"}, {**row(0.0), "clip": "b"}]
+    other = [{**row(0.0), "clip": "a"}, {**row(0.0), "clip": "b"}]
+    one[0] |= {"safe_steps": 30, "average_deviation_distance": 0.1}
+    other[0] |= {"safe_steps": 10, "average_deviation_distance": 0.5}
+    found = mean_over_runs([one, other])
+    assert [part["score"] for part in found] == [0.5, 0.0]
+    assert (found[0]["clip"], found[0]["safe_steps"]) == ("a", 40)
+    assert found[0]["average_deviation_distance"] == pytest.approx(0.2)
+    # the same runs twice know no more than once
+    assert metric_intervals(found) == metric_intervals(mean_over_runs([one, other, one, other]))
+    with pytest.raises(DataError, match="runs of other clips"):
+        mean_over_runs([one, other[::-1]])
+    with pytest.raises(DataError, match="or none"):
+        mean_over_runs([])

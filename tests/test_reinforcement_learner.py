@@ -20,7 +20,12 @@ from drivelab.errors import ConfigError, DataError, RunError  # noqa: E402
 from drivelab.sim.envs.core import EnvOptions  # noqa: E402
 from drivelab.training.reinforcement.checkpoints import resume_learner  # noqa: E402
 from drivelab.training.reinforcement.events import EventKind  # noqa: E402
-from drivelab.training.reinforcement.learner import Learner, freeze_norms  # noqa: E402
+from drivelab.training.reinforcement.judge import at_rest  # noqa: E402
+from drivelab.training.reinforcement.learner import (  # noqa: E402
+    TRIES,
+    Learner,
+    freeze_norms,
+)
 from drivelab.training.reinforcement.loop import BEST, IMITATION, Course, learn  # noqa: E402
 from drivelab.training.reinforcement.recipe import RadRecipe  # noqa: E402
 from drivelab.training.reinforcement.settings import ReinforcementSettings  # noqa: E402
@@ -29,7 +34,13 @@ from drivelab.training.reinforcement.window import (  # noqa: E402
     advantages_of,
     practise,
 )
-from drivelab.training.rollouts.clips import NO_EVENT, DrivenClips  # noqa: E402
+from drivelab.training.rollouts.clips import (  # noqa: E402
+    NO_EVENT,
+    DrivenClips,
+    Dropped,
+    Harvest,
+    NothingDriven,
+)
 from drivelab.training.rollouts.episodes import KeptEpisodes  # noqa: E402
 from drivelab.training.rollouts.fleet import LocalFleet  # noqa: E402
 from drivelab.training.rollouts.worker import RolloutWorker  # noqa: E402
@@ -157,6 +168,56 @@ def test_a_round_ends_where_the_policy_has_gone_too_far(tmp_path: Path):
     assert (told["batches"], told["stopped"], far.counts.updates) == (1.0, 1.0, 1)
     told = near.reinforce()
     assert (told["batches"], told["stopped"], near.counts.updates) == (4.0, 0.0, 4)
+
+
+def test_one_batch_that_goes_too_far_is_learnt_whole(tmp_path: Path):
+    only = learner_of(tmp_path, batch=16, kl_limit=1e-6)
+    only.window.add(clips_of(8, 8))
+    told = only.reinforce()
+    assert (told["batches"], told["stopped"]) == (1.0, 0.0)
+
+
+class _Fails:
+    """A fleet none of whose clips come back, for some rounds."""
+
+    def __init__(self, times: int) -> None:
+        self.left, self.sent = times, []
+
+    def send(self, version, weights, seeds, draws) -> None:
+        self.sent.append(tuple(seeds))
+
+    def fetch(self) -> Harvest:
+        if self.left:
+            self.left -= 1
+            lost = tuple(Dropped(seed, "its actor died") for seed in self.sent[-1])
+            raise NothingDriven("none of 2 clips could be driven", lost)
+        return Harvest(clips_of(3, 3), (Dropped(7, "late"),), {})
+
+    def told(self) -> dict[str, float]:
+        return {}
+
+
+def test_where_a_whole_round_is_lost_the_next_clips_are_driven_in_its_place(tmp_path: Path):
+    learner, fleet = learner_of(tmp_path), _Fails(2)
+    learner.drive(fleet)
+    assert len(set(fleet.sent)) == len(fleet.sent) == 3
+    assert (learner.counts.clips, learner.counts.dropped) == (6, 5)
+    assert [clip.reason for clip in learner.dropped] == ["its actor died"] * 4 + ["late"]
+    learner, fleet = learner_of(tmp_path), _Fails(TRIES)
+    with pytest.raises(NothingDriven, match="none of 2 clips"):
+        learner.drive(fleet)
+
+
+def test_a_look_leaves_a_network_as_it_was():
+    network = torch.nn.Sequential(torch.nn.BatchNorm1d(3), torch.nn.BatchNorm1d(3).eval())
+    was = {name: value.clone() for name, value in network.state_dict().items()}
+    with at_rest(network):
+        network(torch.randn(8, 3))
+    assert [layer.training for layer in network] == [True, False]
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, was[name]), name
+    network(torch.randn(8, 3))  # as it would without
+    assert not torch.equal(network.state_dict()["0.running_mean"], was["0.running_mean"])
 
 
 def test_staleness_is_told(tmp_path: Path):
@@ -348,8 +409,8 @@ def test_a_damaged_checkpoint_says_so(run: Path, tmp_path: Path):
         ({"mode": "rl+il"}, "mode=rl\\+il: expected one of il, rl, rl_il"),
         ({"clips": 0}, "clips=0: expected a whole number from 1 on"),
         ({"batch": 1.5}, "batch=1.5: expected a whole number"),
-        ({"rate": 0.0}, "rate=0.0: expected a number above 0"),
-        ({"kl_limit": float("nan")}, "kl_limit=nan: expected a number above 0"),
+        ({"rate": 0.0}, "rate=0.0: expected a finite number above 0"),
+        ({"kl_limit": float("nan")}, "kl_limit=nan: expected a finite number above 0"),
         ({"window": 1}, "window=1: expected harvest=2 or more"),
         ({"cycle": 1}, "cycle=1: expected 2 or more"),
         ({"seed": -1}, "seed=-1: expected a whole number from 0 to"),
@@ -372,7 +433,7 @@ def test_weights_say_what_network_they_are_of(tmp_path: Path):
     network = RadNetwork(TINY)
     save_rad(network, file, notes={"round": "3"})
     assert open_rad(file).config == TINY
-    with pytest.raises(ConfigError, match=r"not of preset=mini"):
+    with pytest.raises(ConfigError, match=r"has width=8 \(not 64\)"):
         RadRecipe().network(0, file)
     file.write_bytes(b"nothing")
     with pytest.raises(DataError, match="is no file of rad's weights"):

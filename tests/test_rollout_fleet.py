@@ -81,6 +81,9 @@ def test_workers_and_driving_ahead_take_a_cluster(tmp_path: Path):
         ReinforcementSettings(tmp_path, workers=2).check_alone()
     with pytest.raises(ConfigError, match=r"ahead=True: .*add launcher=ray"):
         ReinforcementSettings(tmp_path, ahead=True).check_alone()
+    ReinforcementSettings(tmp_path, workers=4, environments=16).check_cluster()
+    with pytest.raises(ConfigError, match=r"workers=5: expected at most 4: .*environments=16"):
+        ReinforcementSettings(tmp_path, workers=5, environments=16).check_cluster()
 
 
 @pytest.fixture(scope="module")

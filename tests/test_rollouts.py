@@ -213,7 +213,7 @@ def _raise(core):
     [
         (lambda core: core.verdict.rewards.__setitem__((0, 0), np.nan), "reward of decision 2", 1),
         (lambda core: core.observations["vector"].__setitem__((0, 0), np.inf), "not finite", 1),
-        (_raise, "the world fell apart", 2),
+        (_raise, "once only: both of that step are driven again", 0),
     ],
 )
 def test_a_clip_that_breaks_on_its_way_is_dropped(harm, reason, lost):
@@ -227,6 +227,39 @@ def test_a_clip_that_breaks_on_its_way_is_dropped(harm, reason, lost):
     assert len(found.dropped) == lost
     assert all(reason in dropped.reason for dropped in found.dropped)
     assert found.clips.lengths.tolist() == [5] * (4 - lost)
+
+
+class _Hostile(EnvCore):
+    """Raises in every step that a clip of 7 decisions takes part in."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.held = {}
+
+    def reset_to(self, episodes):
+        super().reset_to(episodes)
+        self.held.update(episodes)
+
+    def step(self, actions):
+        if any(round(10 * self.held[e].duration) == 7 and not self.over[e] for e in self.held):
+            raise FloatingPointError("the world fell apart")
+        super().step(actions)
+
+
+@pytest.mark.parametrize("environments", [1, 2, 3, 8])
+def test_of_clips_side_by_side_only_the_one_that_raises_is_dropped(environments):
+    def make():
+        plain = cores(lambda seed: clip(steps=7 if seed == 2 else 5), environments)()
+        return _Hostile(plain.options, environments=environments, view=plain.view)
+
+    worker = RolloutWorker(make, Blind(STRAIGHT, STEADY), VALID)
+    worker.load(0, weights_of(Blind(STRAIGHT, STEADY)))
+    found = worker.collect(range(5), 0)
+    assert [(dropped.seed, dropped.reason) for dropped in found.dropped] == [
+        (2, "FloatingPointError: the world fell apart")
+    ]
+    assert found.clips.seeds.tolist() == [0, 1, 3, 4]
+    assert found.clips.lengths.tolist() == [5] * 4
 
 
 def test_an_end_that_rad_does_not_know_drops_the_clip():

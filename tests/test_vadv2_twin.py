@@ -12,7 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra nn")
 
-from rad_clips import clip, thing  # noqa: E402
+from rad_clips import START, clip, thing  # noqa: E402
 
 from drivelab.agents.vadv2.vector_policy import VectorVadV2, VectorVadV2Config  # noqa: E402
 from drivelab.agents.vadv2.vector_twin import VectorTwin, plan_losses  # noqa: E402
@@ -111,14 +111,17 @@ class TestNetwork:
 
 class TestTeaching:
     def test_the_expert_tells_where_the_record_goes_from_the_present_ego(self):
-        found = demonstrated(vocabulary_pupil(ENTRIES, 0.5), speed=4.0)
-        assert set(found.bins[:, 1].tolist()) == {2}  # of 2.5 and 5 m/s the nearer to 4
-        assert not demonstrated(twin_pupil(6, 0.5), speed=4.0).bins.any()
+        found = demonstrated(vocabulary_pupil(ENTRIES, ENTRIES, 0.5), speed=4.0)
+        assert set(found.bins[:, 1].tolist()) <= {1, 2}  # 2.5 and 5 m/s: it never is at 4
         went = found.targets["trajectory"]
         assert went.shape == (20, 6, 3)
-        for t in range(20):  # the ego is with the record
-            np.testing.assert_allclose(went[t, :, 0], 2.0 * np.arange(1, 7), atol=1e-2)
+        np.testing.assert_allclose(went[0, :, 0], 2.0 * np.arange(1, 7), atol=1e-5)
         np.testing.assert_allclose(went[..., 1:], 0.0, atol=1e-4)
+        # the ego is ahead of or behind the record, which goes on 0.4 m between two decisions
+        apart = went[:, 0, 0] - 2.0
+        assert np.abs(apart).max() > 0.05
+        ego = START + 0.4 * np.arange(20) - apart
+        assert (np.diff(ego) > 0).all()
 
     def test_where_the_ego_is_behind_it_is_led_back_to_the_record(self):
         core = EnvCore(
@@ -139,15 +142,15 @@ class TestTeaching:
         assert found[5] > 2.1  # it braked while the record went on
 
     def test_both_are_taught_in_the_same_states(self):
-        own = demonstrated(twin_pupil(6, 0.5)).arrays()
-        other = demonstrated(vocabulary_pupil(ENTRIES, 0.5)).arrays()
+        own = demonstrated(twin_pupil(ENTRIES, 0.5)).arrays()
+        other = demonstrated(vocabulary_pupil(ENTRIES, ENTRIES, 0.5)).arrays()
         assert own.keys() == other.keys()
-        for name in own.keys() - {"bins"}:
-            np.testing.assert_array_equal(own[name], other[name])
+        for name, array in own.items():
+            np.testing.assert_array_equal(array, other[name])
 
     def test_the_policys_distribution_is_brought_to_where_the_expert_went(self, tmp_path: Path):
         torch.manual_seed(0)
-        pupil = vocabulary_pupil(ENTRIES, 0.5)
+        pupil = vocabulary_pupil(ENTRIES, ENTRIES, 0.5)
         clips = demonstrated(pupil, speed=4.0)
         policy = VectorVadV2(replace(SIZES, planning="probabilistic"), torch.from_numpy(ENTRIES))
         settings = ReinforcementSettings(
@@ -160,14 +163,15 @@ class TestTeaching:
         assert told["loss"] < 0.01
         # a third of the median way between neighbours, whose speeds differ by 2.5, 2.5, 2.5 and 5
         spread = np.mean(2.5 * 0.5 * np.arange(1, 7)) / 3
-        apart = np.abs(SPEEDS - 4.0) * np.mean(0.5 * np.arange(1, 7))
+        went = clips.targets["trajectory"][10]
+        apart = np.abs(ENTRIES[..., 0] - went[:, 0]).mean(-1)
         wanted = np.exp(-apart / spread) / np.exp(-apart / spread).sum()
         with torch.no_grad():
             found = policy({"vector": torch.from_numpy(clips.features["vector"])})["longitudinal"]
-        np.testing.assert_allclose(found.softmax(-1)[10], wanted, atol=0.05)
+        np.testing.assert_allclose(found.softmax(-1)[10], wanted, atol=0.1)
 
     def test_a_file_and_a_choice_of_clips_keep_the_targets(self, tmp_path: Path):
-        clips = demonstrated(twin_pupil(6, 0.5))
+        clips = demonstrated(twin_pupil(ENTRIES, 0.5))
         both = DrivenClips.join([clips, clips])
         save_clips(both.take(np.array([False, True])), tmp_path / "expert.safetensors")
         found = load_clips(tmp_path / "expert.safetensors")
@@ -176,7 +180,7 @@ class TestTeaching:
 
     def test_rounds_of_imitation_bring_its_plan_to_where_the_expert_went(self, tmp_path: Path):
         torch.manual_seed(0)
-        pupil = twin_pupil(6, 0.5)
+        pupil = twin_pupil(ENTRIES, 0.5)
         clips, twin = demonstrated(pupil), VectorTwin(SIZES)
         settings = ReinforcementSettings(
             tmp_path, mode="il", pretraining=4, updates=60, imitation_batch=20, imitation_rate=1e-2
@@ -192,7 +196,7 @@ class TestTeaching:
         assert np.abs(plans.detach().numpy() - went).max() < 0.1
 
     def test_a_plan_beyond_what_a_car_drives_is_cut_to_it(self):
-        twin, pupil = VectorTwin(SIZES), twin_pupil(6, 0.5)
+        twin, pupil = VectorTwin(SIZES), twin_pupil(ENTRIES, 0.5)
         actions = pupil.action
         with torch.no_grad():
             twin.regression._mlp[-1].bias.fill_(1e4)
@@ -204,7 +208,7 @@ class TestTeaching:
 SHORT = [
     "train", "recipe=vadv2", "recipe.planning=deterministic", "clips=4", "validation=2", "trials=2",
     "environments=2", "updates=2", "imitation_batch=32", "pretraining=2", "quiet=true",
-    "recipe.entries=12", "recipe.width=16", "recipe.hidden=16", "recipe.heads=2", "recipe.layers=1",
+    "recipe.driven=12", "recipe.width=16", "recipe.hidden=16", "recipe.heads=2", "recipe.layers=1",
 ]  # fmt: skip
 
 
@@ -215,7 +219,7 @@ class TestCommandLine:
         summary = json.loads((folder / "summary.json").read_text())
         assert (summary["recipe"], set(summary["results"])) == ("vadv2", {"trained"})
         assert [row["kind"] for row in read_progress(folder)] == ["imitation"] * 2
-        assert not (folder / "vocabulary.npy").exists()
+        assert np.load(folder / "vocabulary.npy").shape == (12, 6, 3)
         weights = folder / "best.safetensors"
         assert isinstance(open_vector_vadv2(weights), VectorTwin)
         words = ["eval", "agent=vadv2", f"agent.checkpoint={weights}", "bench=rad", "limit=1"]
@@ -223,7 +227,7 @@ class TestCommandLine:
         other = [f"start={weights}", "recipe.planning=probabilistic", f"run.dir={tmp_path / 'o'}"]
         capsys.readouterr()
         assert main([*SHORT, *other, "mode=il"]) == 2
-        assert "its network has other sizes" in capsys.readouterr().err
+        assert "its network has " in capsys.readouterr().err
 
     @pytest.mark.parametrize("mode", ["rl", "rl_il"])
     def test_reinforcement_is_refused_before_a_clip_is_made(self, mode, tmp_path: Path, capsys):

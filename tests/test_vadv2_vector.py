@@ -94,7 +94,7 @@ class TestDriving:
     @pytest.mark.parametrize("planning", ["probabilistic", "deterministic"])
     def test_it_sees_and_does_what_the_trainers_policy_does(self, files, planning):
         twin = planning == "deterministic"
-        pupil = twin_pupil(6, DT) if twin else vocabulary_pupil(entries(), DT)
+        pupil = twin_pupil(entries(), DT) if twin else vocabulary_pupil(entries(), entries(), DT)
         options = EnvOptions(episodes=source, action=pupil.judged, reward="rad")
         core = EnvCore(options, environments=1, view=VectorView())
         act = pupil.act(pupil.open(files[planning]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,6 +37,8 @@ def open_sized(
         DataError: no such file, another network's, or weights that do not fit or are not finite.
     """
     file = Path(path)
+    if not file.is_file():
+        raise DataError("no such file of weights", file=file)
     try:
         with safe_open(file, framework="pt") as opened:
             told = opened.metadata() or {}
@@ -54,3 +56,9 @@ def open_sized(
     network = make(config_of(config, sizes, file))
     load_network(network, file)
     return network.eval()
+
+
+def other_sizes(found: Any, wanted: Any) -> str:
+    """In which fields a configuration differs from what is wanted: `bins=31 (not 61)`, ..."""
+    pairs = [(f.name, getattr(found, f.name), getattr(wanted, f.name)) for f in fields(wanted)]
+    return ", ".join(f"{name}={a} (not {b})" for name, a, b in pairs if a != b)

@@ -43,8 +43,8 @@ def furthest_trajectories(
         row = int(nearest.argmax()) if len(nearest) else 0
         if not len(nearest) or nearest[row] == 0.0:
             raise ConfigError(
-                f"{picks} trajectories wanted, but only {pick} differ from each other and from "
-                "standing still; take more scenes (limit=) or fewer entries (agent.entries=)"
+                f"{picks + 1} entries wanted, but only {pick} recorded trajectories differ from "
+                "each other and from standing still; take more clips or scenes, or fewer entries"
             )
         chosen[pick], last = row, columns[..., row]
     return chosen

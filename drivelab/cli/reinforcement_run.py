@@ -24,9 +24,10 @@ from drivelab.training.run_folder import (
 )
 
 OBSERVATIONS = ("vector", "images", "sensors")
+PICTURES = {"rig": None, "scale": None, "weather": "day", "keep": None}  # unless it is told
 VOCABULARY = "vocabulary.npy"  # in the run's folder, where the actions are entries of one
 # Options that change nothing of what is learnt: a run goes on with others.
-_PASSING = ("quiet", "minutes", "run", "launcher", "workers", "curves")
+_PASSING = ("quiet", "minutes", "run", "launcher", "workers", "curves", "threads", "device")
 
 
 def reinforce_config(config: Mapping[str, Any]) -> int:
@@ -39,7 +40,7 @@ def reinforce_config(config: Mapping[str, Any]) -> int:
         Path(config["run"]["root"]), f"{names['recipe']}-{config['mode']}", str(config["obs"])
     ))  # fmt: skip
     settings = settings_of(config, folder)
-    recipe = build(config["recipe"])
+    recipe, cluster = build(config["recipe"]), cluster_of(config)
     _check_observations(config, recipe)
     start, entries = Path(config["start"]) if config["start"] else None, folder / VOCABULARY
     seen = _seen(config, recipe, start)
@@ -47,6 +48,7 @@ def reinforce_config(config: Mapping[str, Any]) -> int:
     course.check(settings)
     if not 1 <= config["trials"] <= tested.size:
         raise ConfigError(f"trials={config['trials']}: expected 1 to {tested.size} test clips")
+    _check_machine(settings, cluster)
     learnt = replace(course, size=settings.clips)  # what is held out makes no vocabulary
     network, pupil = recipe.begin(settings, start, learnt, entries)
     course, tested = course.with_action(pupil.action), tested.with_action(pupil.judged)
@@ -59,9 +61,30 @@ def reinforce_config(config: Mapping[str, Any]) -> int:
     open_folder(folder, lasting)
     if pupil.vocabulary is not None:
         save_vocabulary(pupil.vocabulary, entries)
-    teach = partial(_learner_of(settings), network, course, pupil=pupil, cluster=cluster_of(config))
+    teach = partial(_learner_of(settings), network, course, pupil=pupil, cluster=cluster)
     with run_lock(folder):
         return _taught(config, teach, recipe, pupil, tested, settings)
+
+
+def _check_machine(settings: Any, cluster: Mapping[str, Any] | None) -> None:
+    """Refuse a device or workers that there are not, before anything is driven.
+
+    Raises:
+        ConfigError: the device is not here, no cluster was asked for, or none is at its address.
+        MissingExtra: a cluster without Ray.
+    """
+    from drivelab.agents.learned.driver import check_device
+
+    if settings.learners == 1:  # several look for it where they are
+        check_device(settings.device)
+    if cluster is None:
+        settings.check_alone()
+        return
+    settings.check_cluster()
+    from drivelab.data.ray_cluster import connect
+
+    if cluster["address"]:
+        connect(cluster["address"], 0.0, tell=settings.learners > 1, ship=cluster["ship"])
 
 
 def _check_observations(config: Mapping[str, Any], recipe: Any) -> None:
@@ -168,6 +191,13 @@ def _seen(config: Mapping[str, Any], recipe: Any, start: Path | None) -> Any:
         ConfigError: an option that cannot be.
     """
     if config["obs"] == "vector":
+        given = {k: v for k, v in config["pictures"].items() if v != PICTURES[k]}
+        if given:
+            name, value = next(iter(given.items()))
+            raise ConfigError(
+                f"pictures.{name}={value}: with obs=vector there are none; leave it out, or say "
+                "obs=images"
+            )
         return None
     from drivelab.data.array_store import cache_folder
     from drivelab.training.rollouts.pictures import Pictures

@@ -79,11 +79,13 @@ def read_progress(folder: Path) -> list[dict[str, Any]]:
     if not file.is_file():
         return []
     rows = []
-    for line in file.read_text().splitlines():
+    for line in file.read_text(errors="replace").splitlines():
         try:
-            rows.append(json.loads(line))
+            row = json.loads(line)
         except ValueError:
             continue  # cut short by a crash
+        if isinstance(row, dict) and "updates" in row:
+            rows.append(row)
     return rows
 
 

@@ -6,7 +6,6 @@ a new one (see `after_death`).
 
 from __future__ import annotations
 
-import os
 import pickle
 import sys
 from collections import deque
@@ -14,8 +13,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from drivelab.data.own_package import package_sent
-from drivelab.errors import ConfigError, MissingExtra
+from drivelab.errors import ConfigError
 from drivelab.evaluation.environment import THREAD_VARIABLES
 from drivelab.evaluation.tasks import Outcome, Task, WorkerSpec, after_death
 from drivelab.evaluation.workers import AnyWorker, make_worker
@@ -52,10 +50,9 @@ class RayLauncher:
         self, spec: WorkerSpec, tasks: Sequence[Task], worker: AnyWorker
     ) -> Generator[list[Outcome], None, None]:
         """Yield outcomes as tasks are done; a cluster started here is shut down at the end."""
-        ray = _import_ray()
-        started = not ray.is_initialized()
-        if started:
-            _connect(ray, self)
+        from drivelab.data.ray_cluster import connect, ray
+
+        started = connect(self.address, self.workers * self.cpus, ship=self.ship)
         try:
             yield from self._run(ray, spec, tasks)
         finally:
@@ -97,25 +94,6 @@ class RayLauncher:
             runtime_env={"env_vars": dict.fromkeys(THREAD_VARIABLES, "1")},
         )
         return remote(RayWorker).remote(packed, list(sys.path))
-
-
-def _import_ray() -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    try:
-        import ray
-    except ModuleNotFoundError as error:
-        raise MissingExtra("ray", extra="ray") from error
-    return ray
-
-
-def _connect(ray: Any, launcher: RayLauncher) -> None:
-    how: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if not launcher.address:  # "local": else Ray joins whichever runs here, and refuses num_cpus
-        cpus = max(1, round(launcher.workers * launcher.cpus))
-        how |= {"num_cpus": cpus, "include_dashboard": False}
-    with package_sent(launcher.ship) as sent:
-        ray.init(address=launcher.address or "local", **how, **sent)
 
 
 def _reason(error: Exception) -> str:

@@ -11,11 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 from drivelab.agents.learned.trainee import Trainee
+from drivelab.data.ray_cluster import connect
 from drivelab.errors import ConfigError
 from drivelab.training.imitation.lesson import Lesson
 from drivelab.training.imitation.loop import Progress, imitate
 from drivelab.training.imitation.settings import ImitationSettings, Say
-from drivelab.training.ray_cluster import connect
 from drivelab.training.ray_group import own_device, own_share, run_group
 
 

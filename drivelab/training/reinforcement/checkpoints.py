@@ -22,6 +22,7 @@ from drivelab.training.reinforcement.learner import Counts, Learner
 from drivelab.training.rollouts.clips import DrivenClips
 from drivelab.training.run_folder import CHECKPOINT
 
+AGAIN = "remove it, and its clips are driven again"
 _COUNTS, _WINDOW = "counts", "window"
 
 
@@ -65,7 +66,7 @@ def resume_learner(learner: Learner, folder: Path) -> dict[str, Any] | None:
     learner.resume(counts)
     load_weights(place, learner.network, learner.optimizer)
     if window is not None:
-        learner.window.add(load_clips(place / str(window)))
+        learner.window.add(load_clips(place / str(window), f"remove {place} to begin anew"))
     return facts
 
 
@@ -75,8 +76,12 @@ def save_clips(clips: DrivenClips, file: Path) -> None:
     write_tensors({k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in arrays}, file, {})
 
 
-def load_clips(file: Path) -> DrivenClips:
+def load_clips(file: Path, remedy: str = AGAIN) -> DrivenClips:
     """What `save_clips` wrote.
+
+    Args:
+        file: to read.
+        remedy: told if it is damaged.
 
     Raises:
         RunError: the file is missing or damaged.
@@ -86,6 +91,4 @@ def load_clips(file: Path) -> DrivenClips:
     except DataError:
         raise
     except Exception as error:  # the reader has exception types of its own
-        raise RunError(
-            f"{file} cannot be read ({error}); remove {file.parent} to begin anew"
-        ) from error
+        raise RunError(f"{file} cannot be read ({error}); {remedy}") from error

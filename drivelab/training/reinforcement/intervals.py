@@ -74,6 +74,33 @@ def difference_intervals(
     return found
 
 
+def mean_over_runs(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """The same clips driven by several runs of one method as one row a clip.
+
+    What makes a clip hard is the same in all runs: drawn as clips of their own, they would make
+    intervals look narrower than they are.
+
+    Args:
+        runs: the rows of each, of the same clips in the same order.
+
+    Raises:
+        DataError: no runs, or other clips.
+    """
+    clips = [[row["clip"] for row in rows] for rows in runs]
+    if not runs or any(names != clips[0] for names in clips):
+        raise DataError(
+            "runs of other clips, or none: judge all of them with one trials=", where="runs"
+        )
+    return [_mean_row(same) for same in zip(*runs, strict=True)]
+
+
+def _mean_row(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    steps = np.array([row[STEPS] for row in rows], float)
+    means = {name: float(np.mean([row[name] for row in rows])) for name in _names()}
+    means[DISTANCE] = float(steps @ [row[DISTANCE] for row in rows] / steps.sum())
+    return {"clip": rows[0]["clip"], STEPS: float(steps.sum()), **means}
+
+
 def _names() -> tuple[str, ...]:
     return ("score", *paper().subscores)
 

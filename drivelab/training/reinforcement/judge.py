@@ -6,7 +6,8 @@ own action (the pose of an anchor after 0.1 s) and not tracked by a controller.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -82,6 +83,18 @@ def judge_clips(
     means = metric.aggregate(rows)
     score = means.pop("score")
     return Look(score, means, tuple(rows), tuple(kept))
+
+
+@contextmanager
+def at_rest(network: nn.Module) -> Iterator[None]:
+    """A network as it drives, then again as it was: a look changes no running means of norms."""
+    was = {layer: layer.training for layer in network.modules()}
+    network.eval()
+    try:
+        yield
+    finally:
+        for layer, training in was.items():
+            layer.training = training
 
 
 def greedy(network: nn.Module, valid: Bool[Tensor, "m n"] | None) -> Act:

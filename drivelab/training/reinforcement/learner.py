@@ -30,12 +30,13 @@ from drivelab.training.reinforcement.imitation import Imitation, towards_bins
 from drivelab.training.reinforcement.objective import RlObjective, rl_losses
 from drivelab.training.reinforcement.settings import ReinforcementSettings
 from drivelab.training.reinforcement.window import ClipWindow, Practice
-from drivelab.training.rollouts.clips import DrivenClips
+from drivelab.training.rollouts.clips import DrivenClips, Dropped, Harvest, NothingDriven
 from drivelab.training.rollouts.fleet import Fleet
 from drivelab.training.rollouts.worker import weights_of
 from drivelab.training.together import Share, average, average_gradients, given_by_the_first
 
 _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
+TRIES = 3  # rounds of clips none of which came back, after which a run ends
 _ORDER, _BATCHES, _DRAWS = range(3)  # streams of random numbers
 
 
@@ -68,6 +69,9 @@ class Learner:
         objective: weights and clip ranges of reinforcement.
         imitation: what a round of imitation minimises; None: the losses towards the expert's bins.
         share: of the rows of every batch; all of them by default.
+
+    Attributes:
+        dropped: clips of the latest drive that were not driven to their ends, and why.
     """
 
     def __init__(
@@ -91,6 +95,7 @@ class Learner:
             joint=self.objective.joint,
         )  # fmt: skip
         self.optimizer = self._new_optimizer()
+        self.dropped: tuple[Dropped, ...] = ()
         self._out = 0  # clips that are being driven
 
     def resume(self, counts: Counts) -> None:
@@ -149,19 +154,14 @@ class Learner:
             stage, `wait_s` (until the last of them was back) and what the fleet tells.
 
         Raises:
-            RunError: no clip could be driven.
+            RunError: no clip could be driven, `TRIES` times.
         """
         counts, settings = self.counts, self.settings
-        if not self._out:
-            self._send(fleet)
-        clock = perf_counter()
-        found = fleet.fetch()
+        clock, self.dropped = perf_counter(), ()
+        found = self._fetch(fleet)
         waited = perf_counter() - clock
         told = fleet.told()
-        counts.clips += self._out
-        counts.dropped += len(found.dropped)
         counts.decisions += found.clips.decisions
-        self._out = 0
         self.window.add(found.clips)
         self.window.forget(before=counts.round - settings.staleness)
         if settings.ahead and counts.round + 1 < settings.total:
@@ -194,8 +194,9 @@ class Learner:
                 self.network(batch.features), batch.decisions, self._mask, self.objective
             )
             told = _numbers(losses)
-            stopped = self._went_too_far(told)
-            if stopped and found:  # the first batch always counts: the window holds older policies
+            # the first batch always counts: the window holds older policies
+            stopped = bool(found) and self._went_too_far(told)
+            if stopped:
                 break
             found.append(self._update(losses, told, self.optimizer))
         assert self.window.clips is not None
@@ -209,6 +210,33 @@ class Learner:
             "advantage": float(_size_of(practice)),
             "learn_s": perf_counter() - clock,
         }
+
+    def _fetch(self, fleet: Fleet) -> Harvest:
+        """What was sent out; where nothing of it came back, what is driven next in its place.
+
+        Raises:
+            NothingDriven: several times in a row.
+        """
+        tries = 0
+        while True:
+            tries += 1
+            if not self._out:
+                self._send(fleet)
+            out, self._out = self._out, 0
+            try:
+                found = fleet.fetch()
+            except NothingDriven as error:
+                if tries == TRIES:
+                    raise
+                self._count(out, error.dropped)
+            else:
+                self._count(out, found.dropped)
+                return found
+
+    def _count(self, out: int, dropped: tuple[Dropped, ...]) -> None:
+        self.counts.clips += out
+        self.counts.dropped += len(dropped)
+        self.dropped += dropped
 
     def _send(self, fleet: Fleet) -> None:
         """Let the next clips be driven by the present weights; their version is their rounds."""

@@ -21,7 +21,7 @@ from drivelab.training.reinforcement.checkpoints import (
     save_learner,
 )
 from drivelab.training.reinforcement.expert import drive_experts, read_experts
-from drivelab.training.reinforcement.judge import Look, judge_clips
+from drivelab.training.reinforcement.judge import Look, at_rest, judge_clips
 from drivelab.training.reinforcement.learner import Learner
 from drivelab.training.reinforcement.objective import RlObjective
 from drivelab.training.reinforcement.pupil import Pupil, rad_pupil
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 BEST = "best.safetensors"  # the weights of the best look
 IMITATION = "imitation.safetensors"  # those that the pre-training ended with
 FAILURES = 4  # clips of a look that are shown whole
+TOLD = 3  # clips of a round whose dropping is told one by one
 
 
 Show = Callable[[int, Look], None]  # is shown every look, with the rounds done
@@ -161,8 +162,7 @@ def learn(
         those that the pre-training ended with.
     """
     course.check(settings)
-    if cluster is None:
-        settings.check_alone()
+    settings.check_alone() if cluster is None else settings.check_cluster()
     settings.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(settings.threads)
     pupil = pupil or rad_pupil()
@@ -218,7 +218,12 @@ def _drive(run: _Run) -> dict[str, float]:
     run.fleet = run.fleet or make_fleet(
         run.learner, course=run.course, cluster=run.cluster, pupil=run.pupil
     )
-    return run.learner.drive(run.fleet)
+    told = run.learner.drive(run.fleet)
+    for clip in run.learner.dropped[:TOLD]:
+        run.say(f"clip {clip.seed} is dropped: {clip.reason}")
+    if (more := len(run.learner.dropped) - TOLD) > 0:
+        run.say(f"{more} more are dropped in this round")
+    return told
 
 
 def _record(run: _Run, told: Mapping[str, float], kind: str) -> None:
@@ -251,7 +256,7 @@ def _counts_of(run: _Run) -> dict[str, int]:
 def _look(run: _Run) -> dict[str, float]:
     """Try the policy on the held-out clips, and keep it if it is the best so far."""
     learner, progress = run.learner, run.progress
-    with torch.inference_mode():
+    with torch.inference_mode(), at_rest(learner.network):
         look = judge_clips(
             run.pupil.act(learner.network), run.course.with_action(run.pupil.judged).env,
             run.course.held_out(run.settings.validation), failures=FAILURES,

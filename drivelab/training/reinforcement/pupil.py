@@ -38,7 +38,7 @@ class Pupil:
         imitation: what rounds of imitation minimise; None: the losses towards the expert's bins.
         undrawn: how the environment understands what is not drawn, the expert's actions and those
             of `act`; None: as it does the policy's.
-        vocabulary: of its actions, kept in the run's folder; None: there is none.
+        vocabulary: of its or its expert's actions, kept in the run's folder; None: there is none.
     """
 
     action: ActionKind | str

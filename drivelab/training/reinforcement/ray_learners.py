@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from drivelab.data.ray_cluster import connect
 from drivelab.errors import ConfigError
-from drivelab.training.ray_cluster import connect
 from drivelab.training.ray_group import own_device, own_share, run_group
 from drivelab.training.reinforcement.loop import Progress, learn
 from drivelab.training.reinforcement.settings import ReinforcementSettings

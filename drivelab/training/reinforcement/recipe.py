@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 
+from drivelab.agents.learned.sized_weights import other_sizes
 from drivelab.agents.rad.config import IMAGE_SIZES, RadConfig
 from drivelab.agents.rad.policy import RadNetwork
 from drivelab.agents.rad.weights import open_rad
@@ -112,8 +113,8 @@ class RadRecipe:
         found = open_rad(start)
         if found.config != config:
             raise ConfigError(
-                f"start={start}: its network is not of preset={self.preset} and what it sees not "
-                f"what obs= says (expected {config}); it has {found.config}"
+                f"start={start}: its network has {other_sizes(found.config, config)}; say "
+                "recipe.preset=, recipe.image_encoder= and obs= as it was taught with"
             )
         return found.train()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil, inf
 from pathlib import Path
 
 from drivelab.errors import ConfigError, nearest_name
@@ -103,8 +104,8 @@ class ReinforcementSettings:
             value = getattr(self, name)
             self._require(name, type(value) is int and value >= 0, "a whole number from 0 on")
         for name in _POSITIVE:
-            self._require(name, getattr(self, name) > 0, "a number above 0")
-        self._require("weight_decay", self.weight_decay >= 0, "0 or more")
+            self._require(name, 0 < getattr(self, name) < inf, "a finite number above 0")
+        self._require("weight_decay", 0 <= self.weight_decay < inf, "finite, 0 or more")
         self._require("minutes", self.minutes is None or self.minutes > 0, "above 0, or null")
         whole = type(self.seed) is int and 0 <= self.seed <= LARGEST_SEED
         self._require("seed", whole, f"a whole number from 0 to {LARGEST_SEED}")
@@ -146,6 +147,20 @@ class ReinforcementSettings:
         self._require("workers", self.workers == 1, f"1 {told}")
         self._require("learners", self.learners == 1, f"1 {told}")
         self._require("ahead", not self.ahead, f"false {told}")
+
+    def check_cluster(self) -> None:
+        """Refuse workers who would have nothing to do.
+
+        Raises:
+            ConfigError: more of them than a round has shares.
+        """
+        shares = ceil(self.harvest / self.environments)
+        self._require(
+            "workers", self.workers <= shares,
+            f"at most {shares}: a round's harvest={self.harvest} clips go out in shares of "
+            f"environments={self.environments}, one to a worker at a time; take fewer "
+            "environments=, or a larger harvest= and window=",
+        )  # fmt: skip
 
     def _require(self, name: str, holds: bool, expected: str) -> None:
         if not holds:

@@ -1,6 +1,6 @@
 """Two kinds of policy taught by one expert: entries of a vocabulary as actions, and their twin.
 
-Both learn where the recorded ego went, from states that it came to by itself: the policy by a
+Both learn where the recorded ego went, from states that a coarse vocabulary led to: the policy by a
 distribution that falls off around it, the twin by regressing one plan. Where nothing is drawn, both
 drive by a plan that the tracker follows for 0.1 s; the policy's is `neighbours_mean`. To be
 reinforced it draws entries. The twin has none to draw, so that there is nothing for reinforcement
@@ -26,7 +26,7 @@ from drivelab.agents.vadv2.vocabulary import spacing
 from drivelab.sim.envs.actions import TrajectoryActions
 from drivelab.sim.envs.vocabulary_actions import VocabularyActions
 from drivelab.training.reinforcement.pupil import Pupil
-from drivelab.training.rollouts.record_expert import RecordExpert
+from drivelab.training.rollouts.record_expert import CoarseExpert
 from drivelab.training.trials import Act
 
 SPREAD = 1 / 3  # of the taught distribution, in ways between neighbours of the vocabulary
@@ -34,31 +34,38 @@ SPREAD = 1 / 3  # of the taught distribution, in ways between neighbours of the 
 Plans = Callable[[Mapping[str, Tensor]], Float[Tensor, "b t 3"]]  # of a network's outputs
 
 
-def vocabulary_pupil(entries: Float[np.ndarray, "k t 3"], dt: float) -> Pupil:
-    """VADv2: one axis, the entries of a vocabulary; the other one has a single bin."""
+def vocabulary_pupil(
+    entries: Float[np.ndarray, "k t 3"], driven: Float[np.ndarray, "d t 3"], dt: float
+) -> Pupil:
+    """VADv2: one axis, the entries of a vocabulary; the other one has a single bin.
+
+    Args:
+        entries: of the policy.
+        driven: those that its expert drives by.
+        dt: between poses [s].
+    """
     poses, given = entries.shape[1], torch.from_numpy(entries).float()
     plans = TrajectoryActions(poses, dt)
     return Pupil(
         VocabularyActions(entries, dt),
         torch.ones(len(entries), 1, dtype=torch.bool),
-        RecordExpert(poses, dt, entries),
+        CoarseExpert(driven, dt),
         VectorVadV2,
         save_vector_vadv2,
         open_vector_vadv2,
         partial(planned, actions=plans, plans=partial(_mean_of, entries=given)),
         imitation=partial(towards_drive, entries=given, spread=SPREAD * spacing(entries)),
         undrawn=plans,
-        vocabulary=entries,
     )
 
 
-def twin_pupil(poses: int, dt: float) -> Pupil:
-    """The deterministic twin of a vocabulary's policy."""
-    actions = TrajectoryActions(poses, dt)
+def twin_pupil(driven: Float[np.ndarray, "d t 3"], dt: float) -> Pupil:
+    """The deterministic twin of a vocabulary's policy; `driven` as there."""
+    actions = TrajectoryActions(driven.shape[1], dt)
     return Pupil(
         actions,
         None,
-        RecordExpert(poses, dt),
+        CoarseExpert(driven, dt),
         VectorTwin,
         save_vector_vadv2,
         open_vector_vadv2,

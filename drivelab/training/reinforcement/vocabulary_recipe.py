@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
+from drivelab.agents.learned.sized_weights import other_sizes
 from drivelab.agents.vadv2.vector_policy import VectorVadV2, VectorVadV2Config
 from drivelab.agents.vadv2.vector_twin import VectorTwin
 from drivelab.agents.vadv2.vector_weights import open_vector_vadv2
@@ -30,6 +31,7 @@ class VocabularyRecipe:
     Attributes:
         planning: "probabilistic", or "deterministic" for the twin, which imitates only.
         entries: of the vocabulary, standing still among them; the twin has none.
+        driven: entries of which the nearest to the record is what the expert drives by.
         poses: of an entry or of the twin's plan.
         dt: between them [s].
         width, hidden, layers, heads: sizes of the network.
@@ -39,6 +41,7 @@ class VocabularyRecipe:
 
     planning: str = "probabilistic"
     entries: int = 256
+    driven: int = 256
     poses: int = 6
     dt: float = 0.5
     width: int = 64
@@ -50,6 +53,8 @@ class VocabularyRecipe:
     value: float = 1.0
 
     def __post_init__(self) -> None:
+        if type(self.driven) is not int or self.driven < 1:
+            raise ConfigError(f"driven={self.driven!r}: expected a whole number from 1 on")
         self._config()
         self.objective()
 
@@ -76,16 +81,20 @@ class VocabularyRecipe:
         """
         self._check_mode(settings.mode)
         found = None if start is None else self._opened(start)
+        all_entries = self._entries(course, vocabulary)
+        # furthest trajectory sampling adds one after the other: the first ones are a smaller one's
+        driven = all_entries[: self.driven]
+        torch.manual_seed(settings.seed)
         if self.planning == "deterministic":
-            torch.manual_seed(settings.seed)
-            return found or VectorTwin(self._config()), twin_pupil(self.poses, self.dt)
+            pupil = twin_pupil(driven, self.dt)
+            return found or VectorTwin(self._config()), replace(pupil, vocabulary=all_entries)
         if isinstance(found, VectorVadV2):
             entries = found.vocabulary.numpy().astype(float)
         else:
-            entries = self._entries(course, vocabulary)
-        torch.manual_seed(settings.seed)
+            entries = all_entries[: self.entries]
         network = found or VectorVadV2(self._config(), torch.from_numpy(entries))
-        return network, vocabulary_pupil(entries, self.dt)
+        pupil = vocabulary_pupil(entries, driven, self.dt)
+        return network, replace(pupil, vocabulary=all_entries)
 
     def _check_mode(self, mode: str) -> None:
         if self.planning == "deterministic" and mode != "il":
@@ -98,7 +107,8 @@ class VocabularyRecipe:
         found, config = open_vector_vadv2(start), self._config()
         if found.config != config:
             raise ConfigError(
-                f"start={start}: its network has other sizes: {found.config}; expected {config}"
+                f"start={start}: its network has {other_sizes(found.config, config)}; say "
+                "them as recipe.NAME="
             )
         return found.train()
 
@@ -108,10 +118,16 @@ class VocabularyRecipe:
             entries = load_vocabulary(vocabulary)
         else:
             entries = expert_vocabulary(
-                episode_source(course.env.episodes), range(course.size), self.entries,
+                episode_source(course.env.episodes), range(course.size), self._made,
                 poses=self.poses, dt=self.dt,
             )  # fmt: skip
         return entries.astype(np.float32).astype(float)
+
+    @property
+    def _made(self) -> int:
+        """Entries that are made of the clips."""
+        twin = self.planning == "deterministic"
+        return self.driven if twin else max(self.entries, self.driven)
 
     def _config(self) -> VectorVadV2Config:
         return VectorVadV2Config(

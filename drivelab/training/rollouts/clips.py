@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from drivelab.errors import DataError
+from drivelab.errors import DataError, RunError
 
 NO_EVENT = -1
 UNTAUGHT = -1  # version of clips that no policy drove
@@ -129,6 +129,14 @@ class Dropped:
 
     seed: int
     reason: str
+
+
+class NothingDriven(RunError):
+    """Not one clip of a harvest was driven to its end; `dropped` tells why."""
+
+    def __init__(self, message: str, dropped: tuple[Dropped, ...]) -> None:
+        super().__init__(message)
+        self.dropped = dropped
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from drivelab.data.ray_cluster import connect, ray
 from drivelab.errors import ConfigError, RunError
-from drivelab.training.ray_cluster import connect, ray
 from drivelab.training.rollouts.clips import UNTAUGHT, DrivenClips, Harvest
 from drivelab.training.rollouts.fleet import MakeWorker, drive_share
 from drivelab.training.rollouts.shares import Lost, Share, join_harvests, shares_of

@@ -1,8 +1,9 @@
-"""An expert that plans where the recorded ego went, and a vocabulary of such drives."""
+"""Experts that go where the recorded ego went, and a vocabulary of such drives."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -54,6 +55,27 @@ class RecordExpert:
     def values(self, features: Mapping[str, np.ndarray]) -> Float[np.ndarray, "k 2"]:
         """None."""
         return np.zeros((len(next(iter(features.values()))), 2), np.float32)
+
+
+class CoarseExpert(RecordExpert):
+    """Drives by the entry nearest to where the recorded ego went, and is taught that way itself.
+
+    No entry is quite right, so that it comes off the record and shows how to return: who imitates
+    it meets states that the record alone does not have, but its own mistakes lead to.
+
+    Args:
+        entries: poses of what is driven.
+        dt: between them [s].
+    """
+
+    def __init__(self, entries: Float[np.ndarray, "k t 3"], dt: float) -> None:
+        super().__init__(entries.shape[1], dt, entries)
+        self._driven = entries.astype(np.float32)
+
+    def decide(self, features: Mapping[str, np.ndarray], runner: ClipRunner) -> Decided:
+        """The nearest entry."""
+        found = super().decide(features, runner)
+        return replace(found, actions=self._driven[found.bins[:, 1]])
 
 
 def nearest_entry(points: Float[np.ndarray, "t 2"], entries: Float[np.ndarray, "k t c"]) -> int:

@@ -102,6 +102,7 @@ class ClipRunner:
         self._seeds = [seed for _, seed in self._queue]
         self._done: dict[int, DrivenClips] = {}
         self._dropped: list[Dropped] = []
+        self._suspects: deque[tuple[int, int]] = deque()
         self._seconds = {"begin": 0.0, "policy": 0.0, "world": 0.0, "render": 0.0}
         self._place[:], self._targets = _IDLE, {}
         if len(self._driven | set(self._seeds)) > MAPS:
@@ -110,6 +111,11 @@ class ClipRunner:
             self._next(e)
         while (self._place != _IDLE).any():
             self._step(decider)
+        while self._suspects:  # one of them made a step of all raise: which, shows by itself
+            self._queue.append(self._suspects.popleft())
+            self._next(0)
+            while (self._place != _IDLE).any():
+                self._step(decider)
         if not self._done:
             first = self._dropped[0].reason if self._dropped else "no seed was given"
             raise RunError(f"none of {len(seeds)} clips could be driven; the first: {first}")
@@ -159,9 +165,14 @@ class ClipRunner:
         clock, drawn = perf_counter(), self._drawn()
         try:
             core.step(_told(decided, core))
-        except Exception as error:  # all of them share one step: which clip it was cannot be told
+        except Exception as error:  # whatever is wrong with one clip, the others are driven
             for e in live.tolist():
-                self._drop(e, error)
+                if len(live) == 1:
+                    self._drop(e, error)
+                else:
+                    place = int(self._place[e])
+                    self._suspects.append((place, self._seeds[place]))
+                    self._next(e)
             return
         drawn = self._drawn() - drawn
         self._seconds["render"] += drawn

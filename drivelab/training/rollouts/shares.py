@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from drivelab.errors import RunError
-from drivelab.training.rollouts.clips import DrivenClips, Dropped, Harvest
+from drivelab.training.rollouts.clips import DrivenClips, Dropped, Harvest, NothingDriven
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +56,15 @@ def join_harvests(parts: Sequence[Harvest | Lost]) -> Harvest:
     """What all shares of a round brought, in their order; seconds are summed up.
 
     Raises:
-        RunError: not one clip of them was driven.
+        NothingDriven: not one clip of them was driven.
     """
     dropped = tuple(clip for part in parts for clip in part.dropped)
     driven = [part for part in parts if isinstance(part, Harvest)]
     if not driven:
         first = dropped[0].reason if dropped else "no seed was given"
-        raise RunError(f"none of {len(dropped)} clips could be driven; the first: {first}")
+        raise NothingDriven(
+            f"none of {len(dropped)} clips could be driven; the first: {first}", dropped
+        )
     seconds: dict[str, float] = {}
     for part in driven:
         for stage, spent in part.seconds.items():
