@@ -25,6 +25,7 @@ COLUMNS = {
     "static_collision_ratio": "SCR", "deviation_ratio": "DR", "position_deviation_ratio": "PDR",
     "heading_deviation_ratio": "HDR", "average_deviation_distance": "ADD [m]",
     "longitudinal_jerk": "long. jerk", "lateral_jerk": "lat. jerk",
+    "mean_speed": "speed [m/s]",
 }  # fmt: skip
 Runs = Mapping[str, Mapping[int, Path]]  # folders by the policy's name and the seed
 

@@ -23,6 +23,7 @@ def test_following_the_expert_is_a_success(metric: Rad9) -> None:
     assert result.subscores["average_deviation_distance"] == pytest.approx(0.5)
     assert sum(result.subscores.values()) == pytest.approx(0.5)  # nothing else
     assert result.details["safe_steps"] == 81
+    assert result.details["mean_speed"] == pytest.approx(8.0)
 
 
 def test_the_first_event_ends_the_clip(metric: Rad9) -> None:

@@ -42,7 +42,7 @@ def test_a_run_folder_tells_everything(run: Path):
     assert (summary["rounds"], summary["clips"], summary["dropped"]) == (3, 2, 0)
     assert set(summary["results"]) == {"imitation", "trained"}
     for facts in summary["results"].values():
-        assert len(facts["ci95"]) == 10
+        assert len(facts["ci95"]) == 11  # no event, the nine, the speed
         for name, (low, high) in facts["ci95"].items():
             assert low <= facts[name] <= high, name
         assert facts["score"] == pytest.approx(

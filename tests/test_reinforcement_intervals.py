@@ -22,12 +22,12 @@ NAMES = paper().subscores
 def row(score: float, distance: float = 0.3, steps: int = 80) -> dict:
     flags = dict.fromkeys(NAMES, 0.0)
     return {**flags, "score": score, "collision_ratio": 1.0 - score,
-            "average_deviation_distance": distance, "safe_steps": steps}  # fmt: skip
+            "average_deviation_distance": distance, "safe_steps": steps, "mean_speed": 5.0}  # fmt: skip
 
 
 def test_clips_that_are_all_alike_leave_no_doubt():
     found = metric_intervals([row(1.0)] * 5, resamples=100)
-    assert set(found) == {"score", *NAMES}
+    assert set(found) == {"score", *NAMES, "mean_speed"}
     assert found["score"] == (1.0, 1.0)
     assert found["collision_ratio"] == (0.0, 0.0)
     assert found["average_deviation_distance"] == pytest.approx((0.3, 0.3))

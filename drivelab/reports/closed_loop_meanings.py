@@ -15,6 +15,7 @@ _PERCENT = Scale("%", 100.0)
 _RATE = Scale("", 1.0, LOW)  # of a scene: 1 where it happened
 _DISTANCE = Scale("m", None, LOW)
 _JERK = Scale("m/s³", None, LOW)
+_SPEED = Scale("m/s", None)
 _PER_KM = Scale("", None, LOW)
 
 _NUPLAN = {
@@ -90,6 +91,9 @@ _RAD = {
     ),
     "lateral_jerk": Meaning(
         "Lat. jerk", "Lateral jerk", "Mean absolute jerk across the ego's heading.", _JERK
+    ),
+    "mean_speed": Meaning(
+        "Speed", "Mean speed", "Before the first event; who hardly drives has few.", _SPEED
     ),
 }
 

@@ -8,8 +8,8 @@ from typing import Any
 USAGE = """usage: drivelab train [algo=NAME] [env=NAME] [key=value ...]
        drivelab train agent=NAME [data=NAME] [key=value ...]
        drivelab train recipe=rad|vadv2|diffusiondrive [mode=il|rl|rl_il] [key=value ...]
-       drivelab train anchors [data=NAME] [modes=20] out=FILE.npy
-       drivelab train vocabulary [data=NAME] [entries=256] out=FILE.npy
+       drivelab train anchors [data=NAME] [modes=20] [out=FILE.npy]
+       drivelab train vocabulary [data=NAME] [entries=256] [out=FILE.npy]
 
 By reinforcement, in an environment:
   algo=sb3_ppo         PPO of Stable-Baselines3 (pip install 'drivelab[rl]')
@@ -42,6 +42,9 @@ By imitation and reinforcement together, in closed loop (pip install 'drivelab[n
   start=FILE           weights to begin with         minutes=N        pause after N minutes
   recipe.KEY=VALUE     weights and clip ranges of the objective
   curves=tensorboard   the numbers by round go there too
+  obs=images           recipe=rad: three small front cameras instead of numbers; pictures.KEY=VALUE
+  launcher=ray         workers=N drive (at most harvest / environments of them), ahead=true while
+                       the learner learns; launcher.address=auto joins a cluster that runs
 The run folder holds progress.jsonl, curve.png, best.safetensors (agent=rad agent.checkpoint=),
 imitation.safetensors (before reinforcement), checkpoint/ (to go on from), failures/ (the first
 clips of each look that went wrong), summary.json with RAD's metrics on unseen clips, report.html.

@@ -92,7 +92,7 @@ class Rad9(MeanOfScenes):
             subscores=dict(zip(self.subscores, parts, strict=True)),
             states=rollout.ego,
             events=() if kind is None else (_event(drive, deviation, end, kind),),
-            details={"safe_steps": max(end, 1)},
+            details={"safe_steps": max(end, 1), "mean_speed": _mean_speed(drive, end)},
         )
 
     def aggregate(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -171,11 +171,16 @@ def _deviation(drive: Drive, expert: Float[np.ndarray, "k 3"]) -> _Deviation:
     return _Deviation(gaps[np.arange(drive.steps), nearest], np.abs(error))
 
 
+def _mean_speed(drive: Drive, end: int) -> float:
+    """Of the safe steps [m/s]; none of the nine, which a policy that stands hardly fails."""
+    return float(np.abs(drive.states[: max(end, 1), StateColumn.VX]).mean())
+
+
 def _note_world(deviation: _Deviation, rollout: Rollout) -> None:
     """Put in where the world saw the ego beyond a limit, and perhaps ended the clip there.
 
-    It looks at the box centre against the path, this metric at the rear axle: on the way off the
-    path the centre comes first, and a clip that ends there must not count as driven.
+    It measures from the path, this metric from the nearest recorded pose: where one of them says
+    that a limit was passed, a clip that ended there must not count as driven.
     """
     for kind, key, limit, values in (
         ("route_deviation", "distance", POSITION_LIMIT, deviation.distance),

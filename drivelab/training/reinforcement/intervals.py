@@ -11,16 +11,16 @@ from jaxtyping import Float, Int
 from drivelab.errors import DataError
 from drivelab.metrics.closed_loop.rad import paper
 
-DISTANCE, STEPS = "average_deviation_distance", "safe_steps"
+DISTANCE, STEPS, SPEED = "average_deviation_distance", "safe_steps", "mean_speed"
 RESAMPLES = 10_000
 
 
 def metric_intervals(
     rows: Sequence[Mapping[str, Any]], *, seed: int = 0, resamples: int = RESAMPLES
 ) -> dict[str, tuple[float, float]]:
-    """95 % percentile intervals of `score` and the nine metrics, clips drawn with replacement.
+    """95 % percentile intervals of `score`, the nine metrics and the speed, clips drawn again.
 
-    The distance is a mean over all safe steps, so that a clip counts by its length in every draw.
+    Distance and speed are means over all safe steps, so that a clip counts by its length.
 
     Args:
         rows: of clips, as `judge_clips` has them.
@@ -41,7 +41,7 @@ def difference_intervals(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> dict[str, tuple[float, float, float]]:
-    """By how much `score` and the nine metrics of `rows` are above those of `others`.
+    """By how much `score`, the nine metrics and the speed of `rows` are above those of `others`.
 
     Both policies keep what they did on a clip when it is drawn, so that what makes clips hard for
     both is left out.
@@ -97,12 +97,13 @@ def mean_over_runs(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str
 def _mean_row(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     steps = np.array([row[STEPS] for row in rows], float)
     means = {name: float(np.mean([row[name] for row in rows])) for name in _names()}
-    means[DISTANCE] = float(steps @ [row[DISTANCE] for row in rows] / steps.sum())
+    for name in (DISTANCE, SPEED):
+        means[name] = float(steps @ [row[name] for row in rows] / steps.sum())
     return {"clip": rows[0]["clip"], STEPS: float(steps.sum()), **means}
 
 
 def _names() -> tuple[str, ...]:
-    return ("score", *paper().subscores)
+    return ("score", *paper().subscores, SPEED)
 
 
 def _draws(rows: Sequence[Mapping[str, Any]], seed: int, resamples: int) -> Int[np.ndarray, "r n"]:
@@ -118,7 +119,7 @@ def _means(
 ) -> Float[np.ndarray, " r"]:
     values = np.array([row[name] for row in rows], float)
     lengths = np.array([row[STEPS] for row in rows], float)
-    weights = lengths if name == DISTANCE else np.ones(len(rows))
+    weights = lengths if name in (DISTANCE, SPEED) else np.ones(len(rows))
     means: Float[np.ndarray, " r"] = (counts @ (weights * values)) / (counts @ weights)
     return means
 

@@ -35,7 +35,7 @@ class Look:
 
     Attributes:
         score: share of those without any event.
-        metrics: the nine, by name.
+        metrics: the nine by name, and `mean_speed` of the safe steps [m/s].
         rows: of the clips, in their order: name, family, score, sub-scores and first event.
         failures: world, drive and event of the first clips that went wrong, as many as asked for.
     """
@@ -82,6 +82,8 @@ def judge_clips(
             rows.append({**told, **score.subscores, **score.details})
     means = metric.aggregate(rows)
     score = means.pop("score")
+    steps = np.array([row["safe_steps"] for row in rows], float)
+    means["mean_speed"] = float(steps @ [row["mean_speed"] for row in rows] / steps.sum())
     return Look(score, means, tuple(rows), tuple(kept))
 
 
