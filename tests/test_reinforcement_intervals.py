@@ -22,7 +22,8 @@ NAMES = paper().subscores
 def row(score: float, distance: float = 0.3, steps: int = 80) -> dict:
     flags = dict.fromkeys(NAMES, 0.0)
     return {**flags, "score": score, "collision_ratio": 1.0 - score,
-            "average_deviation_distance": distance, "safe_steps": steps, "mean_speed": 5.0}  # fmt: skip
+            "average_deviation_distance": distance, "safe_steps": steps,
+            "mean_speed": 5.0}  # fmt: skip
 
 
 def test_clips_that_are_all_alike_leave_no_doubt():
