@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -62,6 +63,10 @@ class RadRecipe:
                 f"recipe.image_encoder={self.image_encoder}: expected one of "
                 f"{', '.join(IMAGE_SIZES)}{nearest_name(str(self.image_encoder), IMAGE_SIZES)}"
             )
+        for option in fields(self):  # named as they are typed, not as the objective has them
+            value = getattr(self, option.name)
+            if option.type == "float" and not 0 <= value < inf:
+                raise ConfigError(f"recipe.{option.name}={value}: expected a number from 0 on")
         self.objective()
 
     def objective(self) -> RlObjective:
