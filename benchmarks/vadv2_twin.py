@@ -33,8 +33,9 @@ from learning_runs import (
 )
 from safetensors import safe_open
 
+from drivelab.agents.vadv2.vocabulary import spacing
 from drivelab.training.reinforcement.expert import EXPERT
-from drivelab.training.reinforcement.loop import IMITATION
+from drivelab.training.reinforcement.loop import BEST, IMITATION
 
 TWIN = "twin"
 
@@ -74,16 +75,20 @@ def runs_of(out: Path, found: argparse.Namespace) -> Runs:
 
 
 def print_costs(runs: Runs) -> None:
-    """Updates, clips that were imitated, and minutes of each finished run."""
+    """Updates, imitated clips, minutes, and how coarse the vocabulary is, of each finished run."""
     print(
-        "| policy | seed | updates | imitated clips | minutes of learning |\n|---|---|---|---|---|"
+        "| policy | seed | updates | imitated clips | minutes of learning | between entries [m] |"
     )
+    print("|---" * 6 + "|")
     for name, folders in runs.items():
         for seed, folder in folders.items():
             if is_done(folder):
                 told = summary_of(folder)
                 clips = imitated(folder / EXPERT)
-                print(f"| {name} | {seed} | {told['updates']} | {clips} | {told['minutes']} |")
+                way = between(folder / BEST)
+                print(
+                    f"| {name} | {seed} | {told['updates']} | {clips} | {told['minutes']} | {way} |"
+                )
 
 
 def imitated(file: Path) -> int:
@@ -92,6 +97,14 @@ def imitated(file: Path) -> int:
         return 0
     with safe_open(file, framework="numpy") as opened:
         return int(opened.get_slice("seeds").get_shape()[0])
+
+
+def between(file: Path) -> str:
+    """Median way from an entry to the next one; the twin has none."""
+    with safe_open(file, framework="numpy") as opened:
+        if "vocabulary" not in opened.keys():  # noqa: SIM118 - no mapping
+            return ""
+        return f"{spacing(opened.get_tensor('vocabulary')):.2f}"
 
 
 def main() -> None:
