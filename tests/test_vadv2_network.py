@@ -317,7 +317,7 @@ class TestRefusals:
             ({"sampled": 0}, "sampled=0: expected whole numbers"),
             ({"waves": 5}, "waves=5: expected an even number"),
             ({"frames": 0}, "frames=0"),
-            ({"label_spread": -1.0}, "label_spread=-1.0: expected 0 or more metres"),
+            ({"label_spread": -1.0}, "label_spread=-1.0: expected 0 or more"),
             ({"conflict_weight": -1.0}, "conflict_weight=-1.0"),
             ({"entrys": 5}, "no option 'entrys'"),
         ],
@@ -342,3 +342,17 @@ class TestRefusals:
             network.loss(frame(1), targets)
         with pytest.raises(DataError, match="no feature 'status_feature'"):
             network({k: v for k, v in frame(1).items() if k != "status_feature"})
+
+
+def test_the_spread_follows_the_vocabulary_at_hand():
+    head = small(entries=3, modes=3)._planning_head
+    near, far = (torch.zeros(3, head.config.poses, 3) for _ in range(2))
+    near[1:, :, 0] = torch.tensor([[1.0], [2.0]])
+    far[1:, :, 0] = torch.tensor([[5.0], [10.0]])
+    head.set_vocabulary(near)
+    assert head.spacing == 1.0
+    weights = {name: value.clone() for name, value in head.state_dict().items()}
+    head.set_vocabulary(far)
+    assert head.spacing == 5.0
+    head.load_state_dict(weights)
+    assert head.spacing == 1.0

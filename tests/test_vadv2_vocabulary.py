@@ -55,9 +55,11 @@ class TestFurthestTrajectories:
 
     def test_says_how_many_differ(self):
         points = straight(3.0, 3.0, 0.0)[..., :2]
-        with pytest.raises(ConfigError, match="2 trajectories wanted, but only 1 differ"):
+        with pytest.raises(
+            ConfigError, match="3 entries wanted, but only 1 recorded trajectories differ"
+        ):
             furthest_trajectories(points, 2, first=np.zeros((2, 2)))
-        with pytest.raises(ConfigError, match="only 0 differ"):
+        with pytest.raises(ConfigError, match="only 0 recorded trajectories differ"):
             furthest_trajectories(points[:0], 1, first=np.zeros((2, 2)))
 
     @given(st.integers(0, 10**6), st.integers(2, 30), st.data())

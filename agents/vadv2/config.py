@@ -9,6 +9,7 @@ from typing import Any
 from drivelab.agents.learned.config import MINI, SceneConfig
 
 PLANNINGS = ("probabilistic", "deterministic")
+SPREAD = 1 / 3  # of what is taught about the record, in ways between neighbours of a vocabulary
 CHOICES = ("argmax", "sample", "mean")
 
 
@@ -24,7 +25,7 @@ class VadV2Config(SceneConfig):
     modes: int = 20  # most probable entries that a plan tells of
     choice: str = "argmax"  # of the distribution: the entry, "sample", or "mean" of neighbours
     sample_seed: int | None = 0  # of "sample"; null: another entry each time
-    label_spread: float = 0.3  # of the taught distribution about the recorded drive [m]
+    label_spread: float = SPREAD  # of the taught distribution, in ways between neighbours
     distribution_weight: float = 10.0
     conflict_weight: float = 10.0
 
@@ -37,7 +38,7 @@ class VadV2Config(SceneConfig):
         self._require("choice", self.choice in CHOICES, f"one of {CHOICES}")
         self._require("waves", self.waves % 2 == 0, "an even number")
         self._require("entries", self.entries >= 2, "2 or more")
-        self._require("label_spread", self.label_spread >= 0, "0 or more metres")
+        self._require("label_spread", self.label_spread >= 0, "0 or more")
         for name in ("distribution_weight", "conflict_weight"):
             self._require(name, getattr(self, name) >= 0, "0 or more")
 

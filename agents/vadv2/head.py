@@ -17,7 +17,7 @@ from drivelab.agents.vadv2.cascade import Cascade, Keys
 from drivelab.agents.vadv2.choice import choice_noise, neighbours_mean
 from drivelab.agents.vadv2.config import VadV2Config
 from drivelab.agents.vadv2.embedding import embed_trajectories
-from drivelab.agents.vadv2.vocabulary import make_vocabulary
+from drivelab.agents.vadv2.vocabulary import make_vocabulary, spacing
 from drivelab.errors import ConfigError
 
 Scene = Mapping[str, Keys]  # `image`, `agents`, `road`
@@ -70,12 +70,21 @@ class ProbabilisticHead(PlanningHead):
         self.vocabulary = nn.Parameter(
             torch.zeros(config.entries, config.poses, 3), requires_grad=False
         )
+        self._spacing: float | None = None  # once it is asked for
+        self.register_load_state_dict_post_hook(_forget_spacing)
         self.entry_encoder = nn.Sequential(
             nn.Linear(embedded, width), nn.ReLU(), nn.Linear(width, width)
         )
         self.score = nn.Sequential(
             nn.Linear(width, width), nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, 1)
         )
+
+    @property
+    def spacing(self) -> float:
+        """Median way from an entry to the next one [m]."""
+        if self._spacing is None:
+            self._spacing = spacing(self.vocabulary.detach().cpu().numpy())
+        return self._spacing
 
     def set_vocabulary(self, vocabulary: Float[Tensor, "m t 3"]) -> None:
         """Take x, y [m], heading [rad] of the entries, which are not trained.
@@ -93,6 +102,7 @@ class ProbabilisticHead(PlanningHead):
             raise ConfigError("a vocabulary with values that are not finite; make it again")
         with torch.no_grad():
             self.vocabulary.copy_(vocabulary)
+        _forget_spacing(self)
 
     def learn_vocabulary(self, recorded: Float[np.ndarray, "n t 3"]) -> None:
         """Take the entries from recorded drives, see `make_vocabulary`."""
@@ -157,6 +167,11 @@ class ProbabilisticHead(PlanningHead):
         missed = ~(chosen == nearest[:, None]).any(-1)
         last = torch.where(missed, nearest, chosen[:, -1])
         return torch.cat([chosen[:, :-1], last[:, None]], -1)
+
+
+def _forget_spacing(head: ProbabilisticHead, missing: object = None) -> None:
+    """It is of a vocabulary that is no more."""
+    head._spacing = None
 
 
 def make_head(config: VadV2Config) -> ProbabilisticHead | DeterministicHead:

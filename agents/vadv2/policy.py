@@ -154,7 +154,8 @@ class VadV2Network(Perception):
         conflict = conflicting(entries, recorded, self._surroundings(targets))
         apart = distances(entries, recorded)
         scores = head.scores(tokens, scene, status)
-        taught = taught_distribution(apart, conflict, spread=self.config.label_spread)
+        spread = self.config.label_spread * head.spacing
+        taught = taught_distribution(apart, conflict, spread=spread)
         return {
             "distribution_loss": self.config.distribution_weight
             * distribution_loss(scores, taught),

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from drivelab.agents.vadv2.choice import neighbours_mean
+from drivelab.agents.vadv2.config import SPREAD
 from drivelab.agents.vadv2.losses import distances, distribution_loss, taught_distribution
 from drivelab.agents.vadv2.vector_policy import VectorVadV2
 from drivelab.agents.vadv2.vector_twin import VectorTwin, plan_losses
@@ -28,8 +29,6 @@ from drivelab.sim.envs.vocabulary_actions import VocabularyActions
 from drivelab.training.reinforcement.pupil import Pupil
 from drivelab.training.rollouts.record_expert import CoarseExpert
 from drivelab.training.trials import Act
-
-SPREAD = 1 / 3  # of the taught distribution, in ways between neighbours of the vocabulary
 
 Plans = Callable[[Mapping[str, Tensor]], Float[Tensor, "b t 3"]]  # of a network's outputs
 
