@@ -129,7 +129,7 @@ def test_what_a_recipe_switches_off_reaches_losses_and_advantages(tmp_path: Path
     assert (own > 0).any()  # the released formula praises what led to the accident
     with pytest.raises(ConfigError, match=r"gae='releasd'.*did you mean 'released'"):
         RadRecipe(gae="releasd")
-    with pytest.raises(ConfigError, match="static_reward=-1.0: expected"):
+    with pytest.raises(ConfigError, match=r"static_reward=-1\.0: expected"):
         RadRecipe(static_reward=-1.0)
 
 
@@ -449,7 +449,7 @@ def test_a_recipe_begins_with_the_weights_of_its_seed():
     first, again, other = (RadRecipe().network(seed, None).plan_query for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
-    with pytest.raises(ConfigError, match="value=-1.0: expected a number from 0 on"):
+    with pytest.raises(ConfigError, match=r"value=-1\.0: expected a number from 0 on"):
         RadRecipe(value=-1.0)
     with pytest.raises(ConfigError, match="no preset 'huge'"):
         RadRecipe(preset="huge")
