@@ -60,7 +60,10 @@ def test_the_same_command_gives_the_same_bits(words, tmp_path: Path):
         (["out=words.txt"], "out=words.txt: expected a file that ends in .npy"),
         (["entry=3"], "no option 'entry'; did you mean 'entries'?"),
         (["data=labmani"], "data=labmani: no such data; did you mean 'labmini'?"),
-        (["entries=40"], "only 12 differ from each other and from standing still"),
+        (
+            ["entries=40"],
+            "only 12 recorded trajectories differ from each other and from standing still",
+        ),
     ],
 )
 def test_what_cannot_be_is_told(words, more, told, tmp_path: Path, capsys):

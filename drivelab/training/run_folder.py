@@ -84,7 +84,7 @@ def read_progress(folder: Path) -> list[dict[str, Any]]:
             row = json.loads(line)
         except ValueError:
             continue  # cut short by a crash
-        if isinstance(row, dict) and "updates" in row:
+        if isinstance(row, dict):
             rows.append(row)
     return rows
 
@@ -101,7 +101,9 @@ def keep_progress(folder: Path, updates: int, *, epoch: int | None = None) -> No
     kept = [
         row
         for row in read_progress(folder)
-        if row["updates"] <= updates and (epoch is None or row["epoch"] <= epoch)
+        if "updates" in row
+        and row["updates"] <= updates
+        and (epoch is None or row["epoch"] <= epoch)
     ]
     part = file.with_name(f".{file.name}.part")
     part.write_text("".join(json.dumps(row) + "\n" for row in kept))
