@@ -18,8 +18,9 @@ from drivelab.agents.rad.policy import RadNetwork  # noqa: E402
 from drivelab.agents.rad.weights import open_rad, save_rad  # noqa: E402
 from drivelab.errors import ConfigError, DataError, RunError  # noqa: E402
 from drivelab.sim.envs.core import EnvOptions  # noqa: E402
-from drivelab.training.reinforcement.checkpoints import resume_learner  # noqa: E402
+from drivelab.training.reinforcement.checkpoints import load_clips, resume_learner  # noqa: E402
 from drivelab.training.reinforcement.events import EventKind  # noqa: E402
+from drivelab.training.reinforcement.expert import EXPERT  # noqa: E402
 from drivelab.training.reinforcement.judge import at_rest  # noqa: E402
 from drivelab.training.reinforcement.learner import (  # noqa: E402
     TRIES,
@@ -370,6 +371,15 @@ def test_imitation_only_and_reinforcement_only(tmp_path: Path):
     assert [rl.imitates(number) for number in range(rl.total)] == [True, *6 * [False]]
 
 
+def test_of_some_clips_the_expert_is_imitated_and_all_are_driven(tmp_path: Path):
+    taught(tmp_path, experts=1, rounds=4)
+    assert load_clips(tmp_path / EXPERT).seeds.tolist() == [0]
+    (window,) = (tmp_path / CHECKPOINT).glob("window-*")
+    rows = [row for row in read_progress(tmp_path) if row["kind"] == "reinforcement"]
+    assert rows[-1]["clips"] == 8
+    assert set(load_clips(window).seeds.tolist()) - {0}
+
+
 def test_imitation_alone_learns_what_the_expert_did(tmp_path: Path):
     taught(tmp_path, mode="il", pretraining=8, updates=8, imitation_rate=1e-2)
     losses = [row["loss"] for row in read_progress(tmp_path)]
@@ -408,6 +418,8 @@ def test_a_damaged_checkpoint_says_so(run: Path, tmp_path: Path):
     [
         ({"mode": "rl+il"}, "mode=rl\\+il: expected one of il, rl, rl_il"),
         ({"clips": 0}, "clips=0: expected a whole number from 1 on"),
+        ({"experts": 5}, "experts=5: expected 1 to clips=4, or null"),
+        ({"experts": 0}, "experts=0: expected 1 to clips=4, or null"),
         ({"batch": 1.5}, "batch=1.5: expected a whole number"),
         ({"rate": 0.0}, "rate=0.0: expected a finite number above 0"),
         ({"kl_limit": float("nan")}, "kl_limit=nan: expected a finite number above 0"),

@@ -51,24 +51,24 @@ def drive_experts(course: Course, pupil: Pupil, settings: ReinforcementSettings,
     files = {name: folder / DRAWN.format(name=name) for name in drawn}
     if drawn:
         bytes_each = sum(prod(shape) for shape in drawn.values())
-        _require_room(files.values(), settings.clips * course.steps * bytes_each)
-    say(f"driving {settings.clips} clips as their experts did")
+        _require_room(files.values(), settings.imitated * course.steps * bytes_each)
+    say(f"driving {settings.imitated} clips as their experts did")
     course = course.with_action(pupil.judged)
     drive = partial(_driven, course, pupil, settings, say)
     if not drawn:
         parts = []
-        for at in range(0, settings.clips, MAPS):  # a world at a time, whose maps are let go
-            parts.append(drive(range(at, min(at + MAPS, settings.clips))))
-            say(TOLD.format(min(at + MAPS, settings.clips), settings.clips))
+        for at in range(0, settings.imitated, MAPS):  # a world at a time, whose maps are let go
+            parts.append(drive(range(at, min(at + MAPS, settings.imitated))))
+            say(TOLD.format(min(at + MAPS, settings.imitated), settings.imitated))
     else:
         parts = []
-        seeds = np.array_split(np.arange(settings.clips), -(-settings.clips // PART))
+        seeds = np.array_split(np.arange(settings.imitated), -(-settings.imitated // PART))
         for number, some in enumerate(seeds):
             file = folder / PARTS / f"{number:04d}.safetensors"
             if not file.is_file():
                 before = sum(part.decisions for part in parts)
                 _write_part(drive(some.tolist()), before, files, file)
-                say(TOLD.format(some[-1] + 1, settings.clips))
+                say(TOLD.format(some[-1] + 1, settings.imitated))
             parts.append(load_clips(file))
     save_clips(DrivenClips.join(parts), folder / EXPERT)
     if (folder / PARTS).is_dir():
@@ -110,7 +110,7 @@ def _require_room(files: Collection[Path], wanted: int) -> None:
     if wanted - there > free:
         raise RunError(
             f"the experts' pictures take up to {wanted / 1e9:.1f} GB, and {folder} has room for "
-            f"{free / 1e9:.1f} GB more; ask for fewer clips=, or name a folder of another disk by "
+            f"{free / 1e9:.1f} GB more; ask for fewer experts=, or name a folder of another disk by "
             "run.dir="
         )
 

@@ -32,6 +32,8 @@ class ReinforcementSettings:
         mode: "il" imitates only; "rl" goes on with rounds of reinforcement; "rl_il" puts a round of
             imitation between them, which keeps the policy near the expert.
         clips: of the training split, from the first on.
+        experts: of these, from the first on, those that are imitated; None: all. Where experts are
+            dear to drive, as through cameras, reinforcement still meets more clips.
         validation: held-out clips of a look, from the last of the training split backwards.
         environments: clips that a worker drives side by side; a round's clips go out in shares of
             so many, whoever drives them.
@@ -68,6 +70,7 @@ class ReinforcementSettings:
     seed: int = 0
     mode: str = "rl_il"
     clips: int = 3900
+    experts: int | None = None
     validation: int = 100
     environments: int = 64
     workers: int = 1
@@ -122,8 +125,15 @@ class ReinforcementSettings:
             even = getattr(self, name) % self.learners == 0
             self._require(name, even, f"a multiple of learners={self.learners}")
         self._require("window", self.window >= self.harvest, f"harvest={self.harvest} or more")
+        few = self.experts is None or (type(self.experts) is int and 1 <= self.experts <= self.clips)
+        self._require("experts", few, f"1 to clips={self.clips}, or null")
         self._require("cycle", self.cycle >= 2, "2 or more: one of imitation, the rest not")
         self._require("rounds", self.total > 0, "1 or more, or some rounds of pretraining")
+
+    @property
+    def imitated(self) -> int:
+        """Clips whose experts are imitated."""
+        return self.clips if self.experts is None else self.experts
 
     @property
     def total(self) -> int:
