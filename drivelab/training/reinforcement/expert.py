@@ -110,8 +110,8 @@ def _require_room(files: Collection[Path], wanted: int) -> None:
     if wanted - there > free:
         raise RunError(
             f"the experts' pictures take up to {wanted / 1e9:.1f} GB, and {folder} has room for "
-            f"{free / 1e9:.1f} GB more; ask for fewer experts=, or name a folder of another disk by "
-            "run.dir="
+            f"{free / 1e9:.1f} GB more; ask for fewer experts=, or name a folder of another disk "
+            "by run.dir="
         )
 
 

@@ -125,7 +125,9 @@ class ReinforcementSettings:
             even = getattr(self, name) % self.learners == 0
             self._require(name, even, f"a multiple of learners={self.learners}")
         self._require("window", self.window >= self.harvest, f"harvest={self.harvest} or more")
-        few = self.experts is None or (type(self.experts) is int and 1 <= self.experts <= self.clips)
+        few = self.experts is None or (
+            type(self.experts) is int and 1 <= self.experts <= self.clips
+        )
         self._require("experts", few, f"1 to clips={self.clips}, or null")
         self._require("cycle", self.cycle >= 2, "2 or more: one of imitation, the rest not")
         self._require("rounds", self.total > 0, "1 or more, or some rounds of pretraining")
