@@ -150,7 +150,7 @@ def test_experts_broken_off_go_on_where_they_were(
 
 def test_a_disk_without_room_is_told_before_anything_is_driven(course: Course, tmp_path: Path):
     settings = settings_of(tmp_path, clips=10**9)
-    with pytest.raises(RunError, match=r"take up to 27648\.0 GB, and .* ask for fewer clips="):
+    with pytest.raises(RunError, match=r"take up to 27648\.0 GB, and .* ask for fewer experts="):
         expert.drive_experts(course, rad_pupil(), settings, quiet)
 
 
