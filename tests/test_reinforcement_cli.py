@@ -18,6 +18,8 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from drivelab.cli import main
+from drivelab.cli.compose import compose
+from drivelab.cli.overrides import read_request
 from drivelab.reports.reinforcement_curve import draw_reinforcement_curve
 from drivelab.training.run_folder import CHECKPOINT, read_progress
 
@@ -125,10 +127,23 @@ def test_the_weights_of_a_run_begin_another_one(run: Path, tmp_path: Path, capsy
     assert (set(summary["results"]), summary["rounds"]) == ({"trained"}, 1)
 
 
+def test_what_is_seen_and_the_recipe_bring_sizes_that_the_command_line_changes():
+    def sizes(*words: str) -> tuple[int, int, int]:
+        config = compose("reinforce", read_request("reinforce", words))
+        return config["clips"], config["pretraining"], config["imitation_batch"]
+
+    assert sizes() == (3900, 300, 128)
+    assert sizes("obs=images") == (1000, 60, 128)
+    assert sizes("recipe=vadv2", "recipe.entries=64") == (3900, 200, 32)
+    assert sizes("obs=sensors", "recipe=diffusiondrive", "clips=7") == (7, 0, 128)
+    assert sizes("recipe=vadv2", "pretraining=5") == (3900, 5, 32)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["obs=image"], "obs=image: expected vector, images, sensors; did you mean 'images'?"),
+        (["obs=image"], "obs=image: no such obs; did you mean 'images'?"),
+        (["obs.clips=3"], "obs=vector has no option 'clips'"),
         (["recipe=vadv2", "obs=images"], "obs=images: recipe=vadv2 learns from obs=vector"),
         (["obs=images", "pictures.weather=sun"], "pictures.weather=sun: expected one of day, dusk"),
         (["mode=li"], "mode=li: expected one of il, rl, rl_il; did you mean 'rl_il'?"),

@@ -57,4 +57,6 @@ def _folder(package: str, group: str) -> Path:
 def _first_line(file: Path) -> str:
     with file.open(encoding="utf-8") as stream:
         line = stream.readline().strip()
+        if line.startswith("# @"):  # a word to Hydra
+            line = stream.readline().strip()
     return line.lstrip("# ") if line.startswith("#") else ""

@@ -92,8 +92,8 @@ def _own_keys(config: Any) -> list[str]:
 def _with_names(content: Any, choices: Mapping[str, Any]) -> dict[str, Any]:
     names = {}
     for group, choice in choices.items():
-        if "/" in group or group not in content:
-            continue
+        if "/" in group or not isinstance(content.get(group), dict):
+            continue  # not a part of the config, or one word
         target = str(content[group].get("_target_", ""))
         names[group] = _class_name(target) if choice == CUSTOM else str(choice)
     return {NAMES: names, **content}

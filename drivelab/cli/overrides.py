@@ -174,7 +174,9 @@ def _check_option(group: str, option: str, choice: Choice) -> None:
 
     if choice.file is None:
         return
-    known = _paths(yaml.safe_load(choice.file.read_text()) or {})
+    content = yaml.safe_load(choice.file.read_text()) or {}
+    own = content.get(group, content)  # a file may hold options of the verb, too, beside its own
+    known = _paths(own) if isinstance(own, dict) else []
     if option not in known:
         offered = [name for name in known if name != "_target_"]
         raise ConfigError(
