@@ -50,6 +50,14 @@ def test_a_run_folder_tells_everything(run: Path):
         assert facts["score"] == pytest.approx(
             1.0 - facts["collision_ratio"] - facts["deviation_ratio"]
         )
+    above = summary["results"]["trained"]["difference"]
+    assert (above.pop("from"), "difference" in summary["results"]["imitation"]) == (
+        "imitation", False,
+    )  # fmt: skip
+    for name, (mean, low, high) in above.items():
+        assert low <= mean <= high, name
+        before, after = (summary["results"][one][name] for one in ("imitation", "trained"))
+        assert mean == pytest.approx(after - before), name
     kinds = [row["kind"] for row in read_progress(run)]
     assert kinds == ["imitation", "reinforcement", "imitation"]
     assert (run / "curve.png").read_bytes().startswith(b"\x89PNG")
@@ -70,6 +78,7 @@ def test_the_report_sets_both_weights_side_by_side(run: Path):
     assert f"Means over {len(rows) // 2} unseen clips" in page
     for name in ("Collision ratio", "No event", "Lateral jerk"):
         assert name in page
+    assert "less imitation" in page
     assert "http" not in page.replace("http-equiv", "")
 
 
@@ -113,6 +122,7 @@ def test_report_shows_a_run(run: Path, capsys):
     assert main(["report", str(run)]) == 0
     out = capsys.readouterr().out
     assert "imitation" in out
+    assert "trained - imitation" in out
     assert "3 rounds, 2 clips driven" in out
     assert str(run / "best.safetensors") in out
 

@@ -35,18 +35,25 @@ def try_weights(files: Mapping[str, Path], pupil: Any, course: Any, clips: int) 
 
 
 def results_of(looks: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
-    """Score, the nine metrics and their intervals of each policy, and which weights it has."""
-    from drivelab.training.reinforcement.intervals import metric_intervals
+    """Score, the nine metrics and their intervals of each policy, and which weights it has.
 
-    return {
-        name: {
+    `difference` of the later ones: from the first policy on the same clips, with its interval.
+    """
+    from drivelab.training.reinforcement.intervals import difference_intervals, metric_intervals
+
+    results: dict[str, dict[str, Any]] = {}
+    for name, look in looks.items():
+        results[name] = {
             "score": look.score, **look.metrics,
             "ci95": {k: list(ends) for k, ends in metric_intervals(look.rows).items()},
             "weights": files[name].name,
             "weights_sha256": hashlib.sha256(files[name].read_bytes()).hexdigest(),
-        }
-        for name, look in looks.items()
-    }  # fmt: skip
+        }  # fmt: skip
+        first = next(iter(looks))
+        if name != first:
+            found = difference_intervals(look.rows, looks[first].rows)
+            results[name]["difference"] = {"from": first, **{k: list(v) for k, v in found.items()}}
+    return results
 
 
 def show_look(folder: Path, rounds: int, look: Any) -> None:

@@ -115,6 +115,11 @@ def print_reinforcement(summary: Mapping[str, Any], folder: Path) -> None:
         if all(ends):
             for place, told in enumerate(("  95 % from", "  to")):
                 table.add_row(told, *(f"{end[place]:.3f}" for end in ends))
+        if "difference" in facts:  # on the same clips
+            above = facts["difference"]
+            lines = (f"{policy} - {above['from']}", "  95 % from", "  to")
+            for place, told in enumerate(lines):
+                table.add_row(told, *(f"{above[key][place]:+.3f}" for key in columns.values()))
     Console(highlight=False).print(table)
     dropped = f", {summary['dropped']} dropped" if summary["dropped"] else ""
     print(f"learnt: {summary['minutes']:.1f} min, {summary['rounds']} rounds, "
