@@ -125,7 +125,7 @@ class TestExpert:
         def make():
             return core(lambda seed: clip(steps=20), TrajectoryActions(6, 0.5))
 
-        found = demonstrate(make, [0], steps=20, expert=RecordExpert(6, 0.5, ENTRIES))
+        found = demonstrate(make, [0], steps=20, expert=RecordExpert(ENTRIES, 0.5))
         assert found.clips.events.tolist() == [NO_EVENT]
         assert set(found.clips.bins[:, 1].tolist()) == {2}  # 5 m/s
         assert not found.clips.bins[:, 0].any()

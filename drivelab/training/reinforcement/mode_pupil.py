@@ -46,7 +46,7 @@ def mode_pupil(policy: ModePolicy, preset: str | None = None) -> Pupil:
     return Pupil(
         actions,
         valid,
-        RecordExpert(config.network.poses, config.network.dt, anchors.double().numpy()),
+        RecordExpert(anchors.double().numpy(), config.network.dt),
         ModePolicy,
         save_planner,
         partial(open_planner, temperature=config.temperature, preset=preset),

@@ -27,28 +27,25 @@ class RecordExpert:
     the frame of the present ego. Its bins are (0, entry): the one nearest to that.
 
     Args:
-        poses: of a plan.
+        entries: x, y [m] of a vocabulary or of modes; its plan has as many poses.
         dt: between them [s].
-        entries: x, y [m] of a vocabulary or of modes; None: there are none, and the bins are 0.
     """
 
     version = UNTAUGHT
 
-    def __init__(
-        self, poses: int, dt: float, entries: Float[np.ndarray, "k t c"] | None = None
-    ) -> None:
-        self._poses, self._dt, self._entries = poses, dt, entries
+    def __init__(self, entries: Float[np.ndarray, "k t c"], dt: float) -> None:
+        self._entries, self._dt = entries, dt
 
     def decide(self, features: Mapping[str, np.ndarray], runner: ClipRunner) -> Decided:
         """The recorded way itself, and the entry whose positions lie nearest, summed over it."""
         bins = np.zeros((len(runner.core), 2), np.int64)
-        went = np.zeros((len(bins), self._poses, 3), np.float32)
+        poses = self._entries.shape[1]
+        went = np.zeros((len(bins), poses, 3), np.float32)
         for e, episode in enumerate(runner.episodes):
             if episode is not None and episode.expert is not None:
-                goals = future(episode.expert.poses, int(runner.at[e]), self._poses, self._dt)
+                goals = future(episode.expert.poses, int(runner.at[e]), poses, self._dt)
                 went[e] = seen = relative(runner.core.world.ego_pose(e), goals)
-                if self._entries is not None:
-                    bins[e, 1] = nearest_entry(seen[:, :2], self._entries)
+                bins[e, 1] = nearest_entry(seen[:, :2], self._entries)
         nothing = np.zeros((len(bins), 2), np.float32)
         return Decided(bins, nothing, nothing, {"trajectory": went}, went)
 
@@ -69,7 +66,7 @@ class CoarseExpert(RecordExpert):
     """
 
     def __init__(self, entries: Float[np.ndarray, "k t 3"], dt: float) -> None:
-        super().__init__(entries.shape[1], dt, entries)
+        super().__init__(entries, dt)
         self._driven = entries.astype(np.float32)
 
     def decide(self, features: Mapping[str, np.ndarray], runner: ClipRunner) -> Decided:
