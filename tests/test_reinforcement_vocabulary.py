@@ -165,6 +165,14 @@ class TestNetwork:
             network.vocabulary.copy_(network.vocabulary[order])
         torch.testing.assert_close(network(seen)["longitudinal"], before[:, order])
 
+    def test_some_entries_of_each_row_are_scored_as_among_all(self):
+        torch.manual_seed(0)
+        network = VectorVadV2(SIZES, torch.from_numpy(ENTRIES)).eval()
+        seen, asked = {"vector": torch.randn(2, EGO_FLOATS)}, torch.tensor([[2, 0], [3, 1]])
+        whole, some = network(seen), network({**seen, "entries": asked})
+        torch.testing.assert_close(some["longitudinal"], whole["longitudinal"].gather(1, asked))
+        torch.testing.assert_close(some["longitudinal_value"], whole["longitudinal_value"])
+
     def test_a_file_gives_it_back_and_others_are_refused(self, tmp_path: Path):
         network = VectorVadV2(SIZES, torch.from_numpy(ENTRIES))
         save_vector_vadv2(network, tmp_path / "w.safetensors", notes={"round": "3"})

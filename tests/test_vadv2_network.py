@@ -15,6 +15,7 @@ from drivelab.agents.vadv2 import VadV2Config
 from drivelab.agents.vadv2.choice import neighbours_mean
 from drivelab.agents.vadv2.fast import FastVadV2
 from drivelab.agents.vadv2.head import ProbabilisticHead
+from drivelab.agents.vadv2.losses import drawn_entries
 from drivelab.agents.vadv2.memory import Memory, SceneTokens, no_memory, seen_from
 from drivelab.agents.vadv2.policy import VadV2Network
 from drivelab.errors import ConfigError, DataError
@@ -203,15 +204,14 @@ class TestDistribution:
         assert torch.isfinite(found["mode_scores"]).all()
 
     def test_some_entries_teach_and_the_nearest_always(self):
-        head = small(sampled=4)._planning_head
         nearest = torch.arange(12)
         for seed in range(5):
             generator = torch.Generator().manual_seed(seed)
-            chosen = head.drawn_entries(nearest, generator)
+            chosen = drawn_entries(nearest, 12, 4, generator)
             assert chosen.shape == (12, 4)
             assert (chosen == nearest[:, None]).any(-1).all()
             assert all(len(set(row)) == 4 for row in chosen.tolist())
-        every = small(sampled=40)._planning_head.drawn_entries(nearest)
+        every = drawn_entries(nearest, 12, 40)
         assert every.tolist() == [list(range(12))] * 12
 
 

@@ -49,6 +49,18 @@ X = SPEEDS[:, None] * 0.5 * np.arange(1, 7)
 ENTRIES = np.stack([X, 0 * X, 0 * X], -1)
 
 
+def assert_taught(policy: VectorVadV2, clips: DrivenClips) -> None:
+    """Its distribution falls off around where the ego went."""
+    # a third of the median way between neighbours, whose speeds differ by 2.5, 2.5, 2.5 and 5
+    spread = np.mean(2.5 * 0.5 * np.arange(1, 7)) / 3
+    went = clips.targets["trajectory"][10]
+    apart = np.abs(ENTRIES[..., 0] - went[:, 0]).mean(-1)
+    wanted = np.exp(-apart / spread) / np.exp(-apart / spread).sum()
+    with torch.no_grad():
+        found = policy({"vector": torch.from_numpy(clips.features["vector"])})["longitudinal"]
+    np.testing.assert_allclose(found.softmax(-1)[10], wanted, atol=0.1)
+
+
 def demonstrated(pupil, **options) -> DrivenClips:
     def make() -> EnvCore:
         env = EnvOptions(
@@ -137,7 +149,7 @@ class TestTeaching:
                 found.append(told.targets["trajectory"][0, 0, 0])
                 return replace(told, actions=slow) if len(found) <= 5 else told
 
-        ClipRunner(lambda: core).run(Late(6, 0.5), [0])
+        ClipRunner(lambda: core).run(Late(ENTRIES, 0.5), [0])
         assert found[0] == pytest.approx(2.0, abs=1e-3)
         assert found[5] > 2.1  # it braked while the record went on
 
@@ -161,14 +173,23 @@ class TestTeaching:
             learner.begin_round()
             told = learner.imitate(clips)
         assert told["loss"] < 0.01
-        # a third of the median way between neighbours, whose speeds differ by 2.5, 2.5, 2.5 and 5
-        spread = np.mean(2.5 * 0.5 * np.arange(1, 7)) / 3
-        went = clips.targets["trajectory"][10]
-        apart = np.abs(ENTRIES[..., 0] - went[:, 0]).mean(-1)
-        wanted = np.exp(-apart / spread) / np.exp(-apart / spread).sum()
-        with torch.no_grad():
-            found = policy({"vector": torch.from_numpy(clips.features["vector"])})["longitudinal"]
-        np.testing.assert_allclose(found.softmax(-1)[10], wanted, atol=0.1)
+        assert_taught(policy, clips)
+
+    @pytest.mark.parametrize("sampled", [2, 3])
+    def test_some_entries_at_a_time_teach_the_same_distribution(self, sampled, tmp_path: Path):
+        torch.manual_seed(0)
+        pupil = vocabulary_pupil(ENTRIES, ENTRIES, 0.5, sampled)
+        clips = demonstrated(pupil, speed=4.0)
+        policy = VectorVadV2(replace(SIZES, planning="probabilistic"), torch.from_numpy(ENTRIES))
+        settings = ReinforcementSettings(
+            tmp_path, mode="il", pretraining=6, updates=60, imitation_batch=20, imitation_rate=1e-2
+        )
+        learner = Learner(policy, pupil.valid, settings=settings, imitation=pupil.imitation)
+        for _ in range(6):
+            learner.begin_round()
+            told = learner.imitate(clips)
+        assert told["loss"] < 0.02
+        assert_taught(policy, clips)
 
     def test_a_file_and_a_choice_of_clips_keep_the_targets(self, tmp_path: Path):
         clips = demonstrated(twin_pupil(ENTRIES, 0.5))

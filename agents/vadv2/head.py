@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from drivelab.agents.transfuser.exact import exactly
@@ -154,19 +154,6 @@ class ProbabilisticHead(PlanningHead):
         if self.config.choice != "sample":
             return {}
         return {"noise": choice_noise(rows, self.vocabulary, self.config.sample_seed)}
-
-    def drawn_entries(
-        self, nearest: Int[Tensor, " b"], generator: torch.Generator | None = None
-    ) -> Int[Tensor, "b k"]:
-        """Entries that teach each scene: some by equal chance, the nearest always among them."""
-        total, count = len(self.vocabulary), self.config.sampled
-        if count >= total:
-            return torch.arange(total, device=nearest.device).expand(len(nearest), -1)
-        even = torch.ones(len(nearest), total, device=nearest.device)
-        chosen = torch.multinomial(even, count, generator=generator)
-        missed = ~(chosen == nearest[:, None]).any(-1)
-        last = torch.where(missed, nearest, chosen[:, -1])
-        return torch.cat([chosen[:, :-1], last[:, None]], -1)
 
 
 def _forget_spacing(head: ProbabilisticHead, missing: object = None) -> None:

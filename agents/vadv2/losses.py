@@ -39,6 +39,29 @@ def taught_distribution(
     return (-apart / spread).masked_fill(conflict & ~nearest, NEVER).softmax(-1)
 
 
+def drawn_entries(
+    nearest: Int[Tensor, " b"], total: int, count: int, generator: torch.Generator | None = None
+) -> Int[Tensor, "b k"]:
+    """Entries that teach each scene: some by equal chance, the nearest always among them.
+
+    What the scores learn is the same as by all: shares within any such choice are those of the
+    whole distribution.
+
+    Args:
+        nearest: to the recorded drives.
+        total: of the vocabulary.
+        count: that are drawn; all of them where there are not more.
+        generator: draws; None: PyTorch's own.
+    """
+    if count >= total:
+        return torch.arange(total, device=nearest.device).expand(len(nearest), -1)
+    even = torch.ones(len(nearest), total, device=nearest.device)
+    chosen = torch.multinomial(even, count, generator=generator)
+    missed = ~(chosen == nearest[:, None]).any(-1)
+    last = torch.where(missed, nearest, chosen[:, -1])
+    return torch.cat([chosen[:, :-1], last[:, None]], -1)
+
+
 def distribution_loss(
     scores: Float[Tensor, "b k"], taught: Float[Tensor, "b k"]
 ) -> Float[Tensor, ""]:

@@ -29,6 +29,7 @@ from drivelab.agents.vadv2.losses import (
     conflict_loss,
     distances,
     distribution_loss,
+    drawn_entries,
     taught_distribution,
 )
 from drivelab.agents.vadv2.memory import Memory, Recall, SceneTokens, no_memory
@@ -149,7 +150,8 @@ class VadV2Network(Perception):
     ) -> dict[str, Tensor]:  # fmt: skip
         recorded, rows = targets["trajectory"].to(head.vocabulary.dtype), len(status)
         nearest = distances(head.vocabulary.expand(rows, -1, -1, -1), recorded).argmin(-1)
-        chosen = head.drawn_entries(nearest, generator)
+        total, count = len(head.vocabulary), self.config.sampled
+        chosen = drawn_entries(nearest, total, count, generator)
         entries, tokens = head.vocabulary[chosen], head.tokens(head.vocabulary)[chosen]
         conflict = conflicting(entries, recorded, self._surroundings(targets))
         apart = distances(entries, recorded)

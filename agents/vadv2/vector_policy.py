@@ -4,9 +4,11 @@ Each entry is embedded, looks at the scene through the cascaded decoder, and is 
 over the entries is the policy. One query more looks for the value of the state. So closed-loop
 learning can take entries for actions without rendering a camera.
 
-Features: `vector` (b, 515), see `drivelab.agents.rad.vector_encoder`.
+Features: `vector` (b, 515), see `drivelab.agents.rad.vector_encoder`; `entries` (b, k), numbers of
+those to score, all of them without it.
 Outputs: as `RadNetwork` has them, with the vocabulary as the longitudinal axis: `longitudinal`
-(b, entries) logits, `lateral` (b, 1) and `lateral_value` (b,) zeros, `longitudinal_value` (b,).
+(b, entries) or (b, k) logits, `lateral` (b, 1) and `lateral_value` (b,) zeros,
+`longitudinal_value` (b,).
 """
 
 from __future__ import annotations
@@ -97,7 +99,11 @@ class VectorVadV2(nn.Module):
         entries = self.entry_encoder(
             embed_trajectories(self.vocabulary[..., :2], self.config.waves)
         )
-        queries = torch.cat([self.value_query[0], entries])[None].expand(rows, -1, -1)
+        if "entries" in features:
+            asked = entries[features["entries"]]
+        else:
+            asked = entries.expand(rows, -1, -1)
+        queries = torch.cat([self.value_query.expand(rows, -1, -1), asked], 1)
         looked = self.decoder(queries, scene) + (scene.navigation + scene.state)[:, None]
         nothing = looked.new_zeros(rows, 1)
         return {

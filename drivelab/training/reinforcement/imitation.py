@@ -22,9 +22,10 @@ from drivelab.planning.rad_anchors import (
 )
 from drivelab.training.reinforcement.compat import is_released
 
-# Outputs of a network, `bins` and `targets` of expert clips, the mask -> losses, `loss` among them
+Network = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]  # features -> outputs
+# A network, features, `bins` and `targets` of expert clips, the mask -> losses, `loss` among them
 Imitation = Callable[
-    [Mapping[str, Tensor], Mapping[str, Tensor], Tensor | None], Mapping[str, Tensor]
+    [Network, Mapping[str, Tensor], Mapping[str, Tensor], Tensor | None], Mapping[str, Tensor]
 ]
 
 FOCUS = 2.0  # gamma of the focal loss (arXiv 1708.02002); the paper does not print its own
@@ -101,10 +102,13 @@ def imitation_losses(
 
 
 def towards_bins(
-    outputs: Mapping[str, Tensor], taught: Mapping[str, Tensor], valid: Tensor | None
+    network: Network,
+    features: Mapping[str, Tensor],
+    taught: Mapping[str, Tensor],
+    valid: Tensor | None,
 ) -> dict[str, Tensor]:
     """`imitation_losses` towards the expert's actions."""
-    return imitation_losses(outputs, taught["bins"], valid)
+    return imitation_losses(network(features), taught["bins"], valid)
 
 
 def _nearest_ends(given: Float[np.ndarray, "b 2"], anchors: RadAnchors) -> Int[np.ndarray, "b 2"]:

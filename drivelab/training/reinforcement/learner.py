@@ -37,7 +37,7 @@ from drivelab.training.together import Share, average, average_gradients, given_
 
 _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
 TRIES = 3  # rounds of clips none of which came back, after which a run ends
-_ORDER, _BATCHES, _DRAWS = range(3)  # streams of random numbers
+_ORDER, _BATCHES, _DRAWS, _LOSSES = range(4)  # streams of random numbers
 
 
 @dataclass(slots=True)
@@ -132,13 +132,15 @@ class Learner:
         optimizer, updates = self.optimizer, settings.updates
         if self.counts.round >= settings.pretraining:
             optimizer, updates = self._beside(), settings.later_updates
+        torch.manual_seed(int(self._seeds(_LOSSES).generate_state(1)[0]))
         found = []
         for _ in range(updates):
             rows = self._own(draw.choice(expert.decisions, size, replace=False))
             features = {k: self._moved(array[rows]) for k, array in expert.features.items()}
             taught = {"bins": expert.bins, **expert.targets}
             losses = self._imitation(
-                self.network(features),
+                self.network,
+                features,
                 {k: self._moved(array[rows]) for k, array in taught.items()},
                 self._mask,
             )

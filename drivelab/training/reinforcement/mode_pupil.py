@@ -27,6 +27,7 @@ from drivelab.agents.diffusiondrive.policy import DiffusionDriveNetwork
 from drivelab.agents.learned.checkpoint import save_network
 from drivelab.agents.learned.weights import load_weights
 from drivelab.sim.envs.actions import TrajectoryActions
+from drivelab.training.reinforcement.imitation import Network
 from drivelab.training.reinforcement.pupil import Pupil
 from drivelab.training.rollouts.record_expert import RecordExpert
 from drivelab.training.rollouts.worker import PolicyDriver
@@ -102,10 +103,11 @@ def best_plans(
 
 
 def _imitation(
-    outputs: Mapping[str, Tensor],
+    network: Network,
+    features: Mapping[str, Tensor],
     taught: Mapping[str, Tensor],
     valid: Tensor | None,
     anchors: Tensor,
     config: DiffusionDriveConfig,
 ) -> dict[str, Tensor]:
-    return towards_modes(outputs, taught["trajectory"], anchors, config)
+    return towards_modes(network(features), taught["trajectory"], anchors, config)

@@ -19,22 +19,32 @@ from torch import Tensor, nn
 
 from drivelab.agents.vadv2.choice import neighbours_mean
 from drivelab.agents.vadv2.config import SPREAD
-from drivelab.agents.vadv2.losses import distances, distribution_loss, taught_distribution
+from drivelab.agents.vadv2.losses import (
+    distances,
+    distribution_loss,
+    drawn_entries,
+    taught_distribution,
+)
 from drivelab.agents.vadv2.vector_policy import VectorVadV2
 from drivelab.agents.vadv2.vector_twin import VectorTwin, plan_losses
 from drivelab.agents.vadv2.vector_weights import open_vector_vadv2, save_vector_vadv2
 from drivelab.agents.vadv2.vocabulary import spacing
 from drivelab.sim.envs.actions import TrajectoryActions
 from drivelab.sim.envs.vocabulary_actions import VocabularyActions
+from drivelab.training.reinforcement.imitation import Network
 from drivelab.training.reinforcement.pupil import Pupil
 from drivelab.training.rollouts.record_expert import CoarseExpert
 from drivelab.training.trials import Act
 
+SAMPLED = 256  # entries that teach a decision in one update
 Plans = Callable[[Mapping[str, Tensor]], Float[Tensor, "b t 3"]]  # of a network's outputs
 
 
 def vocabulary_pupil(
-    entries: Float[np.ndarray, "k t 3"], driven: Float[np.ndarray, "d t 3"], dt: float
+    entries: Float[np.ndarray, "k t 3"],
+    driven: Float[np.ndarray, "d t 3"],
+    dt: float,
+    sampled: int = SAMPLED,
 ) -> Pupil:
     """VADv2: one axis, the entries of a vocabulary; the other one has a single bin.
 
@@ -42,6 +52,7 @@ def vocabulary_pupil(
         entries: of the policy.
         driven: those that its expert drives by.
         dt: between poses [s].
+        sampled: entries that teach a decision in one update of imitation.
     """
     poses, given = entries.shape[1], torch.from_numpy(entries).float()
     plans = TrajectoryActions(poses, dt)
@@ -53,7 +64,9 @@ def vocabulary_pupil(
         save_vector_vadv2,
         open_vector_vadv2,
         partial(planned, actions=plans, plans=partial(_mean_of, entries=given)),
-        imitation=partial(towards_drive, entries=given, spread=SPREAD * spacing(entries)),
+        imitation=partial(
+            towards_drive, entries=given, spread=SPREAD * spacing(entries), sampled=sampled
+        ),
         undrawn=plans,
     )
 
@@ -74,32 +87,42 @@ def twin_pupil(driven: Float[np.ndarray, "d t 3"], dt: float) -> Pupil:
 
 
 def towards_drive(
-    outputs: Mapping[str, Tensor],
+    network: Network,
+    features: Mapping[str, Tensor],
     taught: Mapping[str, Tensor],
     valid: Tensor | None,
     entries: Float[Tensor, "k t 3"],
     spread: float,
+    sampled: int = SAMPLED,
 ) -> dict[str, Tensor]:
     """`distribution_loss` towards entries near where the expert went; all may be taken.
 
     Args:
-        outputs: of a `VectorVadV2`.
+        network: a `VectorVadV2`.
+        features: of it.
         taught: `trajectory` (b, t, 3).
         valid: not used.
         entries: of the vocabulary.
         spread: over which distance the taught distribution falls to 1/e [m].
+        sampled: entries that teach a decision, the nearest among them, see `drawn_entries`.
     """
     went = taught["trajectory"]
     apart = distances(entries.to(went).expand(len(went), -1, -1, -1), went)
+    if sampled < len(entries):
+        chosen = drawn_entries(apart.argmin(-1), len(entries), sampled)
+        features, apart = {**features, "entries": chosen}, apart.gather(1, chosen)
     wanted = taught_distribution(apart, torch.zeros_like(apart, dtype=torch.bool), spread=spread)
-    return {"loss": distribution_loss(outputs["longitudinal"], wanted)}
+    return {"loss": distribution_loss(network(features)["longitudinal"], wanted)}
 
 
 def towards_plan(
-    outputs: Mapping[str, Tensor], taught: Mapping[str, Tensor], valid: Tensor | None
+    network: Network,
+    features: Mapping[str, Tensor],
+    taught: Mapping[str, Tensor],
+    valid: Tensor | None,
 ) -> dict[str, Tensor]:
     """`plan_losses` towards where the expert went; there is no mask."""
-    return plan_losses(outputs, taught["trajectory"])
+    return plan_losses(network(features), taught["trajectory"])
 
 
 def planned(network: nn.Module, actions: TrajectoryActions, plans: Plans) -> Act:

@@ -20,7 +20,7 @@ from drivelab.training.reinforcement.loop import Course
 from drivelab.training.reinforcement.objective import RlObjective
 from drivelab.training.reinforcement.pupil import Pupil
 from drivelab.training.reinforcement.settings import ReinforcementSettings
-from drivelab.training.reinforcement.vocabulary_pupils import twin_pupil, vocabulary_pupil
+from drivelab.training.reinforcement.vocabulary_pupils import SAMPLED, twin_pupil, vocabulary_pupil
 from drivelab.training.rollouts.record_expert import expert_vocabulary
 
 
@@ -31,6 +31,7 @@ class VocabularyRecipe:
     Attributes:
         planning: "probabilistic", or "deterministic" for the twin, which imitates only.
         entries: of the vocabulary, standing still among them; the twin has none.
+        sampled: of them that teach a decision in one update of imitation, the nearest always.
         driven: entries of which the nearest to the record is what the expert drives by.
         poses: of an entry or of the twin's plan.
         dt: between them [s].
@@ -41,6 +42,7 @@ class VocabularyRecipe:
 
     planning: str = "probabilistic"
     entries: int = 256
+    sampled: int = SAMPLED
     driven: int = 256
     poses: int = 6
     dt: float = 0.5
@@ -53,8 +55,10 @@ class VocabularyRecipe:
     value: float = 1.0
 
     def __post_init__(self) -> None:
-        if type(self.driven) is not int or self.driven < 1:
-            raise ConfigError(f"driven={self.driven!r}: expected a whole number from 1 on")
+        for name in ("sampled", "driven"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise ConfigError(f"{name}={value!r}: expected a whole number from 1 on")
         self._config()
         self.objective()
 
@@ -93,7 +97,7 @@ class VocabularyRecipe:
         else:
             entries = all_entries[: self.entries]
         network = found or VectorVadV2(self._config(), torch.from_numpy(entries))
-        pupil = vocabulary_pupil(entries, driven, self.dt)
+        pupil = vocabulary_pupil(entries, driven, self.dt, self.sampled)
         return network, replace(pupil, vocabulary=all_entries)
 
     def _check_mode(self, mode: str) -> None:
