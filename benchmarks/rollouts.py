@@ -13,18 +13,18 @@ what was seen, judging, joining; 0 where several workers overlap); bytes of weig
 of the workers; seconds of learning, and of waiting for clips.
 
 Below the table stands what the loop is measured against, in this process: the environments alone,
-`NativeVectorEnv`, in which the clips of the last round are driven once more by the same actions,
-without a policy and without noting anything; with `--obs images` the renderer alone, which draws
-the first moments of the clips again and again. With `--actors` also what two processes do side by
-side that share nothing, each driving these clips by itself: more than that no number of actors can
-bring on as many cores.
+`NativeVectorEnv`, in which the clips of a round are driven once more by the same actions, without a
+policy and without noting anything, by turns with the loop; with `--obs images` the renderer alone,
+which draws the first moments of the clips again and again. With `--actors` also what two processes
+do side by side that share nothing, each driving these clips by itself: more than that no number of
+actors can bring on as many cores.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing import Queue, get_context
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -109,8 +109,8 @@ def draw_rate(course: Course) -> float:
     return TURNS * course.size / spent
 
 
-def replay_rate(course: Course, clips: DrivenClips, environments: int) -> float:
-    """Decisions a second of the vector environment, share after share: the median.
+def replayer(course: Course, clips: DrivenClips, environments: int) -> Callable[[], float]:
+    """What drives all clips once more in the vector environment, and says decisions a second.
 
     Where a clip ends before the others of its share, the environment begins another one by itself.
     """
@@ -125,16 +125,35 @@ def replay_rate(course: Course, clips: DrivenClips, environments: int) -> float:
     bins = np.full((len(clips), steps, 2), BINS // 2, np.int64)
     for clip, length in enumerate(clips.lengths):
         bins[clip, :length] = clips.bins[clips.rows(clip)]
-    rates = []
-    for _ in range(TURNS):
-        for first in range(0, len(clips), environments):
-            clock = perf_counter()
+
+    def replay() -> float:
+        clock, shares = perf_counter(), range(0, len(clips), environments)
+        for first in shares:
             places = first + np.arange(environments) % (len(clips) - first)
             env.core.reset_to({e: source(known[clip]) for e, clip in enumerate(places)})
             for step in range(steps):
                 env.step(bins[places, step])
-            rates.append(environments * steps / (perf_counter() - clock))
-    return float(np.median(rates))
+        return len(shares) * environments * steps / (perf_counter() - clock)
+
+    return replay
+
+
+def beside_environments(
+    found: argparse.Namespace, course: Course, learner: Learner, fleet: Fleet
+) -> str:
+    """The loop without its policy beside the environments, by turns: the machine is never quiet."""
+    assert learner.window.clips is not None
+    replay, pairs = replayer(course, learner.window.clips, found.environments), []
+    for _ in range(TURNS):
+        row = driven_round(learner, fleet)
+        pairs.append((row["driven"] / (row["wall_s"] - row["policy_s"]), replay()))
+    shares = [loop / own for loop, own in pairs]
+    loop, own = np.median(pairs, axis=0)
+    return (
+        f"the environments alone: {own:,.0f} decisions a second; the loop without its policy: "
+        f"{loop:,.0f} ({100 * np.median(shares):.0f} %, in {TURNS} turns "
+        f"{100 * min(shares):.0f} to {100 * max(shares):.0f} %)"
+    )
 
 
 def drive_alone(found: argparse.Namespace, ready: Barrier, rates: Queue[float]) -> None:
@@ -164,7 +183,12 @@ def side_by_side(found: argparse.Namespace, processes: int) -> float:
     return total
 
 
-def line(name: str, rows: Rows, actors: int, weights: int) -> str:
+def print_head() -> None:
+    print(f"| {' | '.join(COLUMNS)} |")
+    print("|---" * len(COLUMNS) + "|", flush=True)
+
+
+def print_row(name: str, rows: Rows, actors: int, learner: Learner) -> None:
     """A row of the table: rates and times of the median round, shares of all rounds."""
     workers = max(actors, 1)
     rate = np.median([row["driven"] / row["wall_s"] for row in rows])
@@ -177,8 +201,9 @@ def line(name: str, rows: Rows, actors: int, weights: int) -> str:
     sent = rows[-1].get("broadcast_bytes", 0.0)
     learnt = float(np.median([row["learn_s"] for row in rows]))
     waited = float(np.median([row["wait_s"] for row in rows]))
+    weights = sum(array.nbytes for array in weights_of(learner.network).values())
     cells = [name, f"{rate:,.0f}", per_cpu, *shares, rest, f"{weights:,}", f"{sent:,.0f}"]
-    return f"| {' | '.join([*cells, f'{learnt:.2f}', f'{waited:.2f}'])} |"
+    print(f"| {' | '.join([*cells, f'{learnt:.2f}', f'{waited:.2f}'])} |", flush=True)
 
 
 def course_of(found: argparse.Namespace) -> Course:
@@ -193,50 +218,56 @@ def pictures_of(course: Course) -> Pictures | None:
     return course.seen if isinstance(course.seen, Pictures) else None
 
 
-def print_limits(found: argparse.Namespace, course: Course, clips: DrivenClips, rows: Rows) -> None:
-    """What a loop in this process is measured against, and what several processes can reach."""
-    driven = sum(row["driven"] for row in rows)
+def beside_renderer(course: Course, pictures: Pictures, rows: Rows) -> str:
+    """The loop beside the renderer that draws the same pictures."""
+    _, height, width, _ = pictures.shape
+    own = draw_rate(course)
+    loop = sum(row["driven"] for row in rows) / sum(row["wall_s"] for row in rows)
+    return (
+        f"the renderer alone: the pictures of {own:,.0f} decisions a second "
+        f"({len(pictures.cameras)} of {width} x {height}); the loop: {loop:,.0f} "
+        f"({100 * loop / own:.0f} %)"
+    )
+
+
+def print_here(found: argparse.Namespace, course: Course) -> str:
+    """The row of this process; returns what it is measured against."""
     pictures = pictures_of(course)
-    if pictures is None:
-        own = replay_rate(course, clips, found.environments)
-        loop = driven / sum(row["wall_s"] - row["policy_s"] for row in rows)
-        print(f"\nthe environments alone: {own:,.0f} decisions a second; the loop without its "
-              f"policy: {loop:,.0f} ({100 * loop / own:.0f} %)")  # fmt: skip
-    else:
-        _, height, width, _ = pictures.shape
-        own, loop = draw_rate(course), driven / sum(row["wall_s"] for row in rows)
-        print(f"\nthe renderer alone: the pictures of {own:,.0f} decisions a second "
-              f"({len(pictures.cameras)} of {width} x {height}); the loop: {loop:,.0f} "
-              f"({100 * loop / own:.0f} %)")  # fmt: skip
-    for processes in found.actors:
-        if processes > 1:
-            alone, together = (side_by_side(found, count) for count in (1, processes))
-            print(f"{processes} processes side by side: {together / alone:.2f} times one of them")
+    with tempfile.TemporaryDirectory() as folder:
+        learner = learner_of(found, course, Path(folder), 0)
+        fleet = make_fleet(learner, course=course, cluster=None)
+        rows = measure(learner, fleet, found.rounds)
+        print_row("this process", rows, 0, learner)
+        if pictures is None:
+            return beside_environments(found, course, learner, fleet)
+        return beside_renderer(course, pictures, rows)
+
+
+def print_actors(found: argparse.Namespace, course: Course, actors: int) -> None:
+    """So many actors of a cluster that is started here."""
+    with tempfile.TemporaryDirectory() as folder:
+        learner = learner_of(found, course, Path(folder), actors)
+        cluster = {"address": None, "cpus": 1.0, "gpus": 0.0}
+        fleet = make_fleet(learner, course=course, cluster=cluster)
+        try:
+            rows = measure(learner, fleet, found.rounds)
+        finally:
+            fleet.close()
+    print_row(f"{actors} Ray actor{'s' if actors > 1 else ''}", rows, actors, learner)
 
 
 def main() -> None:
     found = arguments()
-    print(f"| {' | '.join(COLUMNS)} |")
-    print("|---" * len(COLUMNS) + "|", flush=True)
     course = course_of(found)
-    here: tuple[DrivenClips, Rows] | None = None
-    for actors in (0, *found.actors):
-        cluster = {"address": None, "cpus": 1.0, "gpus": 0.0} if actors else None
-        with tempfile.TemporaryDirectory() as folder:
-            learner = learner_of(found, course, Path(folder), actors)
-            fleet = make_fleet(learner, course=course, cluster=cluster)
-            try:
-                rows = measure(learner, fleet, found.rounds)
-            finally:
-                fleet.close()
-        weights = sum(array.nbytes for array in weights_of(learner.network).values())
-        name = f"{actors} Ray actor{'s' if actors > 1 else ''}" if actors else "this process"
-        print(line(name, rows, actors, weights), flush=True)
-        if here is None:
-            assert learner.window.clips is not None
-            here = learner.window.clips, rows
-    assert here is not None
-    print_limits(found, course, *here)
+    print_head()
+    limit = print_here(found, course)  # first: Ray leaves threads behind in this process
+    for actors in found.actors:
+        print_actors(found, course, actors)
+    print(f"\n{limit}", flush=True)
+    for processes in found.actors:
+        if processes > 1:
+            alone, together = (side_by_side(found, count) for count in (1, processes))
+            print(f"{processes} processes side by side: {together / alone:.2f} times one of them")
 
 
 if __name__ == "__main__":
