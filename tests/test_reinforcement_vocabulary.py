@@ -15,6 +15,7 @@ from rad_clips import clip, thing  # noqa: E402
 from drivelab.agents.rad import RadConfig  # noqa: E402
 from drivelab.agents.rad.policy import RadNetwork  # noqa: E402
 from drivelab.agents.rad.weights import save_rad  # noqa: E402
+from drivelab.agents.vadv2.likeliest import LikeliestVadV2  # noqa: E402
 from drivelab.agents.vadv2.vector_policy import VectorVadV2, VectorVadV2Config  # noqa: E402
 from drivelab.agents.vadv2.vector_weights import (  # noqa: E402
     open_vector_vadv2,
@@ -26,13 +27,13 @@ from drivelab.kernels.world.observe_ego import EGO_FLOATS  # noqa: E402
 from drivelab.sim.envs.actions import TrajectoryActions  # noqa: E402
 from drivelab.sim.envs.core import EnvCore, EnvOptions  # noqa: E402
 from drivelab.sim.envs.vector_view import VectorView  # noqa: E402
-from drivelab.sim.envs.vocabulary_actions import VocabularyActions  # noqa: E402
 from drivelab.training.reinforcement.events import EventKind  # noqa: E402
 from drivelab.training.reinforcement.learner import Learner  # noqa: E402
 from drivelab.training.reinforcement.objective import RlObjective  # noqa: E402
 from drivelab.training.reinforcement.settings import ReinforcementSettings  # noqa: E402
+from drivelab.training.reinforcement.vocabulary_pupils import vocabulary_pupil  # noqa: E402
 from drivelab.training.reinforcement.vocabulary_recipe import VocabularyRecipe  # noqa: E402
-from drivelab.training.reinforcement.window import advantages_of  # noqa: E402
+from drivelab.training.reinforcement.window import advantages_of, practise  # noqa: E402
 from drivelab.training.rollouts.clips import NO_EVENT, DrivenClips  # noqa: E402
 from drivelab.training.rollouts.demonstrations import demonstrate  # noqa: E402
 from drivelab.training.rollouts.record_expert import (  # noqa: E402
@@ -41,6 +42,7 @@ from drivelab.training.rollouts.record_expert import (  # noqa: E402
     future,
     nearest_entry,
 )
+from drivelab.training.rollouts.worker import RolloutWorker, weights_of  # noqa: E402
 from drivelab.training.run_folder import read_progress  # noqa: E402
 
 pytestmark = pytest.mark.nn
@@ -81,32 +83,46 @@ def drives(*lengths: int, entry: int, event: int) -> DrivenClips:
     )
 
 
-class TestActions:
-    def test_a_number_drives_as_its_plan_does(self):
-        source = lambda seed: clip(thing(90.0), steps=20)  # noqa: E731
-        by_number, by_plan = (
-            core(source, VocabularyActions(ENTRIES)),
-            core(source, TrajectoryActions(poses=6)),
-        )
-        for one in (by_number, by_plan):
-            one.reset({0: 0})
-        for entry in (3, 3, 1, 0, 2):
-            by_number.step(np.array([[0, entry]]))
-            by_plan.step(ENTRIES[entry][None].astype(np.float32))
-            np.testing.assert_allclose(
-                by_number.world.ego_pose(0), by_plan.world.ego_pose(0), atol=1e-6
-            )
-        assert by_number.world.ego_pose(0)[0] > 21.0
+class TestDrawing:
+    def test_the_likeliest_entries_of_the_same_weights(self):
+        torch.manual_seed(0)
+        network = VectorVadV2(SIZES, torch.from_numpy(ENTRIES)).eval()
+        some = LikeliestVadV2(SIZES, drawn=2).eval()
+        some.load_state_dict(network.state_dict())
+        seen = {"vector": torch.randn(5, EGO_FLOATS)}
+        whole, found = network(seen), some(seen)
+        order = whole["longitudinal"].argsort(1, descending=True)[:, :2]
+        assert torch.equal(found["entries"], order)
+        torch.testing.assert_close(found["longitudinal"], whole["longitudinal"].gather(1, order))
+        torch.testing.assert_close(found["plans"], network.vocabulary[order])
+        assert LikeliestVadV2(SIZES, drawn=9)(seen)["longitudinal"].shape == (5, 4)
 
-    def test_numbers_that_are_none_are_refused(self):
-        one = core(lambda seed: clip(steps=5), VocabularyActions(ENTRIES))
-        one.reset({0: 0})
-        with pytest.raises(ConfigError, match="expected a number from 0 to 3"):
-            one.step(np.array([[0, 4]]))
-        with pytest.raises(ConfigError, match="the first all zeros"):
-            VocabularyActions(ENTRIES[1:])
-        with pytest.raises(ConfigError, match=r"expected \(entries, poses, 3\)"):
-            VocabularyActions(ENTRIES[..., :2])
+    def test_what_was_drawn_is_learnt_from_among_the_same_entries(self):
+        torch.manual_seed(0)
+        pupil = vocabulary_pupil(ENTRIES, ENTRIES, 0.5, drawn=3)
+        network = VectorVadV2(SIZES, torch.from_numpy(ENTRIES)).eval()
+        with torch.no_grad():
+            network.score[-1].weight.mul_(10.0)  # no entry is as likely as another
+        options = EnvOptions(
+            episodes=lambda seed: clip(thing(90.0), steps=20), action=pupil.action, reward="rad"
+        )
+        worker = RolloutWorker(
+            lambda: EnvCore(options, environments=2, view=VectorView()), pupil.make(SIZES),
+            pupil.valid, steps=20,
+        )  # fmt: skip
+        worker.load(0, weights_of(network))
+        clips = worker.collect([0, 1, 2], draws=5).clips
+        assert set(clips.bins[:, 1].tolist()) == {0, 1, 2}
+        assert clips.targets["entries"].shape == (len(clips.bins), 3)
+        driven = clips.targets["entries"][np.arange(len(clips.bins)), clips.bins[:, 1]]
+        assert len(set(driven.tolist())) > 1
+        practice = practise(clips, joint=True)
+        with torch.no_grad():
+            outputs = network(practice.features)
+        choice = practice.decisions.choice
+        shares = outputs["longitudinal"].log_softmax(-1)
+        again = shares[torch.arange(len(shares)), choice.longitudinal]
+        torch.testing.assert_close(again, choice.longitudinal_log_prob)
 
 
 class TestExpert:
@@ -230,6 +246,7 @@ SHORT = [
     "train", "recipe=vadv2", "clips=4", "validation=2", "trials=2", "environments=2", "updates=2",
     "later_updates=2", "imitation_batch=32", "pretraining=1", "rounds=2", "cycle=2", "harvest=2",
     "window=2", "batch=64", "passes=1", "quiet=true", "recipe.entries=12", "recipe.driven=12",
+    "recipe.drawn=5",
     "recipe.width=16", "recipe.hidden=16", "recipe.heads=2", "recipe.layers=1",
 ]  # fmt: skip
 

@@ -64,7 +64,7 @@ def assert_taught(policy: VectorVadV2, clips: DrivenClips) -> None:
 def demonstrated(pupil, **options) -> DrivenClips:
     def make() -> EnvCore:
         env = EnvOptions(
-            episodes=lambda seed: clip(thing(90.0), steps=20, **options), action=pupil.judged,
+            episodes=lambda seed: clip(thing(90.0), steps=20, **options), action=pupil.action,
             reward="rad",
         )  # fmt: skip
         return EnvCore(env, environments=1, view=VectorView())
@@ -178,7 +178,7 @@ class TestTeaching:
     @pytest.mark.parametrize("sampled", [2, 3])
     def test_some_entries_at_a_time_teach_the_same_distribution(self, sampled, tmp_path: Path):
         torch.manual_seed(0)
-        pupil = vocabulary_pupil(ENTRIES, ENTRIES, 0.5, sampled)
+        pupil = vocabulary_pupil(ENTRIES, ENTRIES, 0.5, sampled=sampled)
         clips = demonstrated(pupil, speed=4.0)
         policy = VectorVadV2(replace(SIZES, planning="probabilistic"), torch.from_numpy(ENTRIES))
         settings = ReinforcementSettings(

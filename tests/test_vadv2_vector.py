@@ -95,7 +95,7 @@ class TestDriving:
     def test_it_sees_and_does_what_the_trainers_policy_does(self, files, planning):
         twin = planning == "deterministic"
         pupil = twin_pupil(entries(), DT) if twin else vocabulary_pupil(entries(), entries(), DT)
-        options = EnvOptions(episodes=source, action=pupil.judged, reward="rad")
+        options = EnvOptions(episodes=source, action=pupil.action, reward="rad")
         core = EnvCore(options, environments=1, view=VectorView())
         act = pupil.act(pupil.open(files[planning]))
         core.reset({0: 0})

@@ -50,7 +50,7 @@ def reinforce_config(config: Mapping[str, Any]) -> int:
     _check_machine(settings, cluster)
     learnt = replace(course, size=settings.clips)  # what is held out makes no vocabulary
     network, pupil = recipe.begin(settings, start, learnt, entries)
-    course, tested = course.with_action(pupil.action), tested.with_action(pupil.judged)
+    course, tested = course.with_action(pupil.action), tested.with_action(pupil.action)
     lasting = {key: value for key, value in config.items() if key not in _PASSING}
     if seen is None:
         del lasting["pictures"]  # of which nothing was used

@@ -28,7 +28,7 @@ class Pupil:
     """A kind of policy.
 
     Attributes:
-        action: how the environment understands its actions.
+        action: how the environment understands its actions, its expert's and those of `act`.
         valid: which of them may be taken, [longitudinal, lateral]; None: they have no bins.
         expert: drives the clips that are imitated by the same actions.
         make: configuration -> a network, in whichever process drives.
@@ -36,8 +36,6 @@ class Pupil:
         open: file -> network.
         act: network -> what it does without drawing, as it is judged.
         imitation: what rounds of imitation minimise; None: the losses towards the expert's bins.
-        undrawn: how the environment understands what is not drawn, the expert's actions and those
-            of `act`; None: as it does the policy's.
         vocabulary: of its or its expert's actions, kept in the run's folder; None: there is none.
     """
 
@@ -49,13 +47,7 @@ class Pupil:
     open: Callable[[Any], nn.Module]
     act: Callable[[nn.Module], Act]
     imitation: Imitation | None = None
-    undrawn: ActionKind | str | None = None
     vocabulary: Float[np.ndarray, "k t 3"] | None = None
-
-    @property
-    def judged(self) -> ActionKind | str:
-        """How the environment understands what is not drawn."""
-        return self.action if self.undrawn is None else self.undrawn
 
 
 def rad_pupil() -> Pupil:

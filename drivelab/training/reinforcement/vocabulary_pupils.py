@@ -3,8 +3,8 @@
 Both learn where the recorded ego went, from states that a coarse vocabulary led to: the policy by a
 distribution that falls off around it, the twin by regressing one plan. Where nothing is drawn, both
 drive by a plan that the tracker follows for 0.1 s; the policy's is `neighbours_mean`. To be
-reinforced it draws entries. The twin has none to draw, so that there is nothing for reinforcement
-to make more or less likely.
+reinforced it draws among the likeliest entries. The twin has none to draw, so that there is nothing
+for reinforcement to make more or less likely.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from torch import Tensor, nn
 
 from drivelab.agents.vadv2.choice import neighbours_mean
 from drivelab.agents.vadv2.config import SPREAD
+from drivelab.agents.vadv2.likeliest import LikeliestVadV2
 from drivelab.agents.vadv2.losses import (
     distances,
     distribution_loss,
     drawn_entries,
     taught_distribution,
 )
-from drivelab.agents.vadv2.vector_policy import VectorVadV2
 from drivelab.agents.vadv2.vector_twin import VectorTwin, plan_losses
 from drivelab.agents.vadv2.vector_weights import open_vector_vadv2, save_vector_vadv2
 from drivelab.agents.vadv2.vocabulary import spacing
 from drivelab.sim.envs.actions import TrajectoryActions
-from drivelab.sim.envs.vocabulary_actions import VocabularyActions
 from drivelab.training.reinforcement.imitation import Network
 from drivelab.training.reinforcement.pupil import Pupil
 from drivelab.training.rollouts.record_expert import CoarseExpert
 from drivelab.training.trials import Act
 
 SAMPLED = 256  # entries that teach a decision in one update
+DRAWN = 32  # likeliest entries that reinforcement draws from
 Plans = Callable[[Mapping[str, Tensor]], Float[Tensor, "b t 3"]]  # of a network's outputs
 
 
@@ -44,30 +44,32 @@ def vocabulary_pupil(
     entries: Float[np.ndarray, "k t 3"],
     driven: Float[np.ndarray, "d t 3"],
     dt: float,
+    *,
     sampled: int = SAMPLED,
+    drawn: int = DRAWN,
 ) -> Pupil:
-    """VADv2: one axis, the entries of a vocabulary; the other one has a single bin.
+    """VADv2: one axis, entries of a vocabulary; the other one has a single bin.
 
     Args:
         entries: of the policy.
         driven: those that its expert drives by.
         dt: between poses [s].
         sampled: entries that teach a decision in one update of imitation.
+        drawn: likeliest entries that reinforcement draws from.
     """
     poses, given = entries.shape[1], torch.from_numpy(entries).float()
     plans = TrajectoryActions(poses, dt)
     return Pupil(
-        VocabularyActions(entries, dt),
-        torch.ones(len(entries), 1, dtype=torch.bool),
+        plans,
+        torch.ones(min(drawn, len(entries)), 1, dtype=torch.bool),
         CoarseExpert(driven, dt),
-        VectorVadV2,
+        partial(LikeliestVadV2, drawn=drawn),
         save_vector_vadv2,
         open_vector_vadv2,
         partial(planned, actions=plans, plans=partial(_mean_of, entries=given)),
         imitation=partial(
             towards_drive, entries=given, spread=SPREAD * spacing(entries), sampled=sampled
         ),
-        undrawn=plans,
     )
 
 

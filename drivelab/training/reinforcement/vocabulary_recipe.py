@@ -20,7 +20,12 @@ from drivelab.training.reinforcement.loop import Course
 from drivelab.training.reinforcement.objective import RlObjective
 from drivelab.training.reinforcement.pupil import Pupil
 from drivelab.training.reinforcement.settings import ReinforcementSettings
-from drivelab.training.reinforcement.vocabulary_pupils import SAMPLED, twin_pupil, vocabulary_pupil
+from drivelab.training.reinforcement.vocabulary_pupils import (
+    DRAWN,
+    SAMPLED,
+    twin_pupil,
+    vocabulary_pupil,
+)
 from drivelab.training.rollouts.record_expert import expert_vocabulary
 
 
@@ -32,6 +37,7 @@ class VocabularyRecipe:
         planning: "probabilistic", or "deterministic" for the twin, which imitates only.
         entries: of the vocabulary, standing still among them; the twin has none.
         sampled: of them that teach a decision in one update of imitation, the nearest always.
+        drawn: the likeliest so many are what reinforcement draws from.
         driven: entries of which the nearest to the record is what the expert drives by.
         poses: of an entry or of the twin's plan.
         dt: between them [s].
@@ -43,6 +49,7 @@ class VocabularyRecipe:
     planning: str = "probabilistic"
     entries: int = 256
     sampled: int = SAMPLED
+    drawn: int = DRAWN
     driven: int = 256
     poses: int = 6
     dt: float = 0.5
@@ -55,7 +62,7 @@ class VocabularyRecipe:
     value: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("sampled", "driven"):
+        for name in ("sampled", "drawn", "driven"):
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise ConfigError(f"{name}={value!r}: expected a whole number from 1 on")
@@ -97,7 +104,7 @@ class VocabularyRecipe:
         else:
             entries = all_entries[: self.entries]
         network = found or VectorVadV2(self._config(), torch.from_numpy(entries))
-        pupil = vocabulary_pupil(entries, driven, self.dt, self.sampled)
+        pupil = vocabulary_pupil(entries, driven, self.dt, sampled=self.sampled, drawn=self.drawn)
         return network, replace(pupil, vocabulary=all_entries)
 
     def _check_mode(self, mode: str) -> None:

@@ -26,7 +26,7 @@ class Practice:
     """Decisions beside what was seen before them.
 
     Attributes:
-        features: by name, (d, ...).
+        features: by name, (d, ...); `entries` among them where they were drawn among some.
         decisions: d of them.
     """
 
@@ -111,7 +111,10 @@ def practise(clips: DrivenClips, **formula: Any) -> Practice:
     }
     bins, log_probs = torch.from_numpy(clips.bins), torch.from_numpy(clips.log_probs)
     return Practice(
-        {name: torch.from_numpy(array) for name, array in clips.features.items()},
+        {  # and what the policy decided among
+            name: torch.from_numpy(array)
+            for name, array in (*clips.features.items(), *clips.targets.items())
+        },
         Decisions(
             Choice(*bins.unbind(-1), *log_probs.unbind(-1)),
             lateral_advantage=taught["lateral"],

@@ -33,7 +33,8 @@ class DrivenClips:
         events: `EventKind` of what ended it, `NO_EVENT` where time did.
         dynamic_side, static_side: of what was hit, see `Decisions`.
         last_values: of the states after the last decisions; 0 where an event ended the clip.
-        targets: what an expert knows beside its actions, by name, (d, ...); nothing of policies.
+        targets: by name, (d, ...): what an expert knows beside its actions; of a policy that drew
+            among some of its actions, `entries`, which they were.
     """
 
     features: Mapping[str, np.ndarray]

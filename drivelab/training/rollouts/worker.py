@@ -45,6 +45,8 @@ class PolicyDriver:
     def decide(self, features: Mapping[str, np.ndarray], runner: object = None) -> Decided:
         """Bins with the logarithms of their probabilities, and values; of plans the chosen one.
 
+        Where a network tells `entries` that it decides among, they are kept with the decision.
+
         Raises:
             ConfigError: the network has another number of actions than the environment.
             DataError: outputs that are not finite.
@@ -52,10 +54,11 @@ class PolicyDriver:
         outputs = self._outputs(features)
         choice = choose(outputs, self.valid, generator=self.generator)
         log_probs = torch.stack([choice.lateral_log_prob, choice.longitudinal_log_prob], -1)
-        plans = outputs.get("plans")
+        plans, among = outputs.get("plans"), outputs.get("entries")
         chosen = None if plans is None else plans[torch.arange(len(plans)), choice.longitudinal]
         return Decided(
             choice.bins.numpy(), log_probs.numpy(), _values(outputs),
+            targets={} if among is None else {"entries": among.numpy()},
             actions=None if chosen is None else chosen.numpy(),
         )  # fmt: skip
 
