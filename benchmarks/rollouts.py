@@ -144,6 +144,7 @@ def beside_environments(
     """The loop without its policy beside the environments, by turns: the machine is never quiet."""
     assert learner.window.clips is not None
     replay, pairs = replayer(course, learner.window.clips, found.environments), []
+    replay()  # the first one loads kernels
     for _ in range(TURNS):
         row = driven_round(learner, fleet)
         pairs.append((row["driven"] / (row["wall_s"] - row["policy_s"]), replay()))

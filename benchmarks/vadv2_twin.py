@@ -6,7 +6,8 @@ Everything happens in this process, which makes each clip once; runs are kept be
 same command goes on where it stopped. `--table` only prints what is there.
 
 Every network has the same encoder and decoder, is taught by imitation with the same seed, number of
-updates and states, bit for bit, and is driven by the same tracker. `--reinforce` goes on from each
+updates and states, bit for bit (a vocabulary of more than `recipe.sampled` entries by so many of
+them at a time), and is driven by the same tracker. `--reinforce` goes on from each
 vocabulary's weights by reinforcement with imitation between (`mode=rl_il`), which the twin has no
 actions for.
 

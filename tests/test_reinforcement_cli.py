@@ -78,7 +78,7 @@ def test_the_report_sets_both_weights_side_by_side(run: Path):
     assert f"Means over {len(rows) // 2} unseen clips" in page
     for name in ("Collision ratio", "No event", "Lateral jerk"):
         assert name in page
-    assert "less imitation" in page
+    assert "trained - imitation" in page
     assert "http" not in page.replace("http-equiv", "")
 
 
@@ -114,8 +114,10 @@ def test_the_same_command_does_not_learn_again_and_another_is_refused(run: Path,
     assert main([*SHORT, f"run.dir={run}", "minutes=3"]) == 0
     assert read_progress(run) == before
     assert "2 clips of radlab test (generated, not RAD's closed clips)" in capsys.readouterr().out
-    assert main([*SHORT, f"run.dir={run}", "seed=1"]) == 2
-    assert "holds a run with other settings" in capsys.readouterr().err
+    assert main([*SHORT, f"run.dir={run}", "seed=1", "recipe.ppo=0.5"]) == 2
+    assert "holds a run with other settings (seed was 0, recipe.ppo was 1.0;" in (
+        capsys.readouterr().err
+    )
 
 
 def test_report_shows_a_run(run: Path, capsys):
@@ -156,6 +158,8 @@ def test_what_is_seen_and_the_recipe_bring_sizes_that_the_command_line_changes()
         (["obs.clips=3"], "obs=vector has no option 'clips'"),
         (["recipe=vadv2", "obs=images"], "obs=images: recipe=vadv2 learns from obs=vector"),
         (["obs=images", "pictures.weather=sun"], "pictures.weather=sun: expected one of day, dusk"),
+        (["mode=il", "pretraining=0"], "pretraining=0: expected 1 or more with mode=il"),
+        (["obs=a:b"], "obs=a:b: no such obs"),
         (["mode=li"], "mode=li: expected one of il, rl, rl_il; did you mean 'rl_il'?"),
         (["clips=3990", "validation=60"], "the training split has 4000 clips, and no clip is for"),
         (["curves=tensorbord"], "curves=tensorbord: expected one of tensorboard, wandb; did you"),

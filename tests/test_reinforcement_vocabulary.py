@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra nn")
 
 from rad_clips import clip, thing  # noqa: E402
+from safetensors.numpy import load_file  # noqa: E402
 
 from drivelab.agents.rad import RadConfig  # noqa: E402
 from drivelab.agents.rad.policy import RadNetwork  # noqa: E402
@@ -113,8 +114,8 @@ class TestDrawing:
         worker.load(0, weights_of(network))
         clips = worker.collect([0, 1, 2], draws=5).clips
         assert set(clips.bins[:, 1].tolist()) == {0, 1, 2}
-        assert clips.targets["entries"].shape == (len(clips.bins), 3)
-        driven = clips.targets["entries"][np.arange(len(clips.bins)), clips.bins[:, 1]]
+        assert clips.features["entries"].shape == (len(clips.bins), 3)
+        driven = clips.features["entries"][np.arange(len(clips.bins)), clips.bins[:, 1]]
         assert len(set(driven.tolist())) > 1
         practice = practise(clips, joint=True)
         with torch.no_grad():
@@ -246,8 +247,8 @@ SHORT = [
     "train", "recipe=vadv2", "clips=4", "validation=2", "trials=2", "environments=2", "updates=2",
     "later_updates=2", "imitation_batch=32", "pretraining=1", "rounds=2", "cycle=2", "harvest=2",
     "window=2", "batch=64", "passes=1", "quiet=true", "recipe.entries=12", "recipe.driven=12",
-    "recipe.drawn=5",
-    "recipe.width=16", "recipe.hidden=16", "recipe.heads=2", "recipe.layers=1",
+    "recipe.drawn=5", "recipe.sampled=4", "recipe.width=16", "recipe.hidden=16", "recipe.heads=2",
+    "recipe.layers=1", "save_every=1",
 ]  # fmt: skip
 
 
@@ -258,12 +259,33 @@ def test_from_the_command_line_to_the_report(tmp_path: Path, capsys):
     assert (summary["recipe"], set(summary["results"])) == ("vadv2", {"imitation", "trained"})
     kinds = [row["kind"] for row in read_progress(folder)]
     assert kinds == ["imitation", "reinforcement", "imitation"]
+    (window,) = (folder / "checkpoint").glob("window-*.safetensors")
+    assert load_file(window)["features.entries"].shape[1] == 5
     entries = np.load(folder / "vocabulary.npy")
     assert entries.shape == (12, 6, 3)
     kept = open_vector_vadv2(folder / "best.safetensors").vocabulary
     np.testing.assert_allclose(kept.numpy(), entries, atol=1e-6)
+    last = load_file(folder / "checkpoint" / "model.safetensors")
+    for _ in range(3):  # paused after every round
+        assert main([*SHORT, f"run.dir={tmp_path / 'again'}", "minutes=1e-9"]) == 0
+    again = load_file(tmp_path / "again" / "checkpoint" / "model.safetensors")
+    for name, values in last.items():
+        np.testing.assert_array_equal(again[name], values)
     start = f"start={folder / 'best.safetensors'}"
     assert main([*SHORT, start, "recipe.entries=13", f"run.dir={tmp_path / 'other'}"]) == 2
     assert "its network has " in capsys.readouterr().err
     assert main([*SHORT, "recipe.entries=1", f"run.dir={tmp_path / 'one'}", "recipe.dt=0"]) == 2
     assert "dt=0: expected seconds above 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("recipe.sampled=1", "recipe.sampled=1: expected a whole number from 2 on"),
+        ("recipe.drawn=1", "recipe.drawn=1: expected a whole number from 2 on"),
+        ("recipe.driven=0", "recipe.driven=0: expected a whole number from 1 on"),
+    ],
+)
+def test_a_choice_of_one_is_refused(word: str, message: str, tmp_path: Path, capsys):
+    assert main([*SHORT, word, f"run.dir={tmp_path / 'run'}"]) == 2
+    assert message in capsys.readouterr().err

@@ -153,6 +153,10 @@ def test_arrays_survive_a_trip():
         replace(clips, values=clips.values[1:])
     with pytest.raises(DataError, match="no bins"):
         DrivenClips.from_arrays({k: v for k, v in back.items() if k != "bins"})
+    among = replace(clips, features={**clips.features, "entries": clips.bins})
+    for parts in ([clips, among], [among, clips]):
+        with pytest.raises(DataError, match=r"parts\[1\].*features.entries in only one of it"):
+            DrivenClips.join(parts)
 
 
 def broken(seed: int):

@@ -2,7 +2,8 @@
 
 Far more entries than these have next to no probability; to draw among all of them is to drive what
 nobody would, and to learn from a decision asks for all of their scores. So a decision remembers
-which entries it was made among, and is learnt from among the same.
+which entries it was made among, and is learnt from among the same: ratios and divergences are of
+the shares among them. The next clips are driven among those that are likeliest then.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,7 +15,6 @@ from drivelab.errors import ConfigError, DrivelabError
 # Hydra makes no folders and no log files of its own.
 STILL = (
     "hydra.run.dir=.",
-    "hydra.sweep.dir=.",
     "hydra.sweep.subdir=.",
     "hydra.output_subdir=null",
     "hydra/job_logging=disabled",
@@ -62,12 +62,14 @@ def sweep(verb: str, request: Request, job: Callable[[dict[str, Any]], int]) -> 
             print(f"drivelab: {error}", file=sys.stderr)
             codes.append(2)
 
-    sys.argv = [sys.argv[0], *request.flags, *request.overrides, *STILL, *_search_path(request)]
+    words = [*request.flags, *request.overrides, *STILL, *_search_path(request)]
     command = hydra.main(version_base="1.3", config_path=f"pkg://{OWN_CONF}", config_name=verb)
-    try:
-        command(task)()
-    except SystemExit:  # Hydra has said why; its own code means something else here
-        return 2
+    with tempfile.TemporaryDirectory() as folder:  # Hydra writes what it swept over
+        sys.argv = [sys.argv[0], *words, f"hydra.sweep.dir={folder}"]
+        try:
+            command(task)()
+        except SystemExit:  # Hydra has said why; its own code means something else here
+            return 2
     return max(codes)
 
 

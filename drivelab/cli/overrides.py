@@ -123,13 +123,13 @@ def _base_config(verb: str) -> tuple[dict[str, Any], dict[str, str]]:
 
 def _choose(group: str, value: str) -> tuple[list[str], str]:
     """Overrides that make this choice, and the name of the YAML behind it."""
-    if ":" in value:
-        return [f"{group}={CUSTOM}", f"{group}._target_={_quote(value)}"], CUSTOM
     choices = group_choices(group)
+    if ":" in value and CUSTOM in choices:
+        return [f"{group}={CUSTOM}", f"{group}._target_={_quote(value)}"], CUSTOM
     found = choices.get(value)
     if found is None:
         names = [name for name in choices if name != CUSTOM]
-        own = ", or package.module:Class" if group in ("agent", "bench") else ""
+        own = ", or package.module:Class" if CUSTOM in choices else ""
         raise ConfigError(
             f"{group}={value}: no such {group}{nearest_name(value, names)} "
             f"(there are: {', '.join(names)}{own})"

@@ -100,6 +100,7 @@ def print_imitation(summary: Mapping[str, Any], folder: Path) -> None:
 def print_reinforcement(summary: Mapping[str, Any], folder: Path) -> None:
     """The policy before and after reinforcement, by RAD's metrics on unseen clips."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     columns = {
@@ -108,7 +109,7 @@ def print_reinforcement(summary: Mapping[str, Any], folder: Path) -> None:
     }  # fmt: skip
     table = Table(title=f"{summary['test_clips']} clips of {summary['test']}")
     for name in ("policy", *columns):
-        table.add_column(name, justify="left" if name == "policy" else "right")
+        table.add_column(escape(name), justify="left" if name == "policy" else "right")
     for policy, facts in summary["results"].items():
         table.add_row(policy, *(f"{facts[key]:.3f}" for key in columns.values()))
         ends = [facts.get("ci95", {}).get(key) for key in columns.values()]

@@ -47,7 +47,8 @@ def write_reinforcement_report(
     """Write the page.
 
     Args:
-        summary: of the run, `results` with the intervals `ci95` of each policy among it.
+        summary: of the run, `results` with the intervals `ci95` of each policy among it, and of
+            later ones the `difference` from the first.
         rows: of the tested clips by policy, with clip, family, score and event.
         pictures: PNG files by title; those that are missing are left out.
         path: where the page goes.

@@ -38,10 +38,11 @@ def open_folder(folder: Path, config: Mapping[str, Any], *, option: str = "run.d
     text = yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False)
     if file.is_file():
         before = _read_config(file)
-        if _said(before) != _said(yaml.safe_load(text)):
+        other = _differing(_said(before), _said(yaml.safe_load(text)))
+        if other:
             raise RunError(
-                f"{folder} holds a run with other settings (see {file}): type its command again "
-                f"to resume it, or choose another {option}"
+                f"{folder} holds a run with other settings ({', '.join(other)}; see {file}): type "
+                f"its command again to resume it, or choose another {option}"
             )
         return True
     part = file.with_name(f".{file.name}.part")  # half a config would be one of other settings
@@ -61,6 +62,17 @@ def _said(config: Any) -> Any:
     if not isinstance(config, dict):
         return config
     return {key: _said(value) for key, value in config.items() if value is not None}
+
+
+def _differing(before: Any, now: Any, prefix: str = "") -> list[str]:
+    """Options that are not the same, with what they were."""
+    if not isinstance(before, dict) or not isinstance(now, dict):
+        return [] if before == now else [f"{prefix} was {before}"]
+    found = []
+    for key in {**before, **now}:
+        name = f"{prefix}.{key}" if prefix else str(key)
+        found += _differing(before.get(key), now.get(key), name)
+    return found
 
 
 def _read_config(file: Path) -> Any:

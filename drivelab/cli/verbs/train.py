@@ -40,6 +40,7 @@ By imitation and reinforcement together, in closed loop (pip install 'drivelab[n
   clips=3900           training clips                pretraining=300  rounds of imitation first
   rounds=900           rounds after that             trials=300       unseen clips at the end
   start=FILE           weights to begin with         minutes=N        pause after N minutes
+  These sizes are RAD's on numbers; obs= and recipe= bring their own, `--cfg job` shows them.
   recipe.KEY=VALUE     weights and clip ranges of the objective
   curves=tensorboard   the numbers by round go there too
   obs=images           recipe=rad: three small front cameras instead of numbers; pictures.KEY=VALUE

@@ -53,7 +53,6 @@ def drive_experts(course: Course, pupil: Pupil, settings: ReinforcementSettings,
         bytes_each = sum(prod(shape) for shape in drawn.values())
         _require_room(files.values(), settings.imitated * course.steps * bytes_each)
     say(f"driving {settings.imitated} clips as their experts did")
-    course = course.with_action(pupil.action)
     drive = partial(_driven, course, pupil, settings, say)
     if not drawn:
         parts = []

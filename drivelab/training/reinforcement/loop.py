@@ -258,7 +258,7 @@ def _look(run: _Run) -> dict[str, float]:
     learner, progress = run.learner, run.progress
     with torch.inference_mode(), at_rest(learner.network):
         look = judge_clips(
-            run.pupil.act(learner.network), run.course.with_action(run.pupil.action).env,
+            run.pupil.act(learner.network), run.course.env,
             run.course.held_out(run.settings.validation), failures=FAILURES,
             seen=run.course.seen,
         )  # fmt: skip

@@ -130,6 +130,8 @@ class ReinforcementSettings:
         )
         self._require("experts", few, f"1 to clips={self.clips}, or null")
         self._require("cycle", self.cycle >= 2, "2 or more: one of imitation, the rest not")
+        only = self.mode != "il" or self.pretraining > 0
+        self._require("pretraining", only, "1 or more with mode=il, which has no other rounds")
         self._require("rounds", self.total > 0, "1 or more, or some rounds of pretraining")
 
     @property

@@ -62,10 +62,12 @@ class VocabularyRecipe:
     value: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("sampled", "drawn", "driven"):
+        for name, least in (("sampled", 2), ("drawn", 2), ("driven", 1)):
             value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise ConfigError(f"{name}={value!r}: expected a whole number from 1 on")
+            if type(value) is not int or value < least:  # nothing is learnt from a choice of one
+                raise ConfigError(
+                    f"recipe.{name}={value!r}: expected a whole number from {least} on"
+                )
         self._config()
         self.objective()
 

@@ -111,10 +111,7 @@ def practise(clips: DrivenClips, **formula: Any) -> Practice:
     }
     bins, log_probs = torch.from_numpy(clips.bins), torch.from_numpy(clips.log_probs)
     return Practice(
-        {  # and what the policy decided among
-            name: torch.from_numpy(array)
-            for name, array in (*clips.features.items(), *clips.targets.items())
-        },
+        {name: torch.from_numpy(array) for name, array in clips.features.items()},
         Decisions(
             Choice(*bins.unbind(-1), *log_probs.unbind(-1)),
             lateral_advantage=taught["lateral"],

@@ -21,8 +21,10 @@ class DrivenClips:
     """n clips of d decisions together.
 
     Attributes:
-        features: what was seen before each decision, by name, (d, ...).
-        bins: actions, (lateral, longitudinal).
+        features: what was seen before each decision, by name, (d, ...); `entries` (d, k) where it
+            was made among some entries of a vocabulary.
+        bins: actions, (lateral, longitudinal); of a vocabulary (0, entry), or where there are
+            `entries`, (0, place among them).
         log_probs: logarithms of the probabilities with which each axis drew them.
         values: of the states before the decisions, (lateral, longitudinal).
         version: of the policy that decided.
@@ -33,8 +35,7 @@ class DrivenClips:
         events: `EventKind` of what ended it, `NO_EVENT` where time did.
         dynamic_side, static_side: of what was hit, see `Decisions`.
         last_values: of the states after the last decisions; 0 where an event ended the clip.
-        targets: by name, (d, ...): what an expert knows beside its actions; of a policy that drew
-            among some of its actions, `entries`, which they were.
+        targets: what an expert knows beside its actions, by name, (d, ...); nothing of policies.
     """
 
     features: Mapping[str, np.ndarray]
@@ -115,10 +116,21 @@ class DrivenClips:
 
     @classmethod
     def join(cls, parts: Sequence[DrivenClips]) -> DrivenClips:
-        """Clips of several harvests, one behind the other; those of one are not copied."""
+        """Clips of several harvests, one behind the other; those of one are not copied.
+
+        Raises:
+            DataError: their arrays are not the same ones.
+        """
         if len(parts) == 1:
             return parts[0]
         tables = [part.arrays() for part in parts]
+        for place, table in enumerate(tables):
+            other = sorted(table.keys() ^ tables[0].keys())
+            if other:
+                raise DataError(
+                    f"{', '.join(other)} in only one of it and the first; join clips of one policy",
+                    where=f"parts[{place}]",
+                )
         return cls.from_arrays(
             {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
         )

@@ -47,7 +47,7 @@ class RecordExpert:
                 went[e] = seen = relative(runner.core.world.ego_pose(e), goals)
                 bins[e, 1] = nearest_entry(seen[:, :2], self._entries)
         nothing = np.zeros((len(bins), 2), np.float32)
-        return Decided(bins, nothing, nothing, {"trajectory": went}, went)
+        return Decided(bins, nothing, nothing, targets={"trajectory": went}, actions=went)
 
     def values(self, features: Mapping[str, np.ndarray]) -> Float[np.ndarray, "k 2"]:
         """None."""

@@ -37,6 +37,7 @@ class Decided:
 
     Attributes:
         bins, log_probs, values: of each.
+        features: what the decision was made among beside what was seen, the same every time.
         targets: those of `DrivenClips`, the same every time.
         actions: what the environments are told, kept within their space; None: the bins.
     """
@@ -44,6 +45,7 @@ class Decided:
     bins: Int[np.ndarray, "e 2"]
     log_probs: Float[np.ndarray, "e 2"]
     values: Float[np.ndarray, "e 2"]
+    features: Mapping[str, np.ndarray] = field(default_factory=dict)
     targets: Mapping[str, np.ndarray] = field(default_factory=dict)
     actions: np.ndarray | None = None
 
@@ -79,10 +81,7 @@ class ClipRunner:
         self._make_core, self.steps = make_core, steps
         self.core = core = make_core()
         room = (len(core), steps)
-        self._features = {
-            name: np.zeros((*room, *array.shape[2:]), array.dtype)
-            for name, array in core.observations.items()
-        }
+        self._features: dict[str, np.ndarray] = {}
         self._decided = {"bins": np.zeros((*room, 2), np.int64)}
         self._decided |= {k: np.zeros((*room, 2), np.float32) for k in ("log_probs", "values")}
         self._errors = {k: np.zeros(room, np.float32) for k in ("path_offset", "heading_error")}
@@ -105,6 +104,8 @@ class ClipRunner:
         self._suspects: deque[tuple[int, int]] = deque()
         self._seconds = {"begin": 0.0, "policy": 0.0, "world": 0.0, "render": 0.0}
         self._place[:], self._targets = _IDLE, {}
+        seen = self.core.observations
+        self._features = {name: rows for name, rows in self._features.items() if name in seen}
         if len(self._driven | set(self._seeds)) > MAPS:
             self.core, self._driven = self._make_core(), set()
         for e in range(len(self.core)):
@@ -228,17 +229,20 @@ class ClipRunner:
         self, live: Int[np.ndarray, " k"], features: Mapping[str, np.ndarray], decided: Decided
     ) -> None:
         at, state = (live, self.at[live]), self.core.world.state
-        for name, array in features.items():
-            self._features[name][at] = array[live]
+        for name, array in (*features.items(), *decided.features.items()):
+            self._room(self._features, name, array)[at] = array[live]
         for name, rows in self._decided.items():
             rows[at] = getattr(decided, name)[live]
         for name, array in decided.targets.items():
-            if name not in self._targets:
-                room = (len(self.core), self.steps, *array.shape[1:])
-                self._targets[name] = np.zeros(room, array.dtype)
-            self._targets[name][at] = array[live]
+            self._room(self._targets, name, array)[at] = array[live]
         self._errors["path_offset"][at] = state.way_off[live, 0]
         self._errors["heading_error"][at] = state.way_heading[live, 0]
+
+    def _room(self, kept: dict[str, np.ndarray], name: str, like: np.ndarray) -> np.ndarray:
+        """For what is noted of each decision."""
+        if name not in kept:
+            kept[name] = np.zeros((len(self.core), self.steps, *like.shape[1:]), like.dtype)
+        return kept[name]
 
     def _clip(
         self, e: int, outcome: Outcome, version: int, last: Float32[np.ndarray, "2"]

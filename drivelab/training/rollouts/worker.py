@@ -58,7 +58,7 @@ class PolicyDriver:
         chosen = None if plans is None else plans[torch.arange(len(plans)), choice.longitudinal]
         return Decided(
             choice.bins.numpy(), log_probs.numpy(), _values(outputs),
-            targets={} if among is None else {"entries": among.numpy()},
+            features={} if among is None else {"entries": among.numpy()},
             actions=None if chosen is None else chosen.numpy(),
         )  # fmt: skip
 
