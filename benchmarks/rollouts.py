@@ -14,8 +14,10 @@ of the workers; seconds of learning, and of waiting for clips.
 
 Below the table stands what the loop is measured against, in this process: the environments alone,
 `NativeVectorEnv`, in which the clips of a round are driven once more by the same actions, without a
-policy and without noting anything, by turns with the loop; with `--obs images` the renderer alone,
-which draws the first moments of the clips again and again. With `--actors` also what two processes
+policy and without noting anything, by turns with the loop; and once more with the policy deciding
+between their steps, for nothing and not counted, since what it leaves in the caches is what a step
+of the loop begins with. With `--obs images` the renderer alone, which draws the first moments of
+the clips again and again. With `--actors` also what two processes
 do side by side that share nothing, each driving these clips by itself: more than that no number of
 actors can bring on as many cores.
 """
@@ -32,6 +34,7 @@ from time import perf_counter, process_time
 
 import numpy as np
 import torch
+from torch import nn
 
 from drivelab.data.array_store import cache_folder
 from drivelab.planning.rad_anchors import BINS, rad_anchors
@@ -47,7 +50,7 @@ from drivelab.training.rollouts.clips import DrivenClips
 from drivelab.training.rollouts.episodes import KeptEpisodes
 from drivelab.training.rollouts.fleet import Fleet
 from drivelab.training.rollouts.pictures import Pictures
-from drivelab.training.rollouts.worker import weights_of
+from drivelab.training.rollouts.worker import PolicyDriver, weights_of
 
 STAGES = ("policy_s", "world_s", "render_s", "begin_s")
 COLUMNS = (
@@ -109,10 +112,14 @@ def draw_rate(course: Course) -> float:
     return TURNS * course.size / spent
 
 
-def replayer(course: Course, clips: DrivenClips, environments: int) -> Callable[[], float]:
+def replayer(
+    course: Course, clips: DrivenClips, environments: int, network: nn.Module
+) -> Callable[[bool], float]:
     """What drives all clips once more in the vector environment, and says decisions a second.
 
-    Where a clip ends before the others of its share, the environment begins another one by itself.
+    Asked to, it lets the network decide between the steps, for nothing and outside the time: what a
+    step finds in the caches is then what it finds in the loop. Where a clip ends before the others
+    of its share, the environment begins another one by itself.
     """
     source = course.env.episodes
     assert callable(source)
@@ -125,15 +132,22 @@ def replayer(course: Course, clips: DrivenClips, environments: int) -> Callable[
     bins = np.full((len(clips), steps, 2), BINS // 2, np.int64)
     for clip, length in enumerate(clips.lengths):
         bins[clip, :length] = clips.bins[clips.rows(clip)]
+    driver, seen = PolicyDriver(network, None), clips.features["vector"][:environments]
 
-    def replay() -> float:
-        clock, shares = perf_counter(), range(0, len(clips), environments)
+    def replay(decides: bool) -> float:
+        spent, shares = 0.0, range(0, len(clips), environments)
         for first in shares:
+            clock = perf_counter()
             places = first + np.arange(environments) % (len(clips) - first)
             env.core.reset_to({e: source(known[clip]) for e, clip in enumerate(places)})
+            spent += perf_counter() - clock
             for step in range(steps):
+                if decides:
+                    driver.decide({"vector": seen})
+                clock = perf_counter()
                 env.step(bins[places, step])
-        return len(shares) * environments * steps / (perf_counter() - clock)
+                spent += perf_counter() - clock
+        return len(shares) * environments * steps / spent
 
     return replay
 
@@ -143,22 +157,25 @@ def beside_environments(
 ) -> str:
     """The loop without its policy beside the environments, by turns: the machine is never quiet."""
     assert learner.window.clips is not None
-    replay, pairs = replayer(course, learner.window.clips, found.environments), []
-    replay()  # the first one loads kernels
+    replay = replayer(course, learner.window.clips, found.environments, learner.network)
+    replay(True)  # the first one loads kernels
+    turns = []
     for _ in range(TURNS):
         row = driven_round(learner, fleet)
-        pairs.append((row["driven"] / (row["wall_s"] - row["policy_s"]), replay()))
-    shares = [loop / own for loop, own in pairs]
-    loop, own = np.median(pairs, axis=0)
+        loop = row["driven"] / (row["wall_s"] - row["policy_s"])
+        turns.append((loop, replay(False), replay(True)))
+    loop, alone, between = np.median(turns, axis=0)
+    shares = [100 * np.median([turn[0] / turn[k] for turn in turns]) for k in (1, 2)]
     return (
-        f"the environments alone: {own:,.0f} decisions a second; the loop without its policy: "
-        f"{loop:,.0f} ({100 * np.median(shares):.0f} %, in {TURNS} turns "
-        f"{100 * min(shares):.0f} to {100 * max(shares):.0f} %)"
+        f"the loop without its policy: {loop:,.0f} decisions a second; the environments alone: "
+        f"{alone:,.0f} ({shares[0]:.0f} %), with the policy deciding between their steps, outside "
+        f"the time: {between:,.0f} ({shares[1]:.0f} %); medians of {TURNS} turns"
     )
 
 
 def drive_alone(found: argparse.Namespace, ready: Barrier, rates: Queue[float]) -> None:
     """In a process of its own: drive with a local fleet once all processes are ready."""
+    torch.set_num_threads(1)
     course = course_of(found)
     with tempfile.TemporaryDirectory() as folder:
         learner = learner_of(found, course, Path(folder), 0)
@@ -259,6 +276,7 @@ def print_actors(found: argparse.Namespace, course: Course, actors: int) -> None
 
 def main() -> None:
     found = arguments()
+    torch.set_num_threads(1)  # networks this small mostly wait for a second one
     course = course_of(found)
     print_head()
     limit = print_here(found, course)  # first: Ray leaves threads behind in this process
