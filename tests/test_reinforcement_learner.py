@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra nn")
 
 from rad_clips import VALID, Blind, clip, cores, thing  # noqa: E402
-from rad_learner import TINY, learner_of, settings_of  # noqa: E402
+from rad_learner import TINY, learner_of, one_thread, settings_of  # noqa: E402, F401
 
 from drivelab.agents.rad.policy import RadNetwork  # noqa: E402
 from drivelab.errors import ConfigError, DataError, RunError  # noqa: E402
@@ -40,15 +40,6 @@ from drivelab.training.rollouts.fleet import LocalFleet  # noqa: E402
 from drivelab.training.rollouts.worker import RolloutWorker  # noqa: E402
 
 pytestmark = pytest.mark.nn
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Several threads on such small networks mostly wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def clips_of(*lengths: int, event: int = EventKind.DYNAMIC, version: int = 1) -> DrivenClips:

@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra nn")
 
 from rad_clips import clip, thing  # noqa: E402
-from rad_learner import TINY, learner_of, settings_of  # noqa: E402
+from rad_learner import TINY, learner_of, one_thread, settings_of  # noqa: E402, F401
 
 from drivelab.agents.rad.policy import RadNetwork  # noqa: E402
 from drivelab.agents.rad.weights import open_rad, save_rad  # noqa: E402
@@ -26,15 +26,6 @@ from drivelab.training.rollouts.episodes import KeptEpisodes  # noqa: E402
 from drivelab.training.run_folder import CHECKPOINT, read_progress  # noqa: E402
 
 pytestmark = pytest.mark.nn
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Several threads on such small networks mostly wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def course() -> Course:

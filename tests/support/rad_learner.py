@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+import torch
 from rad_clips import VALID, Blind
 
 from drivelab.agents.rad import RadConfig
@@ -11,6 +13,15 @@ from drivelab.training.reinforcement.learner import Learner
 from drivelab.training.reinforcement.settings import ReinforcementSettings
 
 TINY = RadConfig(width=8, hidden=8, layers=1, heads=2, value_width=8)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Several threads on such small networks mostly wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def settings_of(folder: Path, **changes) -> ReinforcementSettings:
