@@ -19,11 +19,13 @@ from drivelab.sim.envs.core import EnvCore, EnvOptions
 from drivelab.sim.envs.vector_view import VectorView
 from drivelab.sim.radlab import RULES
 from drivelab.sim.world.episode import ActorSpec, Episode
-from drivelab.training.rollouts.worker import RolloutWorker
+from drivelab.training.rollouts.clips import DrivenClips
+from drivelab.training.rollouts.worker import RolloutWorker, weights_of
 from drivelab.types import EgoTrajectory, LaneMap
 
 VALID = torch.from_numpy(rad_anchors().valid.copy())
-SPEED = 5.0  # of the expert [m/s]; longitudinal bin 10
+SPEED = 5.0  # of the expert [m/s]
+STRAIGHT, STEADY = 30, 10  # bins of the expert's 5 m/s straight on
 START = 20.0  # rear axle of the ego at the start; its front is 4.049 m ahead of it
 LEFT, MIDDLE, RIGHT = 0.0, -3.5, -7.0  # lanes; the borders lie at +1.75 and -8.75
 
@@ -91,7 +93,7 @@ def environments_of(source: Callable[[int], Episode], environments: int) -> EnvC
 
 def blind_worker(source: Callable[[int], Episode], environments: int = 2) -> RolloutWorker:
     """Drives straight on, at speeds it draws."""
-    network = Blind(30, 10, sure=0.02)
+    network = Blind(STRAIGHT, STEADY, sure=0.02)
     return RolloutWorker(partial(environments_of, source, environments), network, VALID, steps=24)
 
 
@@ -115,3 +117,20 @@ class Blind(nn.Module):
     def forward(self, features: dict) -> dict:
         rows = len(features["vector"])
         return {name: value.expand(rows, *value.shape) for name, value in self.named_parameters()}
+
+
+def worker_of(
+    source: Callable[[int], Episode], network: nn.Module | None = None, environments: int = 1,
+    **options: int,
+) -> RolloutWorker:  # fmt: skip
+    """With weights; without a network it keeps to the expert's bins."""
+    made = RolloutWorker(
+        cores(source, environments), network or Blind(STRAIGHT, STEADY), VALID, **options
+    )
+    made.load(0, weights_of(network or Blind(STRAIGHT, STEADY)))
+    return made
+
+
+def driven(episode: Episode, lateral: int = STRAIGHT, longitudinal: int = STEADY) -> DrivenClips:
+    """The episode, driven by the same action throughout."""
+    return worker_of(lambda seed: episode, Blind(lateral, longitudinal)).collect([0], 0).clips
