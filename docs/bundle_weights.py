@@ -16,15 +16,19 @@ from pathlib import Path
 from drivelab.agents.learned.checkpoint import open_network, read_notes, save_network
 
 AGENTS = Path(__file__).resolve().parent.parent / "agents"
-LEARNT = {"rad": "mini.safetensors", "vadv2": "vector.safetensors"}  # by what learnt in closed loop
+LEARNT = {
+    ("rad", "vector"): "mini.safetensors",
+    ("rad", "images"): "images.safetensors",
+    ("vadv2", "vector"): "vector.safetensors",
+}  # what learnt in closed loop, and what it sees
 
 
 def bundle(run: Path) -> None:
     """Copy `best.safetensors` of one run."""
     summary = json.loads((run / "summary.json").read_text())
     if "recipe" in summary:
-        agent = summary["recipe"]
-        target, source = AGENTS / agent / "weights" / LEARNT[agent], run / "best.safetensors"
+        agent, source = summary["recipe"], run / "best.safetensors"
+        target = AGENTS / agent / "weights" / LEARNT[agent, summary["obs"]]
         target.parent.mkdir(exist_ok=True)
         shutil.copyfile(source, target)
     else:

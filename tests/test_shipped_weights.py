@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,6 +16,7 @@ torch = pytest.importorskip("torch", reason="needs the extra nn")
 from drivelab.agents.ego_mlp.agent import inputs_of  # noqa: E402
 from drivelab.agents.learned.checkpoint import open_network, read_notes  # noqa: E402
 from drivelab.evaluation.benches.rad import RadBench  # noqa: E402
+from drivelab.evaluation.benches.rendered import turned_on  # noqa: E402
 from drivelab.evaluation.closed_loop import drive_all  # noqa: E402
 from drivelab.metrics.metric_names import find_metric  # noqa: E402
 from drivelab.registry import load_object  # noqa: E402
@@ -25,12 +28,27 @@ CLASSES = {
     "diffusiondrive": "DiffusionDrive", "transfuser": "Transfuser", "ego_mlp": "EgoMlp",
     "rad": "Rad", "vadv2": "VadV2",
 }  # fmt: skip
-VECTOR = ("rad", "vadv2")  # whose weights were taught in closed loop, on vector observations
-NAMES = {"ids": lambda file: f"{file.parent.parent.name}-{file.stem}"}
-ALL, SEEING, DRIVING = (
-    pytest.mark.parametrize("file", [f for f in SHIPPED if keeps(f.parent.parent.name)], **NAMES)
-    for keeps in (lambda name: True, lambda name: name not in VECTOR, lambda name: name in VECTOR)
-)
+ASKED = {"rad-images": {"obs": "images"}}  # of files that do not come without being asked for
+DRIVERS = ("rad", "vadv2")  # whose weights were taught in closed loop
+
+
+def name_of(file: Path) -> str:
+    return f"{file.parent.parent.name}-{file.stem}"
+
+
+def agent_of(file: Path):
+    name = file.parent.parent.name
+    made = load_object(f"drivelab.agents.{name}.agent:{CLASSES[name]}")
+    return made(**ASKED.get(name_of(file), {}))
+
+
+def files_of(names: Callable[[str], bool]):
+    chosen = [file for file in SHIPPED if names(file.parent.parent.name)]
+    return pytest.mark.parametrize("file", chosen, ids=name_of)
+
+
+ALL = files_of(lambda name: True)
+SEEING, DRIVING = files_of(lambda n: n not in DRIVERS), files_of(lambda n: n in DRIVERS)
 
 
 def test_there_are_some_and_they_are_small() -> None:
@@ -40,15 +58,14 @@ def test_there_are_some_and_they_are_small() -> None:
 
 @ALL
 def test_the_card_tells_their_digest_and_the_agent_uses_them(file: Path) -> None:
-    name = file.parent.parent.name
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     card = (file.parent.parent / "README.md").read_text("utf-8")
     assert f"SHA-256 `{digest[:12]}...`" in card
-    agent = load_object(f"drivelab.agents.{name}.agent:{CLASSES[name]}")()
+    agent = agent_of(file)
     assert agent.weights_sha256 == digest
-    assert agent.weights.startswith(f"weights: {name}-{file.stem}, the weights that ship")
-    notes = read_notes(file)
-    assert int(notes["round"]) > 0 if name in VECTOR else float(notes["validation_pdms"]) > 0.5
+    assert agent.weights.startswith(f"weights: {name_of(file)}, the weights that ship")
+    notes, drives = read_notes(file), file.parent.parent.name in DRIVERS
+    assert int(notes["round"]) > 0 if drives else float(notes["validation_pdms"]) > 0.5
 
 
 @SEEING
@@ -71,10 +88,11 @@ def test_they_plan_forward_at_the_speed_they_are_told(file: Path) -> None:
 
 @DRIVING
 def test_they_drive_most_clips_without_an_event(file: Path) -> None:
-    name = file.parent.parent.name
-    agent = load_object(f"drivelab.agents.{name}.agent:{CLASSES[name]}")()
-    source, metric = RadBench().source(), find_metric("rad9_v2")
-    episodes = [source.load(clip) for clip in source.scene_ids()[:8]]
+    agent = agent_of(file)
+    bench, metric = RadBench(), find_metric("rad9_v2")
+    bench = RadBench(**(turned_on(asdict(bench), agent) or {}))
+    clips = bench.source().scene_ids()[: 3 if bench.sensors == "on" else 8]
+    episodes = [bench.source().load(clip) for clip in clips]
     scores = [
         metric.score(base_scene(done.episode), done.rollout()).score
         for done in drive_all(episodes, agent, controller="auto")

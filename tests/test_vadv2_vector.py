@@ -204,26 +204,17 @@ class TestRefusals:
         with pytest.raises(ConfigError, match=r"train recipe=vadv2 start=.*probabilistic\."):
             VadV2.trainee(checkpoint=str(files["probabilistic"]))
 
-    def test_where_nothing_ships_the_error_says_what_to_do(self, tmp_path: Path, monkeypatch):
-        monkeypatch.setattr("drivelab.agents.learned.weights.files", lambda package: tmp_path)
-        for preset in (None, "vector"):
-            with pytest.raises(ConfigError, match=r"no weights ship for agent=vadv2.*recipe=vadv2"):
-                VadV2(preset=preset)
+    @pytest.mark.parametrize("preset", ["mini", "full"])
+    def test_those_through_sensors_do_not_ship(self, preset: str):
+        with pytest.raises(ConfigError, match=rf"no weights ship for agent=vadv2 preset={preset}"):
+            VadV2(preset=preset)
 
 
-def test_weights_that_ship_are_found_in_their_place(files, tmp_path: Path, monkeypatch):
-    """The place is that of other agents' weights; those of the sensors come first."""
-    place = tmp_path / "weights"
-    place.mkdir()
-    monkeypatch.setattr(
-        "drivelab.agents.vadv2.agent.place_of_bundled",
-        lambda family, preset: place / f"{preset}.safetensors",
-    )
-    (place / "vector.safetensors").write_bytes(files["probabilistic"].read_bytes())
-    for preset in (None, "vector"):
-        agent = VadV2(preset=preset)
-        assert agent.weights.startswith("weights: vadv2-vector, the weights that ship")
-        assert agent.rig.vector
+@pytest.mark.parametrize("preset", [None, "vector"])
+def test_those_on_vector_observations_ship(preset: str | None):
+    agent = VadV2(preset=preset)
+    assert agent.weights.startswith("weights: vadv2-vector, the weights that ship")
+    assert agent.rig.vector
 
 
 def test_eval_drives_clips_of_radlab(files, tmp_path: Path):

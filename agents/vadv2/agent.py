@@ -14,11 +14,10 @@ from drivelab.agents.learned.config import MINI
 from drivelab.agents.learned.sight import sight_of
 from drivelab.agents.learned.trainee import Trainee
 from drivelab.agents.learned.weights import (
-    BUNDLED,
     Family,
+    bundled_file,
     load_weights,
     new_network,
-    place_of_bundled,
     preset_of,
 )
 from drivelab.agents.vadv2.fast import FastVadV2
@@ -42,7 +41,7 @@ class VadV2:
     Args:
         preset: "mini" or "full" of those that see through sensors, or "vector"; None takes what the
             weights are of.
-        checkpoint: safetensors of ours; None: those that ship.
+        checkpoint: safetensors of ours; None: those that ship, which are on vector observations.
         image_encoder: "resnet" or "vig_h"; None takes the preset's.
         planning: "probabilistic", or "deterministic" for the twin; None takes what the weights are
             of.
@@ -147,7 +146,7 @@ def _vector_file(preset: str | None, checkpoint: str | None) -> Path | None:
     """The weights on vector observations that are asked for; None: those of the sensors are.
 
     Raises:
-        ConfigError: none ship, or the preset is not of what the file holds.
+        ConfigError: the preset is not of what the file holds.
     """
     if checkpoint is not None:
         found = holds_vector_vadv2(checkpoint)
@@ -157,17 +156,7 @@ def _vector_file(preset: str | None, checkpoint: str | None) -> Path | None:
                 "leave agent.preset out, the file says its own sizes"
             )
         return Path(checkpoint) if found or preset == VECTOR else None
-    sensors_ship = place_of_bundled(FAMILY, BUNDLED).is_file()
-    if preset not in (None, VECTOR) or (preset is None and sensors_ship):
-        return None
-    file = place_of_bundled(FAMILY, VECTOR)
-    if not file.is_file():
-        raise ConfigError(
-            "no weights ship for agent=vadv2: name a checkpoint with agent.checkpoint=FILE, or "
-            "train some with 'drivelab train recipe=vadv2' (closed loops, vector observations) or "
-            "'drivelab train agent=vadv2' (cameras and lidar)"
-        )
-    return file
+    return bundled_file(FAMILY, VECTOR) if preset in (None, VECTOR) else None
 
 
 def _take_vocabulary(network: Any, file: str, *, new: bool) -> None:
