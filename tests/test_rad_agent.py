@@ -131,6 +131,19 @@ def test_what_is_no_weights_of_a_rad_is_refused(weights: Path, tmp_path: Path):
         Rad(str(weights), device="tpu")
 
 
+def test_obs_says_which_of_the_weights_that_ship(weights: Path):
+    assert Rad().weights_sha256 == Rad(obs="vector").weights_sha256
+    assert Rad(str(weights), obs="vector").weights.startswith(f"weights: {weights}")
+    seeing = Rad(obs="images")
+    assert seeing.weights.startswith("weights: rad-images, the weights that ship")
+    assert len(seeing.rig.cameras) == 3
+    assert seeing.rendered_rig == "rad_small"
+    with pytest.raises(ConfigError, match=r"agent\.obs=images: the network of .* sees vector"):
+        Rad(str(weights), obs="images")
+    with pytest.raises(ConfigError, match=r"agent\.obs=lidar: expected one of vector, images"):
+        Rad(obs="lidar")
+
+
 def test_an_observation_without_numbers_is_refused(weights: Path):
     scenes = LabminiSource()
     agent = Rad(str(weights))

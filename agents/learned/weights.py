@@ -63,7 +63,7 @@ class Loaded:
 
 def load_weights(
     family: Family, *, preset: str | None, checkpoint: str | None, changes: Mapping[str, Any],
-    fixed: Sequence[str] = BUILT_IN,
+    fixed: Sequence[str] = BUILT_IN, bundled: str = BUNDLED,
 ) -> Loaded:  # fmt: skip
     """The network of a file, or of the weights that ship.
 
@@ -73,13 +73,14 @@ def load_weights(
         checkpoint: a published Lightning checkpoint, or safetensors of ours; None: those that ship.
         changes: of the configuration.
         fixed: options in which a file of ours is not contradicted.
+        bundled: which of the weights that ship, where neither preset nor checkpoint is named.
 
     Raises:
         ConfigError: no such preset, no weights ship for it, or the file is of another one.
         DataError: the file cannot be read or does not fit.
     """
     _check_preset(family, preset)
-    file = Path(checkpoint) if checkpoint else bundled_file(family, preset or BUNDLED)
+    file = Path(checkpoint) if checkpoint else bundled_file(family, preset or bundled)
     if not file.is_file():
         raise DataError(
             "no such file of weights; name one that is there, or none for those that ship",

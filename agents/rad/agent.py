@@ -13,12 +13,12 @@ import numpy as np
 
 from drivelab.agents.learned.driver import check_device
 from drivelab.agents.learned.vectors import vectors_of
-from drivelab.agents.learned.weights import Family, load_weights
+from drivelab.agents.learned.weights import Family, Loaded, load_weights
 from drivelab.agents.rad.actions import choose
 from drivelab.agents.rad.remembered import RememberedPictures
 from drivelab.agents.rad.sight import PICTURES
 from drivelab.agents.rad.vector_encoder import KEY
-from drivelab.errors import DataError
+from drivelab.errors import ConfigError, DataError
 from drivelab.planning.rad_anchors import BINS, rad_anchors
 from drivelab.types import Observation, Plan, Privilege, SensorRig
 
@@ -29,6 +29,7 @@ FAMILY = Family(
     taught="recipe=rad",
 )
 DT = 0.1  # between the poses of an anchor [s]
+SHIPPED = {"vector": "mini", "images": "images"}  # the files that ship, by what their network sees
 
 
 class Rad:
@@ -41,19 +42,22 @@ class Rad:
 
     Args:
         checkpoint: safetensors of ours, such as best.safetensors of a run; None: those that ship.
+        obs: "vector" or "images", of the weights that ship (None: "vector"); a file says it itself.
         device: "cpu", "cuda", "cuda:N".
 
     Raises:
-        ConfigError: no weights ship, or no such device.
+        ConfigError: no weights ship, the file's network sees something else, or no such device.
         DataError: the file cannot be read, holds another network, or other actions than 61 x 61.
     """
 
     controller = "perfect"  # an action is a step of SE(2), as in the released environment
 
-    def __init__(self, checkpoint: str | None = None, device: str = "cpu") -> None:
+    def __init__(
+        self, checkpoint: str | None = None, obs: str | None = None, device: str = "cpu"
+    ) -> None:
         import torch
 
-        loaded = load_weights(FAMILY, preset=None, checkpoint=checkpoint, changes={})
+        loaded = _load(checkpoint, obs)
         bins = loaded.network.config.bins
         if bins != BINS:
             raise DataError(
@@ -111,3 +115,19 @@ class Rad:
             Plan(plan.copy(), DT, notes={name: float(values[k]) for name, values in notes.items()})
             for k, plan in enumerate(poses)
         ]
+
+
+def _load(checkpoint: str | None, obs: str | None) -> Loaded:
+    """The network of a file, or the one that ships for what is to be seen."""
+    if obs is not None and obs not in SHIPPED:
+        raise ConfigError(f"agent.obs={obs}: expected one of {', '.join(SHIPPED)}, or null")
+    loaded = load_weights(
+        FAMILY, preset=None, checkpoint=checkpoint, changes={}, bundled=SHIPPED[obs or "vector"]
+    )
+    sees = "images" if loaded.network.config.encoder == "image" else "vector"
+    if obs not in (None, sees):
+        raise ConfigError(
+            f"agent.obs={obs}: the network of {checkpoint} sees {sees}; leave agent.obs out, the "
+            "file says it"
+        )
+    return loaded
