@@ -50,6 +50,6 @@ def draw_reinforcement_curve(rows: Sequence[Mapping[str, Any]], path: Path) -> P
             f"{rows[-1]['decisions']:,} decisions driven, {rows[-1]['seconds'] / 60:.0f} minutes",
             loc="left", fontsize=10,
         )  # fmt: skip
-        left.legend(loc="center", ncols=3, bbox_to_anchor=(0.5, 0.68), frameon=False)
+        figure.legend(loc="outside lower center", ncols=3, frameon=False)  # never over a line
     figure.savefig(path, dpi=120)
     return path
