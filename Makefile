@@ -19,8 +19,9 @@ eval: $(VENV)/.nn  ## diffusiondrive from camera and lidar: a first table, the e
 	done
 	@$(BIN)/drivelab report $(RUNS)-diffusiondrive $(AGENTS:%=$(RUNS)-%)
 
+# Files in their own order: by the number of their tests the few long ones would come last, one core idle.
 test: $(VENV)/.dev  ## the whole default suite
-	$(BIN)/pytest -n 2 --dist loadfile -m "not gpu and not carla and not slow"
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not gpu and not carla and not slow"
 
 lint: $(VENV)/.dev  ## style, types, floors
 	$(BIN)/ruff check .

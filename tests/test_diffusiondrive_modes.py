@@ -181,6 +181,7 @@ def test_what_experts_saw_stays_on_the_disk(run: Path, course: Course):
         assert isinstance(found.features[name].base, np.memmap)
 
 
+@pytest.mark.slow
 def test_a_run_paused_after_every_round_ends_with_the_same_bits(
     run: Path, course: Course, tmp_path: Path
 ):

@@ -50,7 +50,10 @@ class Ground:
         return np.array([((found & true).sum(), (found | true).sum()) for found, true in pairs])
 
 
-@pytest.fixture(scope="module", params=CLIPS)
+@pytest.fixture(
+    scope="module",
+    params=[*CLIPS[::2], *(pytest.param(c, marks=pytest.mark.slow) for c in CLIPS[1::2])],
+)
 def ground(request: pytest.FixtureRequest) -> Ground:
     scene = clip_scene(request.param)
     route = scene.ego.poses[PAST : PAST + 81]
