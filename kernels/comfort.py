@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numba import njit
 
+from drivelab.kernels.rows import fill_row
+
 SIGNALS = (
     "lon_acceleration",
     "lat_acceleration",
@@ -93,12 +95,12 @@ def comfort_signals(
             if to_center > 0.0:
                 lon[i] += to_center * (rate * rate + states[b, i, 10])
         yaw = _phase_unwrapped(states[b, :, 2])
-        out[b, 0] = _round(apply_filter(acceleration, lon))
-        out[b, 1] = _round(apply_filter(acceleration, states[b, :, 6].copy()))
-        out[b, 2] = _round(apply_filter(slope, _round(apply_filter(smooth, magnitude))))
-        out[b, 3] = _round(apply_filter(slope, _round(apply_filter(smooth, lon))))
-        out[b, 4] = _round(apply_filter(yaw_bend, yaw))
-        out[b, 5] = _round(apply_filter(yaw_slope, yaw))
+        fill_row(out[b, 0], _round(apply_filter(acceleration, lon)))
+        fill_row(out[b, 1], _round(apply_filter(acceleration, states[b, :, 6].copy())))
+        fill_row(out[b, 2], _round(apply_filter(slope, _round(apply_filter(smooth, magnitude)))))
+        fill_row(out[b, 3], _round(apply_filter(slope, _round(apply_filter(smooth, lon)))))
+        fill_row(out[b, 4], _round(apply_filter(yaw_bend, yaw)))
+        fill_row(out[b, 5], _round(apply_filter(yaw_slope, yaw)))
     return out
 
 

@@ -21,6 +21,7 @@ from drivelab.kernels.collisions import (
     bumper_touches,
     place_ego_box,
 )
+from drivelab.kernels.rows import fill_row
 
 # Where the ego was touched; a contact at both ends counts as front.
 FRONT, REAR, SIDE = 1, 2, 3
@@ -60,7 +61,7 @@ def poses_hit(
     """First of the rear-axle `poses` whose box overlaps a box of its frame, and which; or -1."""
     state, ego = np.zeros(11), np.empty(6)
     for k in range(poses.shape[0]):
-        state[:3] = poses[k]
+        fill_row(state, poses[k])
         place_ego_box(state, vehicle, 0.0, ego)
         for n in range(boxes.shape[1]):
             if boxes_overlap(ego, boxes[frames[k], n]):
@@ -105,7 +106,7 @@ def projected_collision_times(
             far = hypot(other[0] - ego[0], other[1] - ego[1])
             if far > reach + (speed + speeds[t, n]) * (best - 1) * dt:
                 continue
-            moved[:] = other
+            fill_row(moved, other)
             for k in range(1, best):
                 place_ego_box(state, vehicle, speed * k * dt, ego)
                 moved[0] = other[0] + speeds[t, n] * k * dt * other[2]

@@ -14,6 +14,7 @@ from numba import njit
 
 from drivelab.kernels.boxes import box_ring, ring_distance
 from drivelab.kernels.idm import idm_acceleration_scalar
+from drivelab.kernels.rows import fill_row
 
 DT = 0.1  # [s]
 MIN_GAP = 1.0  # [m]
@@ -115,7 +116,7 @@ def roll_out(
                         record[1] = 0.0 if is_static[which] else speeds[which] * turned
                 else:
                     record[0], record[2] = arc[-1], ego[0]
-                lead[v] = record
+                fill_row(lead[v], record)
         for v in range(count):
             acceleration = idm_acceleration_scalar(
                 lead[v, 0] - progress[v] - lead[v, 2],

@@ -15,6 +15,8 @@ import numpy as np
 from jaxtyping import Float
 from numba import njit
 
+from drivelab.kernels.rows import fill_row
+
 DT = 0.1  # [s]
 HORIZON = 10  # tracking horizon [steps]
 Q_LONGITUDINAL = 10.0
@@ -229,7 +231,7 @@ def _track(
 ) -> None:
     speed = velocity_profile(poses)
     curvature = curvature_profile(poses, speed)
-    states[0] = initial
+    fill_row(states[0], initial)
     steps = poses.shape[0] - 1
     for i in range(steps):
         acceleration, rate = _command(poses, states[i], speed, curvature, i, steps, wheel_base)
@@ -252,7 +254,9 @@ def first_commands(
     for b in range(proposals.shape[0]):
         speed = velocity_profile(proposals[b])
         curvature = curvature_profile(proposals[b], speed)
-        commands[b] = _command(proposals[b], initial[b], speed, curvature, 0, steps, wheel_base[b])
+        commands[b, 0], commands[b, 1] = _command(
+            proposals[b], initial[b], speed, curvature, 0, steps, wheel_base[b]
+        )
     return commands
 
 
