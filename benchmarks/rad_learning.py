@@ -7,7 +7,8 @@ OUT, and the same command goes on where it stopped. `--table` only prints what i
 
 Each seed is pre-trained by imitation once (`il`). From these weights reinforcement goes on without
 imitation (`rl`) and with every fifth round of imitation (`rl_il`), and all are judged on radlab's
-test clips: the nine metrics with 95 % bootstrap intervals over clips.
+test clips: the nine metrics with 95 % bootstrap intervals over clips, then by how much each policy
+is above `rl_il` on the same clips (one of the ratios above 0 is worse).
 """
 
 from __future__ import annotations
@@ -17,8 +18,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from learning_runs import is_done, learn, print_metrics, split_words, trained
+from learning_runs import (
+    is_done,
+    learn,
+    print_differences,
+    print_metrics,
+    split_words,
+    trained,
+)
 
+WHOLE = "rl_il"  # RAD as it is, which every ablation takes something from
 AUXILIARY = ("dynamic", "static", "position", "heading")
 # Rows of the paper's tables of ablations (arXiv 2502.13144v2, tables 4 and 5), and the released GAE
 VARIANTS: dict[str, tuple[str, ...]] = {
@@ -82,11 +91,15 @@ def main() -> None:
                 teach(found.out, seed, "il", "full", options)
             for mode, variant in wanted:
                 teach(found.out, seed, mode, variant, options)
-    print_metrics({
+    runs = {
         mode if variant == "full" else variant:
             {seed: run_folder(found.out, seed, mode, variant) for seed in found.seeds}
         for mode, variant in wanted
-    })  # fmt: skip
+    }  # fmt: skip
+    print_metrics(runs)
+    if WHOLE in runs:
+        print()
+        print_differences(runs, WHOLE)
     print_claims(found.out, found.seeds)
 
 
