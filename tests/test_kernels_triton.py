@@ -38,7 +38,8 @@ def run_apart(script: str, *words: str, **variables: str) -> list[dict]:
 # A second and more each in the interpreter; of each op at least one other check is left
 LENGTHY = {
     "dev_bidir_sum", "dev_gla_basic", "dev_gla_strong", "dev_selscan_basic", "dev_ssd_basic",
-    "selective_tiles", "groups", "mixed_gates", "segments", "segments_reverse", "bfloat16",
+    "selective_tiles", "groups", "mixed_gates", "segments", "segments_reverse", "segments_both",
+    "bfloat16", "float16", "windows", "wide",
 }  # fmt: skip
 
 
