@@ -12,6 +12,7 @@ import pytest
 
 import drivelab
 from drivelab.data.own_package import copy_own_package
+from drivelab.errors import ConfigError
 
 
 def test_the_copy_is_whole_and_has_nothing_compiled(tmp_path: Path):
@@ -51,6 +52,7 @@ from drivelab.data.ray_cluster import connect, ray
 folder, address = Path(sys.argv[1]), sys.argv[2]
 assert Path(drivelab.__file__).is_relative_to(folder)
 assert connect(address, 2, ship=True)
+assert not connect(address, 2, ship=True)
 shutil.rmtree(folder)
 
 @ray.remote(num_cpus=1, scheduling_strategy="SPREAD")
@@ -62,6 +64,15 @@ def where():
 for file, clips in ray.get([where.remote(), where.remote()]):
     print(file, clips)
 """
+
+
+@pytest.mark.ray
+def test_a_connection_that_is_there_cannot_send_any_more(nodes: str):
+    ray_cluster = pytest.importorskip("drivelab.data.ray_cluster")
+    ray_cluster.ray.init(address=nodes, log_to_driver=False, logging_level="ERROR")
+    assert ray_cluster.connect(nodes, 2) is False
+    with pytest.raises(ConfigError, match=r"launcher.ship=true: .*call ray.shutdown\(\) first"):
+        ray_cluster.connect(nodes, 2, ship=True)
 
 
 @pytest.mark.ray

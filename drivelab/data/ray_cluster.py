@@ -31,9 +31,14 @@ def connect(address: str | None, cpus: float, *, tell: bool = False, ship: bool 
         ship: whether all its processes of this run are sent the drivelab of this one.
 
     Raises:
-        ConfigError: no cluster is found there.
+        ConfigError: no cluster is found there, or what is to be sent cannot be sent any more.
     """
     if ray.is_initialized():
+        if ship and not ray.get_runtime_context().runtime_env.get("py_modules"):
+            raise ConfigError(
+                "launcher.ship=true: this process is connected to Ray already, and what its "
+                "processes are sent is settled then; call ray.shutdown() first, or leave it out"
+            )
         return False
     how: dict[str, Any] = {"log_to_driver": tell, "logging_level": "ERROR"}
     if not address:  # "local": without it Ray joins whichever runs here, and refuses num_cpus
