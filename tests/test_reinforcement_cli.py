@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -120,6 +121,29 @@ def test_the_same_command_does_not_learn_again_and_another_is_refused(run: Path,
     )
 
 
+def test_a_finished_run_whose_summary_is_damaged_says_what_to_do(run: Path, tmp_path: Path, capsys):
+    copied = tmp_path / "copied"
+    shutil.copytree(run, copied)
+    for content in ("{", "[]", '{"results": {}}'):
+        (copied / "summary.json").write_text(content)
+        assert main([*SHORT, f"run.dir={copied}"]) == 2
+        told = capsys.readouterr().err
+        assert "summary.json is damaged" in told
+        assert "remove it, and the same command tests the weights again" in told
+    (copied / "summary.json").unlink()
+    assert main([*SHORT, f"run.dir={copied}"]) == 0
+    before, after = (json.loads((f / "summary.json").read_text()) for f in (run, copied))
+    assert after["results"] == before["results"]
+    (copied / "summary.json").unlink()
+    (copied / "imitation.safetensors").unlink()
+    assert main([*SHORT, f"run.dir={copied}"]) == 2
+    assert "imitation.safetensors: no such file of weights" in capsys.readouterr().err
+    (copied / "progress.jsonl").unlink()
+    shutil.copy(run / "imitation.safetensors", copied)
+    assert main([*SHORT, f"run.dir={copied}"]) == 2
+    assert "progress.jsonl tells no look at held-out clips any more" in capsys.readouterr().err
+
+
 def test_report_shows_a_run(run: Path, capsys):
     assert main(["report", str(run)]) == 0
     out = capsys.readouterr().out
@@ -164,6 +188,10 @@ def test_what_is_seen_and_the_recipe_bring_sizes_that_the_command_line_changes()
         (["clips=3990", "validation=60"], "the training split has 4000 clips, and no clip is for"),
         (["curves=tensorbord"], "curves=tensorbord: expected one of tensorboard, wandb; did you"),
         (["trials=301"], "trials=301: expected 1 to 300 test clips"),
+        (["trials=1.5"], "trials=1.5: expected 1 to 300 test clips"),
+        (["guarded=maybe"], "guarded=maybe: expected true or false"),
+        (["quiet=maybe"], "quiet=maybe: expected true or false"),
+        (["obs=images", "pictures.scale=abc"], "pictures.scale=abc: expected a number"),
         (["harvest=many"], "harvest='many': expected a number"),
         (["traffic=wild"], "traffic=wild"),
         (["recipe=rat"], "recipe=rat: no such recipe; did you mean 'rad'?"),

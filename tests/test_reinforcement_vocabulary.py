@@ -271,17 +271,30 @@ def test_from_the_command_line_to_the_report(tmp_path: Path, capsys):
     again = load_file(tmp_path / "again" / "checkpoint" / "model.safetensors")
     for name, values in last.items():
         np.testing.assert_array_equal(again[name], values)
+    assert main([*SHORT, f"run.dir={folder}", "recipe.poses=4"]) == 2
+    assert "holds a run with other settings (recipe.poses was 6" in capsys.readouterr().err
     start = f"start={folder / 'best.safetensors'}"
+    words = [*SHORT, start, "mode=il", "clips=1", "recipe.driven=3", f"run.dir={tmp_path / 'on'}"]
+    assert main(words) == 0  # by the file's vocabulary: one clip makes none of so many entries
+    np.testing.assert_allclose(np.load(tmp_path / "on" / "vocabulary.npy"), entries, atol=1e-6)
     assert main([*SHORT, start, "recipe.entries=13", f"run.dir={tmp_path / 'other'}"]) == 2
     assert "its network has " in capsys.readouterr().err
-    assert main([*SHORT, "recipe.entries=1", f"run.dir={tmp_path / 'one'}", "recipe.dt=0"]) == 2
-    assert "dt=0: expected seconds above 0" in capsys.readouterr().err
+    assert main([*SHORT, "recipe.entries=2", f"run.dir={tmp_path / 'one'}", "recipe.dt=0"]) == 2
+    assert "dt=0: expected a multiple of 0.1 seconds above 0" in capsys.readouterr().err
+    (folder / "summary.json").unlink()
+    (folder / "vocabulary.npy").write_text("no numbers")
+    assert main([*SHORT, f"run.dir={folder}"]) == 2
+    told = capsys.readouterr().err
+    assert "vocabulary.npy: no npy of numbers that can be read; remove the file" in told
+    assert "pickle" not in told
 
 
 @pytest.mark.parametrize(
     ("word", "message"),
     [
         ("recipe.sampled=1", "recipe.sampled=1: expected a whole number from 2 on"),
+        ("recipe.entries=1", "recipe.entries=1: expected a whole number from 2 on"),
+        ("recipe.clip=-1", "recipe.clip=-1: expected a number from 0 on"),
         ("recipe.drawn=1", "recipe.drawn=1: expected a whole number from 2 on"),
         ("recipe.driven=0", "recipe.driven=0: expected a whole number from 1 on"),
     ],

@@ -117,10 +117,6 @@ class TestDriving:
         assert plan.modes is None
         assert plan.poses.shape == (8, 3)
 
-    def test_nothing_ships_yet_and_the_error_says_what_to_do(self):
-        with pytest.raises(ConfigError, match=r"drivelab train agent=vadv2 preset=full"):
-            VadV2(preset="full")
-
     def test_what_is_refused(self, files, tmp_path):
         weights = str(files["probabilistic"])
         with pytest.raises(ConfigError, match="the weights hold the vocabulary"):

@@ -111,8 +111,10 @@ class TestNetwork:
         ("options", "told"),
         [
             ({"planning": "regression"}, "planning=regression: expected one of probabilistic, det"),
-            ({"dt": 0.0}, "dt=0: expected seconds above 0"),
-            ({"dt": float("nan")}, "dt=nan: expected seconds above 0"),
+            ({"dt": 0.0}, "dt=0: expected a multiple of 0.1 seconds"),
+            ({"dt": float("nan")}, "dt=nan: expected a multiple of 0.1 seconds"),
+            ({"dt": float("inf")}, "dt=inf: expected a multiple of 0.1 seconds"),
+            ({"dt": 0.25}, "dt=0.25: expected a multiple of 0.1 seconds"),
             ({"poses": 0}, "poses=0: expected a whole number"),
         ],
     )
@@ -160,9 +162,7 @@ class TestTeaching:
         for name, array in own.items():
             np.testing.assert_array_equal(array, other[name])
 
-    @pytest.mark.parametrize(
-        ("sampled", "rounds", "loss"), [(4, 4, 0.01), (2, 6, 0.02)]
-    )
+    @pytest.mark.parametrize(("sampled", "rounds", "loss"), [(4, 4, 0.01), (2, 6, 0.02)])
     def test_all_or_some_entries_at_a_time_teach_the_same_distribution(
         self, sampled: int, rounds: int, loss: float, tmp_path: Path
     ):

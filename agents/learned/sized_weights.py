@@ -38,7 +38,10 @@ def open_sized(
     """
     file = Path(path)
     if not file.is_file():
-        raise DataError("no such file of weights", file=file)
+        raise DataError(
+            f"no such file of weights; `drivelab train recipe={recipe}` writes best.safetensors",
+            file=file,
+        )
     try:
         with safe_open(file, framework="pt") as opened:
             told = opened.metadata() or {}
@@ -52,7 +55,11 @@ def open_sized(
             file=file,
         ) from error
     if kind != name:
-        raise DataError(f"holds a {kind or 'network of an unknown kind'}, not a {name}", file=file)
+        raise DataError(
+            f"holds a {kind or 'network of an unknown kind'}, not a {name}; `drivelab train "
+            f"recipe={recipe}` writes such weights",
+            file=file,
+        )
     network = make(config_of(config, sizes, file))
     load_network(network, file)
     return network.eval()

@@ -114,7 +114,7 @@ def bundled_file(family: Family, preset: str) -> Path:
     Raises:
         ConfigError: there are none for the preset.
     """
-    file = place_of_bundled(family, preset)
+    file = Path(str(files("drivelab.agents") / family.name / "weights" / f"{preset}.safetensors"))
     if not file.is_file():
         raise ConfigError(
             f"no weights ship for agent={family.name} preset={preset}: name a file of weights "
@@ -124,11 +124,6 @@ def bundled_file(family: Family, preset: str) -> Path:
             f"preset={preset}'"
         )
     return file
-
-
-def place_of_bundled(family: Family, preset: str) -> Path:
-    """Where weights that ship for a preset lie, if there are any."""
-    return Path(str(files("drivelab.agents") / family.name / "weights" / f"{preset}.safetensors"))
 
 
 def preset_of(family: Family, config: Any) -> str:
@@ -154,7 +149,9 @@ def weights_file(named: str) -> Path:
         if file.parent.parent.name == named:
             return file
     known = ", ".join(file.parent.parent.name for file in shipped) or "none"
-    raise DataError(f"no such file, and no agent whose weights ship ({known})", file=named)
+    raise DataError(
+        f"no such file, and no agent that ships weights of preset {BUNDLED} ({known})", file=named
+    )
 
 
 def changes_of(**options: Any) -> dict[str, Any]:

@@ -119,7 +119,7 @@ class Rad:
 
 def _load(checkpoint: str | None, obs: str | None) -> Loaded:
     """The network of a file, or the one that ships for what is to be seen."""
-    if obs is not None and obs not in SHIPPED:
+    if obs is not None and (not isinstance(obs, str) or obs not in SHIPPED):
         raise ConfigError(f"agent.obs={obs}: expected one of {', '.join(SHIPPED)}, or null")
     loaded = load_weights(
         FAMILY, preset=None, checkpoint=checkpoint, changes={}, bundled=SHIPPED[obs or "vector"]

@@ -20,11 +20,12 @@ from drivelab.agents.learned.weights import (
     new_network,
     preset_of,
 )
+from drivelab.agents.vadv2.config import VadV2Config
 from drivelab.agents.vadv2.fast import FastVadV2
 from drivelab.agents.vadv2.vector_agent import VectorDriver, check_vector_options, open_vector
 from drivelab.agents.vadv2.vector_weights import holds_vector_vadv2
 from drivelab.agents.vadv2.vocabulary import load_vocabulary
-from drivelab.errors import ConfigError
+from drivelab.errors import ConfigError, nearest_name
 from drivelab.types import Observation, Plan
 
 FAMILY = Family(
@@ -146,8 +147,14 @@ def _vector_file(preset: str | None, checkpoint: str | None) -> Path | None:
     """The weights on vector observations that are asked for; None: those of the sensors are.
 
     Raises:
-        ConfigError: the preset is not of what the file holds.
+        ConfigError: there is no such preset, or it is not of what the file holds.
     """
+    known = (VECTOR, *VadV2Config.presets())
+    if preset is not None and preset not in known:
+        raise ConfigError(
+            f"agent.preset={preset}: expected one of {', '.join(known)}, or null"
+            f"{nearest_name(str(preset), known)}"
+        )
     if checkpoint is not None:
         found = holds_vector_vadv2(checkpoint)
         if found and preset not in (None, VECTOR):

@@ -56,6 +56,11 @@ class VectorDriver:
                 "agent.choice=sample: these weights are of planning=deterministic, which has one "
                 "plan and nothing to draw from; leave it out"
             )
+        if sample_seed is not None and type(sample_seed) is not int:
+            raise ConfigError(
+                f"agent.sample_seed={sample_seed}: expected a whole number, or null for another "
+                "entry each time"
+            )
         self.rig = SensorRig(history=1, vector=True, privilege=Privilege.STATE)
         self.weights, self.weights_sha256 = loaded.told, loaded.sha256
         self._device, self._choice, self._seed = check_device(device), choice, sample_seed

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 
 import torch
 from jaxtyping import Float
@@ -26,6 +27,7 @@ from drivelab.agents.vadv2.config import PLANNINGS
 from drivelab.agents.vadv2.embedding import embed_trajectories
 from drivelab.errors import ConfigError, nearest_name
 
+FRAME = 0.1  # between recorded poses [s]
 _COUNTS = ("width", "hidden", "layers", "heads", "entries", "poses", "waves")
 
 
@@ -48,8 +50,10 @@ class VectorVadV2Config:
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise ConfigError(f"vadv2 with {name}={value!r}: expected a whole number from 1 on")
-        if not self.dt > 0:
-            raise ConfigError(f"vadv2 with dt={self.dt:g}: expected seconds above 0")
+        if not (isfinite(self.dt) and self.dt > 0 and _is_whole(self.dt / FRAME)):
+            raise ConfigError(
+                f"vadv2 with dt={self.dt:g}: expected a multiple of {FRAME:g} seconds above 0"
+            )
         if self.planning not in PLANNINGS:
             raise ConfigError(
                 f"vadv2 with planning={self.planning}: expected one of {', '.join(PLANNINGS)}"
@@ -112,3 +116,8 @@ class VectorVadV2(nn.Module):
             "lateral_value": nothing[:, 0],
             "longitudinal_value": self.value(looked[:, 0])[:, 0],
         }
+
+
+def _is_whole(value: float) -> bool:
+    """Whether a finite number is a whole one, up to rounding."""
+    return abs(value - round(value)) < 1e-6

@@ -100,8 +100,15 @@ def save_vocabulary(vocabulary: Float[np.ndarray, "m t 3"], file: Path) -> None:
     part.replace(file)
 
 
-def load_vocabulary(file: Path) -> Float[np.ndarray, "m t 3"]:
+def load_vocabulary(
+    file: Path,
+    remedy: str = "leave out agent.vocabulary and one is made of the training scenes",
+) -> Float[np.ndarray, "m t 3"]:
     """Read the vocabulary of a npy file.
+
+    Args:
+        file: to read.
+        remedy: what to do where that fails.
 
     Raises:
         DataError: there is none, or it holds something else.
@@ -109,14 +116,12 @@ def load_vocabulary(file: Path) -> Float[np.ndarray, "m t 3"]:
     try:
         found = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"no npy of numbers that can be read; {remedy}", file=file) from error
+    if not isinstance(found, np.ndarray) or found.ndim != 3 or found.shape[-1] != 3:
         raise DataError(
-            f"no vocabulary ({error}); leave out agent.vocabulary and one is made of the training "
-            "scenes",
+            f"shape {getattr(found, 'shape', 'of several arrays')}, expected (entries, poses, 3) "
+            f"in metres and radians; {remedy}",
             file=file,
-        ) from error
-    if found.ndim != 3 or found.shape[-1] != 3:
-        raise DataError(
-            f"shape {found.shape}, expected (entries, poses, 3) in metres and radians", file=file
         )
     return found.astype(float)
 

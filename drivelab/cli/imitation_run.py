@@ -172,7 +172,8 @@ def trainee_of(agent: Mapping[str, Any], name: str, seed: int) -> Trainee:
     if not callable(getattr(kind, "trainee", None)):
         raise ConfigError(
             f"agent={name}: nothing to teach, {kind.__name__} has no `trainee` (see the cards of "
-            "diffusiondrive, transfuser and ego_mlp)"
+            "diffusiondrive, transfuser and ego_mlp); what learns by driving has a recipe: "
+            "'drivelab train recipe=rad'"
         )
     torch.manual_seed(seed)
     trainee: Trainee = kind.trainee(**{k: v for k, v in agent.items() if k != TARGET})

@@ -13,10 +13,12 @@ from typing import Any
 from drivelab.cli.compose import NAMES
 from drivelab.cli.reinforcement_test import report_run, results_of, show_look, try_weights
 from drivelab.cli.train_result import print_reinforcement
-from drivelab.errors import ConfigError
+from drivelab.errors import ConfigError, RunError
 from drivelab.registry import build
 from drivelab.training.run_folder import (
+    PROGRESS,
     SUMMARY,
+    check_folder,
     new_folder,
     open_folder,
     read_progress,
@@ -39,30 +41,43 @@ def reinforce_config(config: Mapping[str, Any]) -> int:
         Path(config["run"]["root"]), f"{names['recipe']}-{config['mode']}", str(config["obs"])
     ))  # fmt: skip
     settings = settings_of(config, folder)
+    for name in ("quiet", "guarded"):
+        if type(config[name]) is not bool:
+            raise ConfigError(f"{name}={config[name]}: expected true or false")
+    say = _quiet if config["quiet"] else _aloud
     recipe, cluster = build(config["recipe"]), cluster_of(config)
     _check_observations(config, recipe)
     start, entries = Path(config["start"]) if config["start"] else None, folder / VOCABULARY
     seen = _seen(config, recipe, start)
     course, tested = course_of(config, "train", seen), course_of(config, "test", seen)
     course.check(settings)
-    if not 1 <= config["trials"] <= tested.size:
-        raise ConfigError(f"trials={config['trials']}: expected 1 to {tested.size} test clips")
+    trials = config["trials"]
+    if type(trials) is not int or not 1 <= trials <= tested.size:
+        raise ConfigError(f"trials={trials!r}: expected 1 to {tested.size} test clips")
     _check_machine(settings, cluster)
+    lasting = _lasting(config, seen)
+    check_folder(folder, lasting)
+    say(f"run: {folder}")
     learnt = replace(course, size=settings.clips)  # what is held out makes no vocabulary
-    network, pupil = recipe.begin(settings, start, learnt, entries)
+    network, pupil = recipe.begin(settings, start, learnt, entries, say)
     course, tested = course.with_action(pupil.action), tested.with_action(pupil.action)
+    open_folder(folder, lasting)  # only now: who mistyped an option may type the same folder again
+    if pupil.vocabulary is not None:
+        save_vocabulary(pupil.vocabulary, entries)
+    teach = partial(_learner_of(settings), network, course, pupil=pupil, cluster=cluster)
+    with run_lock(folder):
+        return _taught(config, teach, recipe, pupil, tested, settings, say)
+
+
+def _lasting(config: Mapping[str, Any], seen: Any) -> dict[str, Any]:
+    """The options that decide what is learnt, as the run folder keeps them."""
     lasting = {key: value for key, value in config.items() if key not in _PASSING}
     if seen is None:
         del lasting["pictures"]  # of which nothing was used
     else:
         lasting["pictures"] = {**config["pictures"], "keep": None}  # the same streets everywhere
-    lasting[NAMES] = {group: name for group, name in names.items() if group not in _PASSING}
-    open_folder(folder, lasting)
-    if pupil.vocabulary is not None:
-        save_vocabulary(pupil.vocabulary, entries)
-    teach = partial(_learner_of(settings), network, course, pupil=pupil, cluster=cluster)
-    with run_lock(folder):
-        return _taught(config, teach, recipe, pupil, tested, settings)
+    names = config[NAMES]
+    return {**lasting, NAMES: {k: name for k, name in names.items() if k not in _PASSING}}
 
 
 def _check_machine(settings: Any, cluster: Mapping[str, Any] | None) -> None:
@@ -102,17 +117,16 @@ def _taught(
     pupil: Any,
     tested: Any,
     settings: Any,
+    say: Callable[[str], None],
 ) -> int:
     from drivelab.evaluation.environment import describe_environment
 
     folder = settings.folder
-    say = _quiet if config["quiet"] else _aloud
     if (folder / SUMMARY).is_file():
         say(f"this run is finished: {folder}")
-        print_reinforcement(json.loads((folder / SUMMARY).read_text()), folder)
+        print_reinforcement(_finished(folder), folder)
         return 0
     write_json(folder / "env.json", describe_environment(settings.seed))
-    say(f"run: {folder}")
     show = partial(show_look, folder)
     progress = teach(settings=settings, objective=recipe.objective(), say=say, show=show)
     if progress.rounds < settings.total:
@@ -138,6 +152,25 @@ def _learner_of(settings: Any) -> Callable[..., Any]:
     from drivelab.training.reinforcement.ray_learners import learn_on_ray
 
     return learn_on_ray
+
+
+def _finished(folder: Path) -> dict[str, Any]:
+    """The summary of a run that came to its end.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    file = folder / SUMMARY
+    try:
+        found: dict[str, Any] = json.loads(file.read_text())
+        for name in ("results", "test_clips", "best"):
+            found[name]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{file} is damaged ({type(error).__name__}: {error}): remove it, and the same command "
+            "tests the weights again and writes it"
+        ) from error
+    return found
 
 
 def settings_of(config: Mapping[str, Any], folder: Path) -> Any:
@@ -225,7 +258,7 @@ def _files(config: Mapping[str, Any], folder: Path, recipe: Any) -> dict[str, Pa
     from drivelab.training.reinforcement.loop import BEST, IMITATION
 
     found = {}
-    if config["mode"] != "il" and (folder / IMITATION).is_file():
+    if config["mode"] != "il" and config["pretraining"]:
         found["imitation"] = folder / IMITATION
     elif config["mode"] != "il" and config["start"]:
         found["start"] = Path(config["start"])
@@ -242,6 +275,11 @@ def _summary(
 
     rows = read_progress(settings.folder)
     looks = [row for row in rows if "validation" in row]
+    if not looks:
+        raise RunError(
+            f"{settings.folder / PROGRESS} tells no look at held-out clips any more: put the file "
+            "back, or learn again in another run.dir"
+        )
     best = max(reversed(looks), key=lambda row: row["validation"]["score"])  # of equals the latest
     told = {key: rows[-1][key] for key in ("updates", "clips", "dropped", "decisions")}
     return {

@@ -34,27 +34,43 @@ def open_folder(folder: Path, config: Mapping[str, Any], *, option: str = "run.d
     Raises:
         RunError: it holds a run of other settings, or something else.
     """
+    if check_folder(folder, config, option=option):
+        return True
     file = folder / CONFIG
-    text = yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False)
+    part = _part_of(file)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        part.write_text(_text_of(config))
+        os.replace(part, file)
+    finally:
+        part.unlink(missing_ok=True)
+    return False
+
+
+def check_folder(folder: Path, config: Mapping[str, Any], *, option: str = "run.dir") -> bool:
+    """What `open_folder` answers or raises, before anything is made there."""
+    file = folder / CONFIG
     if file.is_file():
         before = _read_config(file)
-        other = _differing(_said(before), _said(yaml.safe_load(text)))
+        other = _differing(_said(before), _said(yaml.safe_load(_text_of(config))))
         if other:
             raise RunError(
                 f"{folder} holds a run with other settings ({', '.join(other)}; see {file}): type "
                 f"its command again to resume it, or choose another {option}"
             )
         return True
-    part = file.with_name(f".{file.name}.part")  # half a config would be one of other settings
-    if folder.exists() and any(found != part for found in folder.iterdir()):
+    if folder.exists() and any(found != _part_of(file) for found in folder.iterdir()):
         raise RunError(f"{folder} is not empty and holds no training run: choose another {option}")
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        part.write_text(text)
-        os.replace(part, file)
-    finally:
-        part.unlink(missing_ok=True)
     return False
+
+
+def _text_of(config: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False)
+
+
+def _part_of(file: Path) -> Path:
+    """Where it is written first: half a config would be one of other settings."""
+    return file.with_name(f".{file.name}.part")
 
 
 def _said(config: Any) -> Any:

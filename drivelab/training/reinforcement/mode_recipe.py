@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,7 +19,7 @@ from drivelab.training.reinforcement.loop import Course
 from drivelab.training.reinforcement.mode_pupil import mode_pupil, open_planner
 from drivelab.training.reinforcement.objective import RlObjective
 from drivelab.training.reinforcement.pupil import Pupil
-from drivelab.training.reinforcement.settings import ReinforcementSettings
+from drivelab.training.reinforcement.settings import ReinforcementSettings, Say
 from drivelab.training.rollouts.sensors import Sensors
 
 
@@ -42,6 +43,8 @@ class ModeRecipe:
     observations: ClassVar[tuple[str, ...]] = ("sensors",)
 
     def __post_init__(self) -> None:
+        if not 0 <= self.clip < inf:
+            raise ConfigError(f"recipe.clip={self.clip}: expected a number from 0 on")
         self.objective()
         if not self.temperature > 0:
             raise ConfigError(f"recipe.temperature={self.temperature}: expected a number above 0")
@@ -75,6 +78,7 @@ class ModeRecipe:
         start: Path | None,
         course: Course,
         vocabulary: Path,
+        say: Say,
     ) -> tuple[ModePolicy, Pupil]:
         """The policy to go on from, and its kind; its actions need no vocabulary."""
         torch.manual_seed(settings.seed)  # of the value's head

@@ -17,7 +17,7 @@ from drivelab.errors import ConfigError, nearest_name
 from drivelab.training.reinforcement.loop import Course
 from drivelab.training.reinforcement.objective import RlObjective
 from drivelab.training.reinforcement.pupil import Pupil, rad_pupil
-from drivelab.training.reinforcement.settings import ReinforcementSettings
+from drivelab.training.reinforcement.settings import ReinforcementSettings, Say
 
 if TYPE_CHECKING:
     from drivelab.training.rollouts.pictures import Pictures
@@ -87,6 +87,7 @@ class RadRecipe:
         start: Path | None,
         course: Course,
         vocabulary: Path,
+        say: Say,
     ) -> tuple[RadNetwork, Pupil]:
         """A network and its kind; RAD's actions need neither clips nor a vocabulary."""
         pictures = cast("Pictures | None", course.seen)

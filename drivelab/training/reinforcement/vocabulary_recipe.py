@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from drivelab.sim.envs.episodes import episode_source
 from drivelab.training.reinforcement.loop import Course
 from drivelab.training.reinforcement.objective import RlObjective
 from drivelab.training.reinforcement.pupil import Pupil
-from drivelab.training.reinforcement.settings import ReinforcementSettings
+from drivelab.training.reinforcement.settings import ReinforcementSettings, Say
 from drivelab.training.reinforcement.vocabulary_pupils import (
     DRAWN,
     SAMPLED,
@@ -62,12 +63,17 @@ class VocabularyRecipe:
     value: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, least in (("sampled", 2), ("drawn", 2), ("driven", 1)):
+        least_of = {"sampled": 2, "drawn": 2, "driven": 1}
+        if self.planning == "probabilistic":
+            least_of["entries"] = 2
+        for name, least in least_of.items():
             value = getattr(self, name)
             if type(value) is not int or value < least:  # nothing is learnt from a choice of one
                 raise ConfigError(
                     f"recipe.{name}={value!r}: expected a whole number from {least} on"
                 )
+        if not 0 <= self.clip < inf:
+            raise ConfigError(f"recipe.clip={self.clip}: expected a number from 0 on")
         self._config()
         self.objective()
 
@@ -84,8 +90,9 @@ class VocabularyRecipe:
         start: Path | None,
         course: Course,
         vocabulary: Path,
+        say: Say,
     ) -> tuple[VectorVadV2 | VectorTwin, Pupil]:
-        """A network and its kind; the vocabulary is the run's, or made of the training clips.
+        """A network and its kind; the vocabulary is the file's, the run's, or made of the clips.
 
         Raises:
             ConfigError: reinforcement of the twin, a file's network of other sizes, or fewer
@@ -94,17 +101,18 @@ class VocabularyRecipe:
         """
         self._check_mode(settings.mode)
         found = None if start is None else self._opened(start)
-        all_entries = self._entries(course, vocabulary)
+        own = found.vocabulary.numpy().astype(float) if isinstance(found, VectorVadV2) else None
+        if own is not None and len(own) >= self.driven:
+            all_entries = own
+        else:
+            all_entries = self._entries(course, vocabulary, say)
         # furthest trajectory sampling adds one after the other: the first ones are a smaller one's
         driven = all_entries[: self.driven]
         torch.manual_seed(settings.seed)
         if self.planning == "deterministic":
             pupil = twin_pupil(driven, self.dt)
             return found or VectorTwin(self._config()), replace(pupil, vocabulary=all_entries)
-        if isinstance(found, VectorVadV2):
-            entries = found.vocabulary.numpy().astype(float)
-        else:
-            entries = all_entries[: self.entries]
+        entries = all_entries[: self.entries] if own is None else own
         network = found or VectorVadV2(self._config(), torch.from_numpy(entries))
         pupil = vocabulary_pupil(entries, driven, self.dt, sampled=self.sampled, drawn=self.drawn)
         return network, replace(pupil, vocabulary=all_entries)
@@ -125,11 +133,12 @@ class VocabularyRecipe:
             )
         return found.train()
 
-    def _entries(self, course: Course, vocabulary: Path) -> Float[np.ndarray, "k t 3"]:
+    def _entries(self, course: Course, vocabulary: Path, say: Say) -> Float[np.ndarray, "k t 3"]:
         """Of the run's folder or of the training clips, as precise as weights keep them."""
         if vocabulary.is_file():
-            entries = load_vocabulary(vocabulary)
+            entries = load_vocabulary(vocabulary, "remove the file, and it is made again")
         else:
+            say(f"making a vocabulary of what {course.size} experts drove")
             entries = expert_vocabulary(
                 episode_source(course.env.episodes), range(course.size), self._made,
                 poses=self.poses, dt=self.dt,

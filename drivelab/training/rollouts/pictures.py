@@ -49,6 +49,8 @@ class Pictures:
                 f"pictures.weather={self.weather}: expected one of {', '.join(WEATHERS)}"
                 f"{nearest_name(str(self.weather), WEATHERS)}"
             )
+        if isinstance(self.scale, bool) or not isinstance(self.scale, int | float):
+            raise ConfigError(f"pictures.scale={self.scale}: expected a number")
 
     def view(self) -> PictureView:
         """A view of its own.
