@@ -72,7 +72,9 @@ def test_only_the_small_new_one_begins_with_eyes_that_ship(tmp_path: Path):
 
 
 def test_a_start_that_is_nowhere_is_told(tmp_path: Path, capsys):
-    with pytest.raises(DataError, match="no such file, and no agent whose weights ship"):
+    with pytest.raises(
+        DataError, match="no such file, and no agent that ships weights of preset mini"
+    ):
         weights_file("transfuzer")
     words = ["agent=ego_mlp", "limit=8", "batch=4", "validation=2", "builders=0", "quiet=true"]
     run = [f"run.dir={tmp_path / 'run'}", f"cache={tmp_path}", "start=none.safetensors"]

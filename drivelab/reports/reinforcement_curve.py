@@ -47,7 +47,8 @@ def draw_reinforcement_curve(rows: Sequence[Mapping[str, Any]], path: Path) -> P
         axes.spines["top"].set_visible(False)
     if rows:
         left.set_title(
-            f"{rows[-1]['decisions']:,} decisions driven, {rows[-1]['seconds'] / 60:.0f} minutes",
+            f"{rows[-1]['decisions']:,} decisions driven, {rows[-1]['seconds'] / 60:.0f} minutes "
+            "of learning",
             loc="left", fontsize=10,
         )  # fmt: skip
         figure.legend(loc="outside lower center", ncols=3, frameon=False)  # never over a line
