@@ -192,7 +192,7 @@ def test_what_is_seen_and_the_recipe_bring_sizes_that_the_command_line_changes()
         (["guarded=maybe"], "guarded=maybe: expected true or false"),
         (["quiet=maybe"], "quiet=maybe: expected true or false"),
         (["obs=images", "pictures.scale=abc"], "pictures.scale=abc: expected a number"),
-        (["harvest=many"], "harvest='many': expected a number"),
+        (["harvest=many"], "harvest='many': expected a whole number"),
         (["traffic=wild"], "traffic=wild"),
         (["recipe=rat"], "recipe=rat: no such recipe; did you mean 'rad'?"),
         (["recipe.lateral_clip=-1"], "recipe.lateral_clip=-1: expected a number from 0 on"),

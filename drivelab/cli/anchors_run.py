@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from drivelab.agents.learned.sight import blind
-from drivelab.cli.imitation_run import _aloud, _quiet, filled, lesson_of
+from drivelab.cli.console import speaker
+from drivelab.cli.imitation_run import filled, lesson_of
 from drivelab.errors import ConfigError
 from drivelab.training.imitation.anchors import cluster, save_anchors, trajectories_of
 
@@ -18,7 +19,7 @@ def anchors_config(config: Mapping[str, Any]) -> int:
     """Run one composed config."""
     numbers = whole_numbers(config, {"modes": 1, "poses": 1, "seed": 0})
     dt, out = step_of(config), new_array_file(config)
-    say = _quiet if config["quiet"] else _aloud
+    say = speaker(config)
     lesson = lesson_of(config, blind(numbers["poses"], dt), tried=1)
     lesson = filled(lesson, config["builders"], say)
     found = trajectories_of(lesson.train, lesson.train_ids)

@@ -3,8 +3,39 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any
+
+from drivelab.errors import ConfigError
+
+
+def is_quiet(config: Mapping[str, Any]) -> bool:
+    """The option `quiet`.
+
+    Raises:
+        ConfigError: it is neither true nor false.
+    """
+    if not isinstance(config["quiet"], bool):
+        raise ConfigError(f"quiet={config['quiet']}: expected true or false")
+    return config["quiet"]
+
+
+def speaker(config: Mapping[str, Any]) -> Callable[[str], None]:
+    """What prints a line on stderr, or with `quiet=true` nothing.
+
+    Raises:
+        ConfigError: the option is neither true nor false.
+    """
+    return _silent if is_quiet(config) else _aloud
+
+
+def _aloud(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _silent(text: str) -> None:
+    pass
 
 
 class ConsoleMonitor:

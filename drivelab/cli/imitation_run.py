@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,9 @@ from drivelab.agents.learned.driver import check_device
 from drivelab.agents.learned.trainee import Trainee
 from drivelab.agents.learned.weights import weights_file
 from drivelab.cli.compose import NAMES
+from drivelab.cli.console import speaker
 from drivelab.cli.train_result import print_imitation
+from drivelab.cli.typed_options import typed_options
 from drivelab.errors import ConfigError, DataError, RunError
 from drivelab.registry import TARGET, build, load_object
 from drivelab.training.checkpoint import load_facts
@@ -55,7 +56,7 @@ def imitate_config(config: Mapping[str, Any]) -> int:
         Path(config["run"]["root"]), names["agent"], names["data"]
     ))  # fmt: skip
     settings = settings_of(config, folder)
-    say: Say = _quiet if config["quiet"] else _aloud
+    say: Say = speaker(config)
     # What can be refused is refused before the folder is made and features take their time.
     check_device(settings.device)
     check_curves(settings.curves)
@@ -145,19 +146,7 @@ def settings_of(config: Mapping[str, Any], folder: Path) -> ImitationSettings:
     Raises:
         ConfigError: an option is of another type, or out of its range.
     """
-    found: dict[str, Any] = {}
-    for option in fields(ImitationSettings):
-        if option.name == "folder":
-            continue
-        found[option.name] = value = config[option.name]
-        kind = str(option.type).partition(" ")[0]
-        fits = (value is None and "None" in str(option.type)) or (
-            isinstance(value, str) if kind == "str" else _is_number(value, whole=kind == "int")
-        )
-        if not fits:
-            told = {"int": "a whole number", "float": "a number", "str": "a text"}[kind]
-            raise ConfigError(f"{option.name}={value!r}: expected {told}")
-    return ImitationSettings(folder=folder, **found)
+    return ImitationSettings(folder, **typed_options(ImitationSettings, config))
 
 
 def trainee_of(agent: Mapping[str, Any], name: str, seed: int) -> Trainee:
@@ -183,10 +172,10 @@ def trainee_of(agent: Mapping[str, Any], name: str, seed: int) -> Trainee:
 def lesson_of(config: Mapping[str, Any], sight: Any, tried: int) -> Lesson:
     """The scenes of a composed config as a network of this sight looks at them."""
     limit, cache = config["limit"], config["cache"]
-    if limit is not None and not (_is_number(limit, whole=True) and limit > 0):
+    if limit is not None and not (type(limit) is int and limit > 0):
         raise ConfigError(f"limit={limit!r}: expected a whole number above 0, or null")
     builders = config["builders"]
-    if not (_is_number(builders, whole=True) and builders >= 0):
+    if not (type(builders) is int and builders >= 0):
         raise ConfigError(f"builders={builders!r}: expected a whole number, 0 or more")
     lesson: Lesson = build(config["data"]).lesson(
         sight, cache=Path(cache) if cache else None, limit=limit, tried=tried
@@ -277,17 +266,3 @@ def _draw(folder: Path) -> None:
     from drivelab.reports.imitation_curve import draw_imitation_curve
 
     draw_imitation_curve(read_progress(folder), folder / "curve.png")
-
-
-def _is_number(value: Any, *, whole: bool) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return not whole or isinstance(value, int)
-
-
-def _aloud(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def _quiet(text: str) -> None:
-    pass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from datetime import datetime
@@ -13,6 +12,7 @@ from pathlib import Path
 from time import monotonic, process_time
 from typing import TYPE_CHECKING, Any
 
+from drivelab.cli.console import speaker
 from drivelab.cli.reconstruct_pictures import draw_curve, draw_preview
 from drivelab.cli.reconstruct_sources import capture_of, whole
 from drivelab.errors import ConfigError
@@ -47,7 +47,7 @@ def reconstruct_config(config: Mapping[str, Any]) -> int:
     from drivelab.sim.splats.files import save_scene
     from drivelab.training.reconstruction.export import scene_of
 
-    say: Say = _quiet if config["quiet"] else _aloud
+    say: Say = speaker(config)
     _share(whole(config, "threads", 0))
     settings, every = settings_of(config), whole(config, "look_every", 1)
     minutes, device = _minutes(config), check_device(str(config["device"]))
@@ -261,11 +261,3 @@ def _share(threads: int) -> None:
     """Set how many threads draw, before the first one is asked for."""
     if threads:
         os.environ["NUMBA_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(threads)
-
-
-def _aloud(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def _quiet(text: str) -> None:
-    pass

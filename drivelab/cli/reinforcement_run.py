@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from drivelab.cli.compose import NAMES
+from drivelab.cli.console import speaker
 from drivelab.cli.reinforcement_test import report_run, results_of, show_look, try_weights
 from drivelab.cli.train_result import print_reinforcement
+from drivelab.cli.typed_options import typed_options
 from drivelab.errors import ConfigError, RunError
 from drivelab.registry import build
 from drivelab.training.run_folder import (
@@ -41,10 +42,9 @@ def reinforce_config(config: Mapping[str, Any]) -> int:
         Path(config["run"]["root"]), f"{names['recipe']}-{config['mode']}", str(config["obs"])
     ))  # fmt: skip
     settings = settings_of(config, folder)
-    for name in ("quiet", "guarded"):
-        if type(config[name]) is not bool:
-            raise ConfigError(f"{name}={config[name]}: expected true or false")
-    say = _quiet if config["quiet"] else _aloud
+    if not isinstance(config["guarded"], bool):
+        raise ConfigError(f"guarded={config['guarded']}: expected true or false")
+    say = speaker(config)
     recipe, cluster = build(config["recipe"]), cluster_of(config)
     _check_observations(config, recipe)
     start, entries = Path(config["start"]) if config["start"] else None, folder / VOCABULARY
@@ -181,17 +181,7 @@ def settings_of(config: Mapping[str, Any], folder: Path) -> Any:
     """
     from drivelab.training.reinforcement.settings import ReinforcementSettings
 
-    found: dict[str, Any] = {}
-    for option in fields(ReinforcementSettings):
-        if option.name == "folder":
-            continue
-        found[option.name] = value = config[option.name]
-        kind = str(option.type).partition(" ")[0]
-        empty = value is None and "None" in str(option.type)
-        if kind != "bool" and not empty and not _is_a(kind, value):
-            told = "a text" if kind == "str" else "a number"
-            raise ConfigError(f"{option.name}={value!r}: expected {told}")
-    return ReinforcementSettings(folder=folder, **found)
+    return ReinforcementSettings(folder, **typed_options(ReinforcementSettings, config))
 
 
 def cluster_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -299,17 +289,3 @@ def _summary(
         "results": results,
         "versions": versions(),
     }
-
-
-def _is_a(kind: str, value: Any) -> bool:
-    if kind == "str":
-        return isinstance(value, str)
-    return not isinstance(value, bool) and isinstance(value, int | float)
-
-
-def _aloud(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def _quiet(text: str) -> None:
-    pass

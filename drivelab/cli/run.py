@@ -9,7 +9,6 @@ from typing import Any
 
 from drivelab.cli.compose import compose, sweep
 from drivelab.cli.overrides import read_request
-from drivelab.errors import ConfigError
 
 
 def run_verb(verb: str, words: Sequence[str]) -> int:
@@ -24,15 +23,13 @@ def run_verb(verb: str, words: Sequence[str]) -> int:
 
 def run_config(verb: str, config: Mapping[str, Any]) -> int:
     """Run one composed config."""
-    from drivelab.cli.console import ConsoleMonitor
+    from drivelab.cli.console import ConsoleMonitor, is_quiet
     from drivelab.cli.result import ReportWish, show_result
     from drivelab.cli.settings import settings_from
     from drivelab.evaluation.evaluate import evaluate
 
     settings = settings_from(verb, config)
-    if not isinstance(config["quiet"], bool):
-        raise ConfigError(f"quiet={config['quiet']}: expected true or false")
-    monitor = ConsoleMonitor(quiet=config["quiet"])
+    monitor = ConsoleMonitor(quiet=is_quiet(config))
     result = evaluate(settings, monitor)
     wish = ReportWish(bool(config["report"]["html"]), config["report"].get("videos", 0))
     return show_result(result, wish, monitor=monitor)

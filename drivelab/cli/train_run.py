@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from drivelab.cli.compose import NAMES
+from drivelab.cli.console import speaker
 from drivelab.cli.train_result import print_training
 from drivelab.errors import ConfigError
 from drivelab.registry import build
@@ -40,7 +40,7 @@ def train_config(config: Mapping[str, Any]) -> int:
         Path(config["run"]["root"]), names["algo"], names["env"]
     ))  # fmt: skip
     settings = _settings(config, folder)
-    say: Say = _quiet if config["quiet"] else _aloud
+    say: Say = speaker(config)
     env = build(config["env"])
     if not isinstance(env, EnvOptions):
         raise ConfigError(f"env={names['env']}: its _target_ makes no EnvOptions")
@@ -176,11 +176,3 @@ def _film(folder: Path, trials: Trials) -> None:
     for rollout, scene in zip(trials.rollouts, trials.scenes, strict=True):
         file = folder / f"trained-{scene.family or 'episode'}.mp4"
         render_drive(rollout_scene(rollout, scene), rollout, file, title=scene.id)
-
-
-def _aloud(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def _quiet(text: str) -> None:
-    pass

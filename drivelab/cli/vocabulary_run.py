@@ -7,7 +7,8 @@ from typing import Any
 
 from drivelab.agents.learned.sight import blind
 from drivelab.cli.anchors_run import new_array_file, step_of, whole_numbers
-from drivelab.cli.imitation_run import _aloud, _quiet, filled, lesson_of
+from drivelab.cli.console import speaker
+from drivelab.cli.imitation_run import filled, lesson_of
 from drivelab.training.imitation.vocabulary import check_vocabulary, write_vocabulary
 
 
@@ -16,7 +17,7 @@ def vocabulary_config(config: Mapping[str, Any]) -> int:
     numbers = whole_numbers(config, {"entries": 2, "poses": 1})
     dt, out = step_of(config), new_array_file(config)
     check_vocabulary(numbers["entries"], out)  # before features are built for nothing
-    say = _quiet if config["quiet"] else _aloud
+    say = speaker(config)
     lesson = lesson_of(config, blind(numbers["poses"], dt), tried=1)
     lesson = filled(lesson, config["builders"], say)
     print(write_vocabulary(lesson.train, lesson.train_ids, numbers["entries"], out))
