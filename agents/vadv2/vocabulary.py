@@ -113,6 +113,8 @@ def load_vocabulary(
     Raises:
         DataError: there is none, or it holds something else.
     """
+    if not file.is_file():
+        raise DataError(f"no such file; {remedy}", file=file)
     try:
         found = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
