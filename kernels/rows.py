@@ -1,8 +1,7 @@
 """Rows written element by element, for the sake of the first run.
 
 Where an array is assigned to a part of another one, numba also compiles the sentence that it would
-say of unequal shapes: more than a tenth of all that the first score of a fresh installation waits
-for.
+say of unequal shapes, and the first score of a fresh installation waits for that.
 """
 
 from __future__ import annotations
