@@ -214,6 +214,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path):
             "with obs=sensors the network's own rig looks; leave it out",
         ),
         (["recipe=diffusiondrive", "obs=sensors", "recipe.preset=full"], "no weights ship for"),
+        (["recipe=diffusiondrive", "obs=sensors", "recipe.clip=-1"], "recipe.clip=-1: expected a"),
     ],
 )
 def test_options_that_do_not_go_together_are_told(words, told, tmp_path: Path, capsys):

@@ -118,6 +118,8 @@ class TestDriving:
         assert plan.poses.shape == (8, 3)
 
     def test_what_is_refused(self, files, tmp_path):
+        with pytest.raises(ConfigError, match=r"agent\.preset=vectors: .*did you mean 'vector'"):
+            VadV2(preset="vectors")
         weights = str(files["probabilistic"])
         with pytest.raises(ConfigError, match="the weights hold the vocabulary"):
             VadV2(checkpoint=weights, vocabulary="some.npy")
