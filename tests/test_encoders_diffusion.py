@@ -91,16 +91,16 @@ def test_dit_block_without_condition_is_torchs_transformer_layer():
 
 
 def test_guidance_moves_three_channels_from_no_class_to_the_class():
-    model = small("dig_s_2")
-    latent, own = torch.randn(2, 4, 8, 8), torch.tensor([0, 3])
+    model = small("dig_s_2").double()
+    latent, own = torch.randn(2, 4, 8, 8).double(), torch.tensor([0, 3])
     with torch.no_grad():
         with_class = model(latent, TIME, own)
         without = model(latent, TIME, torch.full_like(own, 5))
         for strength in (0.0, 1.0, 4.0):
             out = guided(model, latent, TIME, own, strength)
             moved = without[:, :3] + strength * (with_class[:, :3] - without[:, :3])
-            torch.testing.assert_close(out[:, :3], moved, rtol=1e-4, atol=1e-5)
-            torch.testing.assert_close(out[:, 3:], with_class[:, 3:], rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(out[:, :3], moved, rtol=1e-9, atol=1e-12)
+            torch.testing.assert_close(out[:, 3:], with_class[:, 3:], rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("channels", [1, 2])

@@ -162,7 +162,7 @@ class TestTeaching:
         for name, array in own.items():
             np.testing.assert_array_equal(array, other[name])
 
-    @pytest.mark.parametrize(("sampled", "rounds", "loss"), [(4, 4, 0.01), (2, 6, 0.02)])
+    @pytest.mark.parametrize(("sampled", "rounds", "loss"), [(4, 4, 0.03), (2, 4, 0.01)])
     def test_all_or_some_entries_at_a_time_teach_the_same_distribution(
         self, sampled: int, rounds: int, loss: float, tmp_path: Path
     ):
