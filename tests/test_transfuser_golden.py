@@ -52,6 +52,7 @@ def test_plans_as_published(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.slow
 def test_learns_as_published():
+    """By another of the best assignments (tied_assignments.py) gradients are 0.2 % off."""
     file = golden.stored("transfuser")
     model, features, targets = network()
     loss = golden.still(model).loss(features, targets)["loss"]
