@@ -33,8 +33,7 @@ def two_threads() -> Iterator[None]:
 
     Sums of absolute distances often have several best assignments, between which the last bit of
     the costs decides: with the same sums in the same order there is one. A processor that adds up
-    otherwise may find another: losses are then compared by `tied_assignments`, but the gradients of
-    the slow cases of the full sizes are 0.2 % off.
+    otherwise may find another; losses and gradients are then up to 0.2 % off.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(2)
