@@ -162,6 +162,18 @@ def test_memory_counts_what_a_call_holds_at_once():
     assert peak is None or 30.0 < peak < 60.0
 
 
+def test_what_is_freed_during_one_call_is_not_counted_against_it():
+    older, calls = [torch.ones(8 * 2**20)], iter(range(4))
+
+    def hold() -> None:
+        if next(calls) == 1:  # the first that is weighed
+            older.clear()
+        torch.ones(8 * 2**20)
+
+    peak = cpu_mb(hold)
+    assert peak is None or 30.0 < peak < 60.0
+
+
 def test_time_is_of_this_process():
     assert 0.0 < cpu_ms(lambda: sum(range(1000)), seconds=0.01) < 10.0
 

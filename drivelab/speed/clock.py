@@ -47,20 +47,31 @@ def gpu_ms(job: Callable[[], object], *, calls: int = 50) -> float:
     return median(times)
 
 
-def cpu_mb(job: Callable[[], object]) -> float | None:
-    """Resident high-water mark of one call above what was there before [MB]; None off Linux."""
+def cpu_mb(job: Callable[[], object], *, calls: int = 3) -> float | None:
+    """Resident high-water mark of a call above what was there before [MB]; None off Linux.
+
+    Median of some calls: what the rest of the process frees meanwhile, or the system takes back of
+    its mapped files, would be counted against one.
+
+    Args:
+        job: called once before anything is weighed.
+        calls: to weigh.
+    """
     if not (_STATUS.exists() and _REFS.exists()):
         return None
     job()
-    gc.collect()
-    _return_free_memory()
-    try:
-        _REFS.write_text("5")  # the mark starts again at what is resident now
-    except OSError:
-        return None
-    before = _status_mb("VmRSS")
-    job()
-    return max(0.0, _status_mb("VmHWM") - before)
+    peaks = []
+    for _ in range(calls):
+        gc.collect()
+        _return_free_memory()
+        try:
+            _REFS.write_text("5")  # the mark starts again at what is resident now
+        except OSError:
+            return None
+        before = _status_mb("VmRSS")
+        job()
+        peaks.append(_status_mb("VmHWM") - before)
+    return max(0.0, median(peaks))
 
 
 def gpu_mb(job: Callable[[], object]) -> float:
