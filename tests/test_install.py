@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -80,6 +81,7 @@ def test_wheel_evaluates_outside_the_checkout(wheel: Path, tmp_path: Path) -> No
     done = subprocess.run(
         [sys.executable, "-P", "-c", program, *words, "quiet=true"],
         cwd=tmp_path,
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},  # compiling all kernels takes 30 s
         capture_output=True,
         text=True,
     )
@@ -87,6 +89,17 @@ def test_wheel_evaluates_outside_the_checkout(wheel: Path, tmp_path: Path) -> No
     assert "4 / 0 / 4" in done.stdout
     assert "labmini (embedded, not NAVSIM)" in done.stdout
     assert len(list(tmp_path.glob("runs/*labmini*/report.html"))) == 1
+
+
+@pytest.mark.install
+def test_kernels_of_a_wheel_compile_and_are_kept(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    program = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import numpy as np; "
+        "from drivelab.kernels.boxes import box_gap; box_gap(np.zeros(6), np.ones(6))"
+    )
+    subprocess.run([sys.executable, "-P", "-c", program], cwd=tmp_path, check=True)
+    assert list(tmp_path.rglob("boxes.box_gap-*.nbc"))
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 
 from drivelab import kernels  # noqa: E402
 
-pytestmark = pytest.mark.nn
+pytestmark = [pytest.mark.nn, pytest.mark.slow]  # mostly compiling kernels of these sizes
 TOKENS = (4096, 4100)  # with and without a short first span
 
 
