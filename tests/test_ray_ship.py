@@ -25,9 +25,9 @@ def test_the_copy_is_whole_and_has_nothing_compiled(tmp_path: Path):
     assert not [*copy.rglob("__pycache__"), *copy.rglob("*.nbc")]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def nodes() -> Iterator[str]:
-    """The address of a cluster of two nodes that nobody is connected to."""
+    """The address of a cluster of two nodes."""
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
@@ -37,7 +37,6 @@ def nodes() -> Iterator[str]:
     cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
     yield cluster.address
-    ray.shutdown()
     cluster.shutdown()
 
 
@@ -69,10 +68,10 @@ for file, clips in ray.get([where.remote(), where.remote()]):
 @pytest.mark.ray
 def test_a_connection_that_is_there_cannot_send_any_more(nodes: str):
     ray_cluster = pytest.importorskip("drivelab.data.ray_cluster")
-    ray_cluster.ray.init(address=nodes, log_to_driver=False, logging_level="ERROR")
-    assert ray_cluster.connect(nodes, 2) is False
-    with pytest.raises(ConfigError, match=r"launcher.ship=true: .*call ray.shutdown\(\) first"):
-        ray_cluster.connect(nodes, 2, ship=True)
+    with ray_cluster.ray.init(address=nodes, log_to_driver=False, logging_level="ERROR"):
+        assert ray_cluster.connect(nodes, 2) is False
+        with pytest.raises(ConfigError, match=r"launcher.ship=true: .*call ray.shutdown\(\) first"):
+            ray_cluster.connect(nodes, 2, ship=True)
 
 
 @pytest.mark.ray
