@@ -38,3 +38,8 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+
+
+def pytest_sessionfinish() -> None:
+    """Modules in C++ tell of their own objects as leaks when the interpreter leaves them frozen."""
+    gc.unfreeze()
