@@ -47,21 +47,17 @@ def gpu_ms(job: Callable[[], object], *, calls: int = 50) -> float:
     return median(times)
 
 
-def cpu_mb(job: Callable[[], object], *, calls: int = 3) -> float | None:
+def cpu_mb(job: Callable[[], object]) -> float | None:
     """Resident high-water mark of a call above what was there before [MB]; None off Linux.
 
-    Median of some calls: what the rest of the process frees meanwhile, or the system takes back of
-    its mapped files, would be counted against one.
-
-    Args:
-        job: called once before anything is weighed.
-        calls: to weigh.
+    Median of three calls, after one that is not weighed: what the rest of the process frees
+    meanwhile, or the system takes back of its mapped files, would be counted against a single one.
     """
     if not (_STATUS.exists() and _REFS.exists()):
         return None
     job()
     peaks = []
-    for _ in range(calls):
+    for _ in range(3):
         gc.collect()
         _return_free_memory()
         try:
