@@ -16,7 +16,7 @@ from numba import njit
 from drivelab.kernels.exponential import exponential
 from drivelab.kernels.registers import BITS, fetch
 from drivelab.kernels.sequence.gate_gradient import gather_per_key, gather_per_token
-from drivelab.kernels.sequence.scan import scan_lane_decay, scan_row_decay, scan_token_decay
+from drivelab.kernels.sequence.scan import named, scan_lane_decay, scan_row_decay, scan_token_decay
 
 SPAN = 32  # tokens; their decays, of 64 channels, take 8 kB in float32
 # Tokens after which the running sum behind the gates' gradient begins afresh from the states, a
@@ -147,6 +147,7 @@ def _forward_of(
     scan_rows: Callable[..., None], per_key: bool, weighted: bool = False
 ) -> Callable[..., Any]:
     @njit(nogil=True)
+    @named(f"forward_head_{per_key}_{weighted}")
     def forward_head(tokens, streams, first, step, weights, start, final, scale, add):  # type: ignore[no-untyped-def]
         q, k, v, g, out = streams
         keys, columns = start.shape
@@ -191,6 +192,7 @@ def _backward_of(  # noqa: C901  (compiled as one)
     weighted: bool = False,
 ) -> Callable[..., Any]:
     @njit(nogil=True)
+    @named(f"backward_head_{per_key}_{weighted}")
     def backward_head(  # type: ignore[no-untyped-def]  # noqa: C901
         tokens, streams, first, step, weights, grads, grad_first, grad_step, grad_weights, start,
         grad_final, grad_start, spare, scale, add,

@@ -81,11 +81,26 @@ def _advance_one(kind: str) -> Any:
     return advance
 
 
+def named(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Tell functions made by one factory apart in compiled files.
+
+    Numba calls them by their qualified name and a number that each process counts anew: of two that
+    different processes compiled, a third that loads both would run one for the other.
+    """
+
+    def give(function: Callable[..., Any]) -> Callable[..., Any]:
+        function.__qualname__ = name
+        return function
+
+    return give
+
+
 def _scan(kind: str, many: Any) -> Callable[..., None]:
     """The loop over tokens and columns for one kind of decay."""
     one, by_row, by_lane = _advance_one(kind), kind == "row", kind == "lane"
 
     @njit(nogil=True)
+    @named(f"scan_{kind}")
     def scan(tokens, state, rows, columns, streams, first, step, factor, scale, add):  # type: ignore[no-untyped-def]
         read, write, values, decay, out = streams
         width = np.int64(BITS // 8) // state.itemsize
