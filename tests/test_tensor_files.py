@@ -9,8 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch", reason="needs the extra nn")
+
+from safetensors import safe_open  # noqa: E402
 
 from drivelab.agents.learned.checkpoint import save_network  # noqa: E402
 from drivelab.agents.learned.tensor_file import write_tensors  # noqa: E402
@@ -38,6 +42,21 @@ def test_a_full_disk_is_an_error_of_the_system_and_the_old_file_stays(tmp_path: 
     assert told.value.filename == str(file)
     assert file.read_bytes() == before
     assert list(tmp_path.iterdir()) == [file]
+
+
+LETTERS = st.characters(exclude_categories=["Cs"])  # halves of letters cannot be written
+
+
+@given(texts=st.dictionaries(st.text(LETTERS), st.text(LETTERS)))
+def test_the_same_tensors_and_texts_make_the_same_bytes(tmp_path_factory, texts: dict[str, str]):
+    first, second = (tmp_path_factory.getbasetemp() / name for name in ("a.bin", "b.bin"))
+    tensors = {"w": torch.arange(3.0), "b": torch.ones(2)}
+    write_tensors(tensors, first, texts)
+    write_tensors(dict(reversed(tensors.items())), second, dict(reversed(texts.items())))
+    assert first.read_bytes() == second.read_bytes()
+    with safe_open(second, "pt") as file:
+        assert (file.metadata() or {}) == texts
+        assert all(torch.equal(file.get_tensor(name), one) for name, one in tensors.items())
 
 
 def test_a_folder_that_is_none_is_told(tmp_path: Path):
