@@ -88,3 +88,37 @@ def test_actors_of_a_cluster_run_what_was_sent(nodes: str, tmp_path: Path):
     for file, clips in answers:
         assert "py_modules" in file
         assert clips == "300"
+
+
+# An agent that leaves word where its drivelab lies, in a file for each process that drives with it.
+TELLER = """
+import os
+from pathlib import Path
+
+import drivelab
+from drivelab.agents.constant_velocity.agent import ConstantVelocity
+
+
+class Teller(ConstantVelocity):
+    def act(self, observations):
+        (Path(__file__).parent / f"seen-{os.getpid()}").write_text(drivelab.__file__)
+        return super().act(observations)
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.slow  # a second driver on the cluster
+def test_an_evaluation_drives_with_what_was_sent(nodes: str, tmp_path: Path):
+    home = copy_own_package(tmp_path / "sent").parent
+    (tmp_path / "teller.py").write_text(TELLER)
+    words = ["eval", "agent=teller:Teller", "bench=navsim", "data=embedded", "limit=4", "workers=2"]
+    words += ["launcher=ray", f"launcher.address={nodes}", "launcher.ship=true", "run.dir=run"]
+    done = subprocess.run(
+        [sys.executable, "-c", "from drivelab.cli import main; raise SystemExit(main())", *words],
+        capture_output=True, text=True, cwd=tmp_path, timeout=240,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (home, tmp_path)))},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = [file.read_text() for file in tmp_path.glob("seen-*")]
+    assert found
+    assert all("py_modules" in file for file in found)
