@@ -124,20 +124,25 @@ def test_the_same_command_does_not_learn_again_and_another_is_refused(run: Path,
 def test_a_finished_run_whose_summary_is_damaged_says_what_to_do(run: Path, tmp_path: Path, capsys):
     copied = tmp_path / "copied"
     shutil.copytree(run, copied)
-    for content in ("{", "[]", '{"results": {}}'):
+    gone = ("{", "[]", '{"results": {}}', '{"results": {}, "test_clips": 1, "best": {}}')
+    for content in (*gone, '{"results": [], "test_clips": 1, "test": "radlab"}'):
         (copied / "summary.json").write_text(content)
         assert main([*SHORT, f"run.dir={copied}"]) == 2
         told = capsys.readouterr().err
         assert "summary.json is damaged" in told
         assert "remove it, and the same command tests the weights again" in told
     (copied / "summary.json").unlink()
+    (copied / "best.safetensors").rename(copied / "away")
+    assert main([*SHORT, f"run.dir={copied}"]) == 2
+    assert "best.safetensors is there no more: put it back, or learn" in capsys.readouterr().err
+    (copied / "away").rename(copied / "best.safetensors")
     assert main([*SHORT, f"run.dir={copied}"]) == 0
     before, after = (json.loads((f / "summary.json").read_text()) for f in (run, copied))
     assert after["results"] == before["results"]
     (copied / "summary.json").unlink()
     (copied / "imitation.safetensors").unlink()
     assert main([*SHORT, f"run.dir={copied}"]) == 2
-    assert "imitation.safetensors: no such file of weights" in capsys.readouterr().err
+    assert "imitation.safetensors is there no more: put it back" in capsys.readouterr().err
     (copied / "progress.jsonl").unlink()
     shutil.copy(run / "imitation.safetensors", copied)
     assert main([*SHORT, f"run.dir={copied}"]) == 2
@@ -223,9 +228,12 @@ def test_options_that_make_no_sense_are_refused(words, message, tmp_path: Path, 
         (["launcher.address=127.0.0.1:1"], "launcher.address=127.0.0.1:1: no cluster (nothing"),
         (["launcher.address=auto"], "launcher.address=auto: no cluster ("),
         (["workers=3"], "workers=3: expected at most 1: a round's harvest=2 clips go out in"),
+        (["launcher.cpus=-1"], "launcher.cpus=-1: expected a number from 0"),
+        (["launcher.gpus=two"], "launcher.gpus=two: expected a number from 0"),
+        (["launcher.gpus=99"], "99 GPUs are asked for in all, this machine has"),
     ],
 )
-def test_a_cluster_that_is_not_there_is_told_before_anything_is_driven(
+def test_a_cluster_that_cannot_be_is_told_before_anything_is_driven(
     words, message, tmp_path: Path, capsys
 ):
     pytest.importorskip("ray")

@@ -101,7 +101,7 @@ def test_what_a_recipe_switches_off_reaches_losses_and_advantages(tmp_path: Path
     own = advantages_of(clips_of(3), 0, compat="released", rewards=(1, 0, 1, 1)).longitudinal
     np.testing.assert_allclose(found.numpy(), own, rtol=1e-6)
     assert (own > 0).any()  # the released formula praises what led to the accident
-    with pytest.raises(ConfigError, match=r"gae='releasd'.*did you mean 'released'"):
+    with pytest.raises(ConfigError, match=r"recipe.gae='releasd'.*did you mean 'released'"):
         RadRecipe(gae="releasd")
     with pytest.raises(ConfigError, match=r"static_reward=-1\.0: expected"):
         RadRecipe(static_reward=-1.0)

@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch", reason="needs the extra nn")
 
 from rad_clips import clip, thing  # noqa: E402
 from rad_learner import TINY, learner_of, one_thread, settings_of  # noqa: E402, F401
+from safetensors.numpy import save_file  # noqa: E402
 
 from drivelab.agents.rad.policy import RadNetwork  # noqa: E402
 from drivelab.agents.rad.weights import open_rad, save_rad  # noqa: E402
@@ -144,6 +145,9 @@ def test_a_damaged_checkpoint_says_so(run: Path, tmp_path: Path):
     (window,) = place.glob("window-*")
     window.write_bytes(b"nothing")
     with pytest.raises(RunError, match=r"window-000007.safetensors cannot be read"):
+        learn(RadNetwork(TINY), course(), settings=settings_of(tmp_path), say=print)
+    save_file({"w": np.ones(2)}, window)
+    with pytest.raises(DataError, match=r"window-000007.*no bins, .*; remove .* to begin anew"):
         learn(RadNetwork(TINY), course(), settings=settings_of(tmp_path), say=print)
     window.unlink()
     with pytest.raises(RunError, match=r"window-000007.safetensors cannot be read"):

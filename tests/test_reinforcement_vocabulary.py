@@ -287,6 +287,10 @@ def test_from_the_command_line_to_the_report(tmp_path: Path, capsys):
     told = capsys.readouterr().err
     assert "vocabulary.npy: no npy of numbers that can be read; remove the file" in told
     assert "pickle" not in told
+    np.save(folder / "vocabulary.npy", entries[:4])
+    assert main([*SHORT, f"run.dir={folder}"]) == 2
+    told = capsys.readouterr().err
+    assert "vocabulary.npy: shape (4, 6, 3), expected (12, 6, 3); remove the file" in told
 
 
 @pytest.mark.parametrize(

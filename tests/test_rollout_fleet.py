@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch", reason="needs the extra nn")
 
 from rad_clips import Blind, blind_worker, deadly, gated, walled  # noqa: E402
 
-from drivelab.errors import ConfigError, RunError  # noqa: E402
+from drivelab.errors import ConfigError, DrivelabError, RunError  # noqa: E402
 from drivelab.training.reinforcement.settings import ReinforcementSettings  # noqa: E402
 from drivelab.training.rollouts.clips import Harvest  # noqa: E402
 from drivelab.training.rollouts.fleet import Fleet, LocalFleet  # noqa: E402
@@ -150,6 +150,36 @@ class TestCluster:
         ]  # fmt: skip
         nodes.add_node(num_cpus=1)
         assert drive(fleet, 2).dropped == ()
+        fleet.close()
+
+    @pytest.mark.slow
+    def test_what_a_dead_node_had_driven_ahead_is_dropped_and_counted(self, nodes: Any):
+        import ray
+
+        fleet = self.fleet(walled, size=4)
+        seeds = list(range(8))
+        assert drive(fleet, 1, seeds).dropped == ()
+        fleet.send(2, WEIGHTS, seeds, 12)  # the learner learns meanwhile, and both answers wait
+        ray.wait(list(fleet._busy), num_returns=2, timeout=60, fetch_local=False)
+        node = next(node for node in nodes.list_all_nodes() if node != nodes.head_node)
+        nodes.remove_node(node, allow_graceful=False)
+        nodes.add_node(num_cpus=1)
+        found = fleet.fetch()
+        assert len(found.dropped) == 4
+        assert "what it drove" in found.dropped[0].reason
+        assert sorted([*found.clips.seeds.tolist(), *(c.seed for c in found.dropped)]) == seeds
+        assert fleet.told()["replaced"] == 1.0
+        assert drive(fleet, 3, seeds).dropped == ()
+        fleet.close()
+
+    def test_what_drivelab_tells_in_an_actor_is_told_here_without_a_traceback(self, nodes: Any):
+        fleet = self.fleet(walled)
+        broken = {**WEIGHTS, "lateral_value": np.array(np.nan, np.float32)}
+        fleet.send(1, broken, SEEDS, 11)
+        with pytest.raises(DrivelabError) as told:
+            fleet.fetch()
+        assert "ray::" not in str(told.value)
+        assert "not finite" in str(told.value)
         fleet.close()
 
     def test_worlds_that_cannot_be_made_end_it(self, nodes: Any):

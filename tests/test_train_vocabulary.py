@@ -57,6 +57,8 @@ def test_the_same_command_gives_the_same_bits(words, tmp_path: Path):
         (["entries=2.5"], "entries=2.5: expected a whole number, 2 or more"),
         (["poses=0"], "poses=0: expected a whole number, 1 or more"),
         (["dt=-0.5"], "dt=-0.5: expected seconds above 0"),
+        (["dt=nan"], "dt=nan: expected seconds above 0"),
+        (["dt=inf"], "dt=inf: expected seconds above 0"),
         (["out=words.txt"], "out=words.txt: expected a file that ends in .npy"),
         (["entry=3"], "no option 'entry'; did you mean 'entries'?"),
         (["data=labmani"], "data=labmani: no such data; did you mean 'labmini'?"),

@@ -130,6 +130,10 @@ class TestVocabulary:
         np.save(tmp_path / "anchors.npy", made[..., :2])
         with pytest.raises(DataError, match=r"shape \(6, 8, 2\), expected \(entries, poses, 3\)"):
             load_vocabulary(tmp_path / "anchors.npy")
+        made[4, 2, 0] = np.nan
+        np.save(tmp_path / "broken.npy", made)
+        with pytest.raises(DataError, match=r"broken.npy: entry 4 is not finite; leave out"):
+            load_vocabulary(tmp_path / "broken.npy")
 
 
 def test_the_way_between_neighbours_by_hand():

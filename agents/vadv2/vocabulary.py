@@ -111,7 +111,7 @@ def load_vocabulary(
         remedy: what to do where that fails.
 
     Raises:
-        DataError: there is none, or it holds something else.
+        DataError: there is none, or it holds something else, or poses that are not finite.
     """
     if not file.is_file():
         raise DataError(f"no such file; {remedy}", file=file)
@@ -125,6 +125,9 @@ def load_vocabulary(
             f"in metres and radians; {remedy}",
             file=file,
         )
+    if not np.isfinite(found).all():
+        entry = int((~np.isfinite(found)).any(axis=(1, 2)).argmax())
+        raise DataError(f"entry {entry} is not finite; {remedy}", file=file)
     return found.astype(float)
 
 

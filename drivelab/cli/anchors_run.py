@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def whole_numbers(config: Mapping[str, Any], least: Mapping[str, int]) -> dict[s
 def step_of(config: Mapping[str, Any]) -> float:
     """Seconds between two poses."""
     dt = config["dt"]
-    if isinstance(dt, bool) or not isinstance(dt, int | float) or dt <= 0:
+    if isinstance(dt, bool) or not isinstance(dt, int | float) or not 0 < dt < inf:
         raise ConfigError(f"dt={dt!r}: expected seconds above 0")
     return float(dt)
 

@@ -14,6 +14,7 @@ from drivelab.cli.console import speaker
 from drivelab.cli.reinforcement_test import report_run, results_of, show_look, try_weights
 from drivelab.cli.train_result import print_reinforcement
 from drivelab.cli.typed_options import typed_options
+from drivelab.data.actor_resources import check_actor_resources, check_gpus
 from drivelab.errors import ConfigError, RunError
 from drivelab.registry import build
 from drivelab.training.run_folder import (
@@ -84,9 +85,12 @@ def _check_machine(settings: Any, cluster: Mapping[str, Any] | None) -> None:
     """Refuse a device or workers that there are not, before anything is driven.
 
     Raises:
-        ConfigError: the device is not here, no cluster was asked for, or none is at its address.
+        ConfigError: the device is not here, no cluster was asked for, none is at its address, or
+            its actors ask for what cannot be.
         MissingExtra: a cluster without Ray.
     """
+    import torch
+
     from drivelab.agents.learned.driver import check_device
 
     if settings.learners == 1:  # several look for it where they are
@@ -95,10 +99,13 @@ def _check_machine(settings: Any, cluster: Mapping[str, Any] | None) -> None:
         settings.check_alone()
         return
     settings.check_cluster()
+    check_actor_resources(cluster["cpus"], cluster["gpus"])
     from drivelab.data.ray_cluster import connect
 
     if cluster["address"]:
         connect(cluster["address"], 0.0, tell=settings.learners > 1, ship=cluster["ship"])
+    else:
+        check_gpus(settings.workers * cluster["gpus"], torch.cuda.device_count())
 
 
 def _check_observations(config: Mapping[str, Any], recipe: Any) -> None:
@@ -124,7 +131,7 @@ def _taught(
     folder = settings.folder
     if (folder / SUMMARY).is_file():
         say(f"this run is finished: {folder}")
-        print_reinforcement(_finished(folder), folder)
+        _show_finished(folder)
         return 0
     write_json(folder / "env.json", describe_environment(settings.seed))
     show = partial(show_look, folder)
@@ -154,23 +161,20 @@ def _learner_of(settings: Any) -> Callable[..., Any]:
     return learn_on_ray
 
 
-def _finished(folder: Path) -> dict[str, Any]:
-    """The summary of a run that came to its end.
+def _show_finished(folder: Path) -> None:
+    """Print the summary of a run that came to its end.
 
     Raises:
         RunError: it is damaged.
     """
     file = folder / SUMMARY
     try:
-        found: dict[str, Any] = json.loads(file.read_text())
-        for name in ("results", "test_clips", "best"):
-            found[name]
-    except (ValueError, KeyError, TypeError) as error:
+        print_reinforcement(json.loads(file.read_text()), folder)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(
             f"{file} is damaged ({type(error).__name__}: {error}): remove it, and the same command "
             "tests the weights again and writes it"
         ) from error
-    return found
 
 
 def settings_of(config: Mapping[str, Any], folder: Path) -> Any:
@@ -244,7 +248,11 @@ def _clips(split: str, traffic: str, guarded: bool) -> Any:
 
 
 def _files(config: Mapping[str, Any], folder: Path, recipe: Any) -> dict[str, Path]:
-    """Weights to compare: those from before reinforcement, if there was any, and the best ones."""
+    """Weights to compare: those from before reinforcement, if there was any, and the best ones.
+
+    Raises:
+        RunError: what the run wrote is not there any more.
+    """
     from drivelab.training.reinforcement.loop import BEST, IMITATION
 
     found = {}
@@ -254,7 +262,13 @@ def _files(config: Mapping[str, Any], folder: Path, recipe: Any) -> dict[str, Pa
         found["start"] = Path(config["start"])
     elif config["mode"] != "il" and hasattr(recipe, "shipped"):
         found["start"] = recipe.shipped
-    return {**found, "trained": folder / BEST}
+    found["trained"] = folder / BEST
+    for file in found.values():
+        if not file.is_file():
+            raise RunError(
+                f"{file} is there no more: put it back, or learn again in another run.dir"
+            )
+    return found
 
 
 def _summary(

@@ -8,6 +8,7 @@ from importlib import import_module
 from math import ceil
 from typing import Any
 
+from drivelab.data.actor_resources import check_gpus
 from drivelab.data.own_package import package_sent
 from drivelab.errors import ConfigError, MissingExtra
 
@@ -21,17 +22,21 @@ except ImportError as error:
 _PATIENCE = 5.0  # for a cluster's address to answer [s]
 
 
-def connect(address: str | None, cpus: float, *, tell: bool = False, ship: bool = False) -> bool:
+def connect(
+    address: str | None, cpus: float, gpus: float = 0.0, *, tell: bool = False, ship: bool = False
+) -> bool:
     """Be connected; False where this process already was.
 
     Args:
         address: of a running cluster, such as "auto"; None starts one here.
         cpus: that one started here offers.
+        gpus: that one started here has to have.
         tell: whether what its processes print is shown.
         ship: whether all its processes of this run are sent the drivelab of this one.
 
     Raises:
-        ConfigError: no cluster is found there, or what is to be sent cannot be sent any more.
+        ConfigError: no cluster is found there, this machine has too few GPUs for one, or what is
+            to be sent cannot be sent any more.
     """
     if ray.is_initialized():
         if ship and not ray.get_runtime_context().runtime_env.get("py_modules"):
@@ -52,6 +57,12 @@ def connect(address: str | None, cpus: float, *, tell: bool = False, ship: bool 
         if not address:
             raise
         raise _no_cluster(address, " ".join(str(error).split())[:200]) from error
+    if not address:
+        try:
+            check_gpus(gpus, ray.cluster_resources().get("GPU", 0.0))
+        except ConfigError:
+            ray.shutdown()
+            raise
     return True
 
 

@@ -13,6 +13,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from drivelab.data.actor_resources import check_actor_resources
 from drivelab.errors import ConfigError
 from drivelab.evaluation.environment import THREAD_VARIABLES
 from drivelab.evaluation.tasks import Outcome, Task, WorkerSpec, after_death
@@ -45,6 +46,7 @@ class RayLauncher:
     def __post_init__(self) -> None:
         if self.workers < 1:
             raise ConfigError(f"workers={self.workers}: expected 1 or more")
+        check_actor_resources(self.cpus, self.gpus)
 
     def run(
         self, spec: WorkerSpec, tasks: Sequence[Task], worker: AnyWorker
@@ -52,7 +54,9 @@ class RayLauncher:
         """Yield outcomes as tasks are done; a cluster started here is shut down at the end."""
         from drivelab.data.ray_cluster import connect, ray
 
-        started = connect(self.address, self.workers * self.cpus, ship=self.ship)
+        started = connect(
+            self.address, self.workers * self.cpus, self.workers * self.gpus, ship=self.ship
+        )
         try:
             yield from self._run(ray, spec, tasks)
         finally:
@@ -75,7 +79,7 @@ class RayLauncher:
                 actor, task = busy.pop(done)
                 try:
                     outcomes = ray.get(done)
-                except ray.exceptions.RayActorError as error:
+                except (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError) as error:
                     again, outcomes = after_death(task, _reason(error))
                     waiting.extendleft(reversed(again))
                     actor = self._actor(ray, packed)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from drivelab.agents.learned.trainee import Trainee
+from drivelab.data.actor_resources import check_actor_resources
 from drivelab.data.ray_cluster import connect
 from drivelab.errors import ConfigError
 from drivelab.training.imitation.lesson import Lesson
@@ -26,13 +27,15 @@ def imitate_on_ray(
     """As `imitate`, by `settings.workers` workers; `launcher` is the config of launcher=ray.
 
     Raises:
+        ConfigError: resources that cannot be, or a cluster that is not there.
         RunError: the workers died more often than they are restarted; the checkpoint is kept.
     """
-    connect(launcher["address"], settings.workers * launcher["cpus"], tell=True,
-            ship=launcher["ship"])  # fmt: skip
+    check_actor_resources(launcher["cpus"], launcher["gpus"])
     gpus = float(launcher["gpus"])
     if settings.device.startswith("cuda") and gpus == 0:
         raise ConfigError("device=cuda with launcher=ray: say launcher.gpus=1, a share per worker")
+    connect(launcher["address"], settings.workers * launcher["cpus"], settings.workers * gpus,
+            tell=True, ship=launcher["ship"])  # fmt: skip
     say(f"{settings.workers} workers on Ray")
     resources = {"CPU": float(launcher["cpus"]), **({"GPU": gpus} if gpus else {})}
     told = {"trainee": trainee, "lesson": lesson,

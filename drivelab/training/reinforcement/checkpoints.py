@@ -85,10 +85,11 @@ def load_clips(file: Path, remedy: str = AGAIN) -> DrivenClips:
 
     Raises:
         RunError: the file is missing or damaged.
+        DataError: it holds other arrays.
     """
     try:
         return DrivenClips.from_arrays(load_file(file))
-    except DataError:
-        raise
+    except DataError as error:
+        raise DataError(f"{error}; {remedy}", file=file) from error
     except Exception as error:  # the reader has exception types of its own
         raise RunError(f"{file} cannot be read ({error}); {remedy}") from error

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from drivelab.data.actor_resources import check_actor_resources
 from drivelab.data.ray_cluster import connect
 from drivelab.errors import ConfigError
 from drivelab.training.ray_group import own_device, own_share, run_group
@@ -35,19 +36,23 @@ def learn_on_ray(
         more: what else `learn` takes, able to be sent to another process.
 
     Raises:
-        ConfigError: no cluster is told.
+        ConfigError: no cluster is told, or it lacks what is asked for.
         RunError: the learners died more often than they are restarted; the checkpoint is kept.
     """
     if cluster is None:
         settings.check_alone()
         raise ConfigError("learn_on_ray without a cluster; one learner needs none: call learn")
-    actors = settings.workers * cluster["cpus"]
-    connect(cluster["address"], settings.learners + actors, tell=True, ship=cluster["ship"])
+    check_actor_resources(cluster["cpus"], cluster["gpus"])
+    each = {"CPU": 1.0, **({"GPU": 1.0} if settings.device.startswith("cuda") else {})}
+    cpus, gpus = (
+        settings.learners * each.get(name, 0.0) + settings.workers * of_actor
+        for name, of_actor in (("CPU", cluster["cpus"]), ("GPU", cluster["gpus"]))
+    )
+    connect(cluster["address"], cpus, gpus, tell=True, ship=cluster["ship"])
     folder = settings.folder.absolute()
     told = {"network": network, "course": course, "cluster": cluster, **more}
     told |= {"settings": replace(settings, folder=folder)}
-    resources = {"CPU": 1.0, **({"GPU": 1.0} if settings.device.startswith("cuda") else {})}
-    facts = run_group(_work, told, folder=folder, workers=settings.learners, resources=resources)
+    facts = run_group(_work, told, folder=folder, workers=settings.learners, resources=each)
     return Progress(**{name: facts[name] for name in Progress.__slots__})
 
 

@@ -14,6 +14,7 @@ from drivelab.agents.rad.config import IMAGE_SIZES, RadConfig
 from drivelab.agents.rad.policy import RadNetwork
 from drivelab.agents.rad.weights import open_rad
 from drivelab.errors import ConfigError, nearest_name
+from drivelab.training.reinforcement.compat import is_released
 from drivelab.training.reinforcement.loop import Course
 from drivelab.training.reinforcement.objective import RlObjective
 from drivelab.training.reinforcement.pupil import Pupil, rad_pupil
@@ -67,7 +68,7 @@ class RadRecipe:
             value = getattr(self, option.name)
             if option.type == "float" and not 0 <= value < inf:
                 raise ConfigError(f"recipe.{option.name}={value}: expected a number from 0 on")
-        self.objective()
+        is_released(self.gae, option="recipe.gae")
 
     def objective(self) -> RlObjective:
         """Weights and clip ranges."""

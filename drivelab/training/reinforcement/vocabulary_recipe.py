@@ -15,7 +15,7 @@ from drivelab.agents.vadv2.vector_policy import VectorVadV2, VectorVadV2Config
 from drivelab.agents.vadv2.vector_twin import VectorTwin
 from drivelab.agents.vadv2.vector_weights import open_vector_vadv2
 from drivelab.agents.vadv2.vocabulary import load_vocabulary
-from drivelab.errors import ConfigError
+from drivelab.errors import ConfigError, DataError
 from drivelab.sim.envs.episodes import episode_source
 from drivelab.training.reinforcement.loop import Course
 from drivelab.training.reinforcement.objective import RlObjective
@@ -28,6 +28,8 @@ from drivelab.training.reinforcement.vocabulary_pupils import (
     vocabulary_pupil,
 )
 from drivelab.training.rollouts.record_expert import expert_vocabulary
+
+AGAIN = "remove the file, and it is made again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,12 @@ class VocabularyRecipe:
     def _entries(self, course: Course, vocabulary: Path, say: Say) -> Float[np.ndarray, "k t 3"]:
         """Of the run's folder or of the training clips, as precise as weights keep them."""
         if vocabulary.is_file():
-            entries = load_vocabulary(vocabulary, "remove the file, and it is made again")
+            entries = load_vocabulary(vocabulary, AGAIN)
+            if len(entries) < self._made or entries.shape[1] != self.poses:
+                raise DataError(
+                    f"shape {entries.shape}, expected ({self._made}, {self.poses}, 3); {AGAIN}",
+                    file=vocabulary,
+                )
         else:
             say(f"making a vocabulary of what {course.size} experts drove")
             entries = expert_vocabulary(

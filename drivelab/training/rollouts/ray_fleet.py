@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from drivelab.data.actor_resources import check_actor_resources
 from drivelab.data.ray_cluster import connect, ray
-from drivelab.errors import ConfigError, RunError
+from drivelab.errors import ConfigError, DrivelabError, RunError
 from drivelab.training.rollouts.clips import UNTAUGHT, DrivenClips, Harvest
 from drivelab.training.rollouts.fleet import MakeWorker, drive_share
 from drivelab.training.rollouts.shares import Lost, Share, join_harvests, shares_of
@@ -46,6 +47,7 @@ class Cluster:
     def __post_init__(self) -> None:
         if type(self.actors) is not int or self.actors < 1:
             raise ConfigError(f"workers={self.actors}: expected 1 or more")
+        check_actor_resources(self.cpus, self.gpus)
 
 
 class ClipActor:
@@ -90,7 +92,10 @@ class RayFleet:
 
     def __init__(self, make_worker: MakeWorker, size: int, cluster: Cluster) -> None:
         self._size, self._cluster = size, cluster
-        self._began = connect(cluster.address, cluster.actors * cluster.cpus, ship=cluster.ship)
+        self._began = connect(
+            cluster.address, cluster.actors * cluster.cpus, cluster.actors * cluster.gpus,
+            ship=cluster.ship,
+        )  # fmt: skip
         self._packed = ray.put(pickle.dumps(make_worker))
         self._idle: list[_Seat] = []
         self._busy: dict[Any, _Seat] = {}  # by what they will answer
@@ -106,7 +111,8 @@ class RayFleet:
     ) -> None:
         """See `Fleet`; the actors that are ready begin at once."""
         self._version, self._weights = version, ray.put(dict(weights))
-        self._bytes = sum(array.nbytes for array in weights.values()) * self._cluster.actors
+        nodes = sum(bool(node["Alive"]) for node in ray.nodes())  # each takes them once
+        self._bytes = sum(array.nbytes for array in weights.values()) * nodes
         self._replaced, self._found = 0, {}
         self._waiting = deque(shares_of(seeds, draws, self._size))
         self._hand_out()
@@ -173,12 +179,13 @@ class RayFleet:
         share, seat.share = seat.share, None
         try:
             found = ray.get(answer)
-        except ray.exceptions.RayActorError as error:
-            self._replace(seat, share, error)
+        except (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError) as error:
+            self._replace(seat, share, error)  # lost: driven, but gone with its node's memory
             return
         except ray.exceptions.RayTaskError as error:
             self._idle.append(seat)
-            raise error.as_instanceof_cause() from error
+            told = error.cause if isinstance(error.cause, DrivelabError) else None
+            raise told or error.as_instanceof_cause() from error
         self._idle.append(seat)
         if share is not None:
             self._found[share.number] = found if isinstance(found, Lost) else _own(found)
@@ -187,9 +194,12 @@ class RayFleet:
         reason = " ".join(str(error).split())
         if "creation task" in reason:  # its worlds raised, and would again
             raise RunError(f"an actor could not make its worlds: {reason[-600:]}") from error
+        ray.kill(seat.actor)  # it may have outlived what it answered
         self._replaced += 1
         if share is not None:
-            self._found[share.number] = Lost(share, f"its actor died: {reason[:200]}")
+            self._found[share.number] = Lost(
+                share, f"its actor died, or what it drove: {reason[:200]}"
+            )
         self._hire(seat.number)
 
 
