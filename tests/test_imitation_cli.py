@@ -106,6 +106,7 @@ def test_anchors_are_clustered(cache: Path, tmp_path: Path, capsys):
         (["agent=ego_mlp", "start=transfuser"], "has a name and shape of the network"),
         (["agent=diffusiondrive", "anchors=none.npy"], "none.npy: no anchors"),
         (["agent=ego_mlp", "workers=2"], "workers=2 share a batch through Ray: add launcher=ray"),
+        (["agent=ego_mlp", "launcher=ray", "launcher.cpus=-1"], "launcher.cpus=-1: expected a"),
         (["anchors", "modes=0"], "modes=0: expected a whole number, 1 or more"),
         (["anchors", "out=a.txt"], "expected a file that ends in .npy"),
     ],

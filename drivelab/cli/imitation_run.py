@@ -16,6 +16,7 @@ from drivelab.cli.compose import NAMES
 from drivelab.cli.console import speaker
 from drivelab.cli.train_result import print_imitation
 from drivelab.cli.typed_options import typed_options
+from drivelab.data.actor_resources import check_actor_resources
 from drivelab.errors import ConfigError, DataError, RunError
 from drivelab.registry import TARGET, build, load_object
 from drivelab.training.checkpoint import load_facts
@@ -60,7 +61,7 @@ def imitate_config(config: Mapping[str, Any]) -> int:
     # What can be refused is refused before the folder is made and features take their time.
     check_device(settings.device)
     check_curves(settings.curves)
-    learn = _way(names["launcher"], settings)
+    learn = _way(names["launcher"], config["launcher"], settings)
     trainee = trainee_of(config["agent"], names["agent"], settings.seed)
     told = _prepared(config, trainee, folder)
     lesson = lesson_of(config, trainee.sight, settings.validation)
@@ -215,9 +216,10 @@ def _set_anchors(config: Mapping[str, Any], trainee: Trainee, lesson: Lesson, fo
     save_anchors(found, file)
 
 
-def _way(launcher: str, settings: ImitationSettings) -> Learn:
+def _way(launcher: str, workers: Mapping[str, Any], settings: ImitationSettings) -> Learn:
     """How it is learnt: in this process, or by workers of Ray."""
     if launcher != "local":
+        check_actor_resources(workers["cpus"], workers["gpus"])
         from drivelab.training.imitation.ray_workers import imitate_on_ray
 
         return imitate_on_ray
