@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +127,16 @@ class StrictMetric(ToyMetric):
 
     name = "toystrict_v2.0"
     failed_score = 0.0
+
+
+class BulkyMetric(ToyMetric):
+    """Outcomes of 350 kB: Ray leaves those where they came from until they are asked for."""
+
+    name = "toybulky_v1.0"
+
+    def score(self, prepared: Scene, plans: np.ndarray, dt: float) -> list[SceneScore]:
+        small = super().score(prepared, plans, dt)
+        return [replace(score, states=np.tile(score.states, (100, 1))) for score in small]
 
 
 class Straight:
