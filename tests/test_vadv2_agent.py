@@ -21,6 +21,7 @@ from drivelab.agents.learned.trainee import Trainee  # noqa: E402
 from drivelab.agents.transfuser.config import TransfuserConfig  # noqa: E402
 from drivelab.agents.transfuser.policy import TransfuserNetwork  # noqa: E402
 from drivelab.agents.vadv2.agent import FAMILY, VadV2  # noqa: E402
+from drivelab.agents.vadv2.choice import REACH  # noqa: E402
 from drivelab.agents.vadv2.config import VadV2Config  # noqa: E402
 from drivelab.agents.vadv2.policy import VadV2Network  # noqa: E402
 from drivelab.agents.vadv2.vocabulary import (  # noqa: E402
@@ -90,14 +91,28 @@ def lesson(tmp_path_factory: pytest.TempPathFactory) -> Lesson:
 
 
 class TestDriving:
-    def test_plans_tell_the_most_probable_entries(self, files, observations):
-        plans = VadV2(checkpoint=str(files["probabilistic"])).act(observations)
+    @pytest.mark.parametrize("choice", ["argmax", "mean"])
+    def test_plans_tell_the_most_probable_entries(self, files, observations, choice):
+        plans = VadV2(checkpoint=str(files["probabilistic"]), choice=choice).act(observations)
         for plan in plans:
             assert plan.modes.shape == (20, 8, 3)
             assert plan.probabilities.sum() == pytest.approx(1.0)
             assert (np.diff(plan.probabilities) <= 0).all()
-            np.testing.assert_array_equal(plan.poses, plan.modes[0])
-            assert (entries(256).numpy() == plan.poses.astype(np.float32)).all((1, 2)).any()
+            assert (entries(256).numpy() == plan.modes[0].astype(np.float32)).all((1, 2)).any()
+            between = np.hypot(*(plan.poses - plan.modes[0])[:, :2].T).mean()
+            assert between < REACH
+            assert bool(between > 0.0) is (choice == "mean")
+
+    def test_the_small_one_drives_between_entries_and_the_paper_s_by_the_likeliest(
+        self, files, observations
+    ):
+        told = [
+            VadV2(checkpoint=str(files["probabilistic"]), choice=choice).act(observations)[0].poses
+            for choice in (None, "mean")
+        ]
+        np.testing.assert_array_equal(*told)
+        assert VadV2Config.preset("mini").choice == "mean"
+        assert VadV2Config.preset("full").choice == "argmax"
 
     def test_a_sampled_entry_depends_on_the_seed(self, files, observations):
         def poses(seed: int | None) -> np.ndarray:

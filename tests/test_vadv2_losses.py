@@ -19,6 +19,7 @@ from drivelab.agents.vadv2.losses import (  # noqa: E402
     distances,
     distribution_loss,
     taught_distribution,
+    taught_spread,
 )
 
 NONE = torch.zeros(1, 3, dtype=torch.bool)
@@ -107,6 +108,14 @@ class TestConflicts:
         entries = torch.cat([ahead(1.0, 9.0), ahead(1.0, 9.0, y=1.0)])
         recorded = torch.cat([ahead(1.0), ahead(1.0)])[:, 0]
         assert conflicting(entries, recorded, both).tolist() == [[False, True], [True, True]]
+
+
+@pytest.mark.parametrize(
+    ("ways", "spacing", "metres"),
+    [(0.5, 2.0, 1.0), (0.5, 0.5, 0.25), (0.5, 0.2, 0.25), (1.5, 0.2, 0.3), (0.0, 2.0, 0.0)],
+)
+def test_what_is_taught_is_never_finer_than_what_is_seen(ways, spacing, metres):
+    assert taught_spread(ways, spacing) == pytest.approx(metres)
 
 
 class TestLosses:

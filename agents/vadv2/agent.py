@@ -48,7 +48,7 @@ class VadV2:
             of.
         entries: of the vocabulary; None takes what the weights are of.
         choice: of the distribution: "argmax", "sample", or "mean" of the most probable entry and
-            its neighbours; None takes "argmax" through sensors and "mean" on vector observations.
+            its neighbours; None takes what the weights are of: "argmax" of "full", else "mean".
         sample_seed: of "sample"; None draws another entry each time.
         vocabulary: a file of entries to be taught with; only for training.
         device: "cpu", "cuda", "cuda:N".

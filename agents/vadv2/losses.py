@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 NEVER = -1e9  # a logit of what is not taught at all
+LEAST_SPREAD = 0.25  # [m]: nearer drives are hardly told from each other by what is seen
 
 
 def distances(
@@ -19,6 +20,16 @@ def distances(
     """Mean over the steps [m] of how far each entry is from the recorded drive."""
     apart = entries[..., :2] - recorded[:, None, :, :2]
     return torch.linalg.vector_norm(apart, dim=-1).mean(-1)
+
+
+def taught_spread(ways: float, spacing: float) -> float:
+    """Over which distance [m] the taught distribution falls to 1/e.
+
+    Args:
+        ways: between neighbours of the vocabulary, but not less than `LEAST_SPREAD`; 0 stays 0.
+        spacing: way from an entry to the next one [m].
+    """
+    return max(ways * spacing, LEAST_SPREAD) if ways else 0.0
 
 
 def taught_distribution(

@@ -31,6 +31,7 @@ from drivelab.agents.vadv2.losses import (
     distribution_loss,
     drawn_entries,
     taught_distribution,
+    taught_spread,
 )
 from drivelab.agents.vadv2.memory import Memory, Recall, SceneTokens, no_memory
 from drivelab.errors import ConfigError, DataError
@@ -156,7 +157,7 @@ class VadV2Network(Perception):
         conflict = conflicting(entries, recorded, self._surroundings(targets))
         apart = distances(entries, recorded)
         scores = head.scores(tokens, scene, status)
-        spread = self.config.label_spread * head.spacing
+        spread = taught_spread(self.config.label_spread, head.spacing)
         taught = taught_distribution(apart, conflict, spread=spread)
         return {
             "distribution_loss": self.config.distribution_weight

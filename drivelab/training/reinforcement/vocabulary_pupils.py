@@ -25,6 +25,7 @@ from drivelab.agents.vadv2.losses import (
     distribution_loss,
     drawn_entries,
     taught_distribution,
+    taught_spread,
 )
 from drivelab.agents.vadv2.vector_twin import VectorTwin, plan_losses
 from drivelab.agents.vadv2.vector_weights import open_vector_vadv2, save_vector_vadv2
@@ -68,7 +69,10 @@ def vocabulary_pupil(
         open_vector_vadv2,
         partial(planned, actions=plans, plans=partial(_mean_of, entries=given)),
         imitation=partial(
-            towards_drive, entries=given, spread=SPREAD * spacing(entries), sampled=sampled
+            towards_drive,
+            entries=given,
+            spread=taught_spread(SPREAD, spacing(entries)),
+            sampled=sampled,
         ),
     )
 
