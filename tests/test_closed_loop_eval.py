@@ -237,7 +237,7 @@ def test_a_recorded_driver_is_refused_where_nothing_was_recorded(tmp_path: Path)
 
 def test_an_unknown_controller_is_refused_before_anything_is_driven(tmp_path: Path) -> None:
     bench = {"_target_": "driving_toys:FamilyBench", "controller": "lqrr"}
-    with pytest.raises(ConfigError, match=r"controller=lqrr.*did you mean 'lqr'"):
+    with pytest.raises(ConfigError, match=r"^bench\.controller=lqrr.*did you mean 'lqr'"):
         run(tmp_path, bench=bench)
     assert not list(tmp_path.iterdir())
 

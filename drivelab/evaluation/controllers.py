@@ -14,12 +14,12 @@ USUAL = "lqr"
 AUTO = "auto"  # the controller that the agent says, else the usual one
 
 
-def check_controller(controller: str) -> None:
-    """Refuse a name that no controller has, before anything is driven."""
+def check_controller(controller: str, key: str = "controller") -> None:
+    """Refuse a name that no controller has, before anything is driven; `key` is who asked."""
     if controller not in CONTROLLERS:
         known = (*CONTROLLERS, AUTO)
         raise ConfigError(
-            f"controller={controller}: expected one of {', '.join(known)}"
+            f"{key}={controller}: expected one of {', '.join(known)}"
             f"{nearest_name(controller, known)}"
         )
 

@@ -37,7 +37,7 @@ class DrivingWorker:
 
     def __init__(self, spec: WorkerSpec) -> None:
         if spec.controller != AUTO:  # told before an agent is built
-            check_controller(spec.controller)
+            check_controller(spec.controller, "bench.controller")
         self.source: Any = spec.source  # its `load` gives episodes
         self.metric = _rollout_metric(spec.metric)
         self.agent: Agent = build(spec.agent, device=spec.device, seed=spec.seed)
