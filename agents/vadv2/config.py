@@ -44,6 +44,6 @@ class VadV2Config(SceneConfig):
 
     @classmethod
     def presets(cls) -> Mapping[str, Mapping[str, Any]]:
-        """The small one has seen too few drives for more entries: it drives between them."""
+        """The small one has seen too few drives for more entries; it drives between them."""
         small = {"entries": 256, "waves": 16, "choice": "mean"}
         return {"full": {}, "mini": {**MINI, **small}}
