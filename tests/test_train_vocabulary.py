@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch", reason="needs the extra nn")
 
 from drivelab.agents.vadv2.agent import VadV2
-from drivelab.agents.vadv2.vocabulary import load_vocabulary, make_vocabulary
+from drivelab.agents.vadv2.vocabulary import load_vocabulary, make_vocabulary, spacing
 from drivelab.cli import main
 
 pytestmark = pytest.mark.nn
@@ -25,8 +25,9 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def test_the_furthest_drives_are_kept(words, tmp_path: Path, capsys):
     out = tmp_path / "new" / "vocabulary.npy"
     assert main([*words, "entries=5", f"out={out}"]) == 0
-    assert "5 entries of 12 drives: on average" in capsys.readouterr().out
+    told = capsys.readouterr().out
     made = load_vocabulary(out)
+    assert f"5 entries, {spacing(made):.2f} m from one to the next (median); 12 drives: on" in told
     assert made.shape == (5, 8, 3)
     assert not made[0].any()
     assert main([*words, "entries=12", f"out={tmp_path / 'all.npy'}"]) == 0

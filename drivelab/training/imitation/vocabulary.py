@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from drivelab.agents.vadv2.vocabulary import coverage, make_vocabulary, save_vocabulary
+from drivelab.agents.vadv2.vocabulary import coverage, make_vocabulary, save_vocabulary, spacing
 from drivelab.errors import ConfigError
 from drivelab.training.feature_cache import FeatureCache
 
@@ -28,7 +28,7 @@ def write_vocabulary(cache: FeatureCache, ids: Sequence[str], entries: int, out:
         out: file that ends in .npy.
 
     Returns:
-        A line that says how far the scenes' drives are from the entries.
+        A line that says how far the entries are from each other, and the scenes' drives from them.
 
     Raises:
         ConfigError: not a npy file, fewer than two entries, or fewer different drives than that.
@@ -39,8 +39,9 @@ def write_vocabulary(cache: FeatureCache, ids: Sequence[str], entries: int, out:
     save_vocabulary(vocabulary, out)
     away = coverage(recorded, vocabulary)
     return (
-        f"{len(vocabulary)} entries of {len(recorded):,} drives: on average {away.mean():.2f} m "
-        f"from the nearest, at most {away.max():.2f} m; {out}"
+        f"{len(vocabulary)} entries, {spacing(vocabulary):.2f} m from one to the next (median); "
+        f"{len(recorded):,} drives: on average {away.mean():.2f} m from the nearest, at most "
+        f"{away.max():.2f} m; {out}"
     )
 
 
