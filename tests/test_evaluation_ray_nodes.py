@@ -37,26 +37,37 @@ def test_outcomes_lost_with_a_node_are_driven_again(
     from ray.cluster_utils import Cluster
 
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    doomed = nodes.add_node(num_cpus=1)
-    wait = ray.wait
-    added = []
+    wait, get = ray.wait, ray.get
+    doomed: list[Any] = []
+    met: list[Exception] = []
 
     def wait_for_both_and_lose_a_node(asked: list[Any], num_returns: int) -> Any:
-        if not added:  # both scenes are done; the outcome of one lies on the other node
-            wait(asked, num_returns=2, timeout=60, fetch_local=False)
-            nodes.remove_node(doomed, allow_graceful=False)
-            added.append(nodes.add_node(num_cpus=1))
+        if doomed:  # both scenes are done; the outcome of one lies on the other node
+            done, _ = wait(asked, num_returns=2, timeout=60, fetch_local=False)
+            assert len(done) == 2
+            nodes.remove_node(doomed.pop(), allow_graceful=False)
+            nodes.add_node(num_cpus=1)
         return wait(asked, num_returns=num_returns)
 
-    monkeypatch.setattr(ray, "wait", wait_for_both_and_lose_a_node)
+    def get_and_remember(asked: Any) -> Any:
+        try:
+            return get(asked)
+        except Exception as error:
+            met.append(error)
+            raise
+
     try:
+        doomed.append(nodes.add_node(num_cpus=1))
         ray.init(address=nodes.address, log_to_driver=False, logging_level="ERROR")
         nodes.wait_for_nodes()
+        monkeypatch.setattr(ray, "wait", wait_for_both_and_lose_a_node)
+        monkeypatch.setattr(ray, "get", get_and_remember)
         found = [*told(RayLauncher(2))]
     finally:
         ray.shutdown()
         nodes.shutdown()
-    assert added
+    assert len(met) == 1
+    assert isinstance(met[0], ray.exceptions.ObjectLostError)
     outcomes = [outcome for batch in found for outcome in batch]
     assert sorted(outcome.scene for outcome in outcomes) == ["s000", "s001", "s002", "s003"]
     assert {outcome.row["status"] for outcome in outcomes} == {"ok"}

@@ -28,6 +28,7 @@ from drivelab.agents.vadv2.vocabulary import (  # noqa: E402
     load_vocabulary,
     make_vocabulary,
     save_vocabulary,
+    spacing,
 )
 from drivelab.data.labmini import LabminiSource  # noqa: E402
 from drivelab.data.observation import build_observation  # noqa: E402
@@ -99,6 +100,8 @@ class TestDriving:
             assert plan.probabilities.sum() == pytest.approx(1.0)
             assert (np.diff(plan.probabilities) <= 0).all()
             assert (entries(256).numpy() == plan.modes[0].astype(np.float32)).all((1, 2)).any()
+            if choice == "argmax":
+                np.testing.assert_array_equal(plan.poses, plan.modes[0])
             between = np.hypot(*(plan.poses - plan.modes[0])[:, :2].T).mean()
             assert between < REACH
             assert bool(between > 0.0) is (choice == "mean")
@@ -157,6 +160,16 @@ class TestWeights:
         again = VadV2.trainee(checkpoint=str(files[planning])).network
         for name, value in network.state_dict().items():
             assert torch.equal(again.state_dict()[name], value), name
+
+    @pytest.mark.parametrize("planning", ["probabilistic", "deterministic"])
+    def test_how_it_drives_is_no_size(self, planning, tmp_path):
+        config = VadV2Config.preset("mini", planning=planning, choice="argmax")
+        file = tmp_path / "before.safetensors"
+        save_network(VadV2Network(config), file)
+        trainee = VadV2.trainee(preset="mini", checkpoint=str(file))
+        assert (trainee.preset, trainee.network.config.choice) == ("mini", "argmax")
+        told = VadV2.trainee(preset="mini", checkpoint=str(file), choice="mean")
+        assert (told.preset, told.network.config.choice) == ("mini", "mean")
 
     def test_other_networks_are_told_apart(self, files, tmp_path):
         eyes = tmp_path / "eyes.safetensors"
@@ -288,7 +301,8 @@ class TestLearning:
 def test_a_vocabulary_of_scenes_is_written_and_told(lesson, tmp_path):
     out = tmp_path / "vocabulary.npy"
     told = write_vocabulary(lesson.train, lesson.train_ids, 6, out)
-    assert told.startswith("6 entries of 16 drives: on average ")
+    apart = spacing(load_vocabulary(out))
+    assert told.startswith(f"6 entries, {apart:.2f} m from one to the next (median); 16 drives: ")
     assert load_vocabulary(out).shape == (6, 8, 3)
     with pytest.raises(ConfigError, match=r"ends in \.npy"):
         write_vocabulary(lesson.train, lesson.train_ids, 6, tmp_path / "vocabulary.txt")

@@ -15,6 +15,7 @@ from drivelab.registry import load_object
 
 BUNDLED = "mini"  # the preset whose weights ship
 PUBLISHED = "full"  # the preset that published checkpoints are of
+DRIVING = frozenset({"draws", "noise_share", "choice"})  # how a network drives, of any size
 BUILT_IN = ("image_encoder", "latent")  # options that decide which tensors there are
 
 
@@ -204,6 +205,4 @@ def _config(
 def sizes_of(family: Family) -> tuple[str, ...]:
     """The fields that tell one preset from another."""
     presets = load_object(family.config).presets()
-    return tuple(
-        {name for chosen in presets.values() for name in chosen} - {"draws", "noise_share"}
-    )
+    return tuple({name for chosen in presets.values() for name in chosen} - DRIVING)

@@ -1,4 +1,4 @@
-"""VADv2 as an agent: the most probable entry of a vocabulary is driven.
+"""VADv2 as an agent: a distribution over a vocabulary, and what `choice` takes of it is driven.
 
 Its weights say what it sees: three cameras and lidar, or vector observations of closed loops.
 """
@@ -48,7 +48,8 @@ class VadV2:
             of.
         entries: of the vocabulary; None takes what the weights are of.
         choice: of the distribution: "argmax", "sample", or "mean" of the most probable entry and
-            its neighbours; None takes what the weights are of: "argmax" of "full", else "mean".
+            its neighbours; None takes what the weights hold (new ones of "full" "argmax", of
+            "mini" "mean"), and "mean" on vector observations.
         sample_seed: of "sample"; None draws another entry each time.
         vocabulary: a file of entries to be taught with; only for training.
         device: "cpu", "cuda", "cuda:N".

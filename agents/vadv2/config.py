@@ -9,7 +9,7 @@ from typing import Any
 from drivelab.agents.learned.config import MINI, SceneConfig
 
 PLANNINGS = ("probabilistic", "deterministic")
-SPREAD = 1 / 3  # of what is taught about the record, in ways between neighbours of a vocabulary
+SPREAD = 1 / 3  # of the taught distribution, in ways between neighbours; see `taught_spread`
 CHOICES = ("argmax", "sample", "mean")
 
 
@@ -25,7 +25,7 @@ class VadV2Config(SceneConfig):
     modes: int = 20  # most probable entries that a plan tells of
     choice: str = "argmax"  # of the distribution: the entry, "sample", or "mean" of neighbours
     sample_seed: int | None = 0  # of "sample"; null: another entry each time
-    label_spread: float = SPREAD  # of the taught distribution, in ways between neighbours
+    label_spread: float = SPREAD  # in ways between neighbours, never below 0.25 m; 0: the nearest
     distribution_weight: float = 10.0
     conflict_weight: float = 10.0
 
