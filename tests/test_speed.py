@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import count
 
 import pytest
 
@@ -162,12 +163,12 @@ def test_memory_counts_what_a_call_holds_at_once():
     assert peak is None or 30.0 < peak < 60.0
 
 
-def test_what_is_freed_during_one_call_is_not_counted_against_it():
-    older, calls = [torch.ones(8 * 2**20)], iter(range(4))
+def test_what_is_freed_during_single_calls_is_not_counted_against_them():
+    older, calls = [torch.ones(8 * 2**20) for _ in range(4)], count()
 
     def hold() -> None:
-        if next(calls) == 1:  # the first that is weighed
-            older.clear()
+        if next(calls) in (1, 2, 3, 5):  # all that are weighed but one
+            older.pop()
         torch.ones(8 * 2**20)
 
     peak = cpu_mb(hold)

@@ -50,14 +50,15 @@ def gpu_ms(job: Callable[[], object], *, calls: int = 50) -> float:
 def cpu_mb(job: Callable[[], object]) -> float | None:
     """Resident high-water mark of a call above what was there before [MB]; None off Linux.
 
-    Median of three calls, after one that is not weighed: what the rest of the process frees
-    meanwhile, or the system takes back of its mapped files, would be counted against a single one.
+    The largest of five calls, after one that is not weighed: what the rest of the process frees
+    meanwhile, or the system takes back of its mapped files, makes single calls look lighter than
+    they are, on a busy machine several of them.
     """
     if not (_STATUS.exists() and _REFS.exists()):
         return None
     job()
     peaks = []
-    for _ in range(3):
+    for _ in range(5):
         gc.collect()
         _return_free_memory()
         try:
@@ -67,7 +68,7 @@ def cpu_mb(job: Callable[[], object]) -> float | None:
         before = _status_mb("VmRSS")
         job()
         peaks.append(_status_mb("VmHWM") - before)
-    return max(0.0, median(peaks))
+    return max(0.0, *peaks)
 
 
 def gpu_mb(job: Callable[[], object]) -> float:
