@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,18 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra nn")
 
 from rad_clips import clip, thing  # noqa: E402
-from safetensors.numpy import load_file  # noqa: E402
+from safetensors import safe_open  # noqa: E402
+from safetensors.numpy import load_file, save_file  # noqa: E402
 
 from drivelab.agents.rad import RadConfig  # noqa: E402
 from drivelab.agents.rad.policy import RadNetwork  # noqa: E402
 from drivelab.agents.rad.weights import save_rad  # noqa: E402
 from drivelab.agents.vadv2.likeliest import LikeliestVadV2  # noqa: E402
-from drivelab.agents.vadv2.vector_policy import VectorVadV2, VectorVadV2Config  # noqa: E402
+from drivelab.agents.vadv2.vector_policy import (  # noqa: E402
+    FURTHEST,
+    VectorVadV2,
+    VectorVadV2Config,
+)
 from drivelab.agents.vadv2.vector_weights import (  # noqa: E402
     open_vector_vadv2,
     save_vector_vadv2,
@@ -98,6 +104,18 @@ class TestDrawing:
         torch.testing.assert_close(found["plans"], network.vocabulary[order])
         assert LikeliestVadV2(SIZES, drawn=9)(seen)["longitudinal"].shape == (5, 4)
 
+    def test_their_plans_are_moved_by_the_shift(self):
+        torch.manual_seed(0)
+        some = LikeliestVadV2(replace(SIZES, shifted=True), drawn=2).eval()
+        with torch.no_grad():
+            some.vocabulary.copy_(torch.from_numpy(ENTRIES))
+            some.shift[-1].weight.normal_()
+        found = some({"vector": torch.randn(5, EGO_FLOATS)})
+        moved = found["plans"] - some.vocabulary[found["entries"]]
+        assert 0.1 < moved.abs().max() < 4.0
+        torch.testing.assert_close(moved[:, 0], found["shift"])
+        torch.testing.assert_close(moved[:, 1], found["shift"])
+
     def test_what_was_drawn_is_learnt_from_among_the_same_entries(self):
         torch.manual_seed(0)
         pupil = vocabulary_pupil(ENTRIES, ENTRIES, 0.5, drawn=3)
@@ -172,6 +190,31 @@ class TestNetwork:
         still = {n for n, p in network.named_parameters() if p.requires_grad and p.grad is None}
         assert still == set()
         assert network.vocabulary.grad is None
+
+    def test_a_shift_begins_with_none_and_is_bounded(self):
+        torch.manual_seed(0)
+        network = VectorVadV2(replace(SIZES, shifted=True), torch.from_numpy(ENTRIES))
+        seen = {"vector": torch.randn(3, EGO_FLOATS)}
+        assert not network(seen)["shift"].any()
+        with torch.no_grad():
+            network.shift[-1].bias.fill_(1e6)
+        torch.testing.assert_close(network(seen)["shift"], torch.tensor(FURTHEST).expand(3, 6, 3))
+        assert "shift" not in VectorVadV2(SIZES, torch.from_numpy(ENTRIES))(seen)
+
+    def test_a_file_of_before_shifts_has_none(self, tmp_path: Path):
+        network = VectorVadV2(SIZES, torch.from_numpy(ENTRIES))
+        save_vector_vadv2(network, tmp_path / "w.safetensors")
+        with safe_open(tmp_path / "w.safetensors", framework="pt") as opened:
+            told = opened.metadata()
+        sizes = json.loads(told["config"])
+        assert sizes.pop("shifted") is False
+        tensors = load_file(tmp_path / "w.safetensors")
+        save_file(tensors, tmp_path / "w.safetensors", {**told, "config": json.dumps(sizes)})
+        assert open_vector_vadv2(tmp_path / "w.safetensors").config == SIZES
+        told["config"] = json.dumps({**sizes, "shifted": "no"})
+        save_file(tensors, tmp_path / "w.safetensors", told)
+        with pytest.raises(DataError, match=r"cannot be used (?s:.)*shifted"):
+            open_vector_vadv2(tmp_path / "w.safetensors")
 
     def test_entries_in_another_order_are_scored_the_same(self):
         torch.manual_seed(0)

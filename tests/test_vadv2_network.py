@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from drivelab.agents.transfuser.config import TransfuserConfig
 from drivelab.agents.transfuser.policy import TransfuserNetwork
 from drivelab.agents.vadv2 import VadV2Config
-from drivelab.agents.vadv2.choice import neighbours_mean
+from drivelab.agents.vadv2.choice import neighbours_mean, shifted_by
 from drivelab.agents.vadv2.fast import FastVadV2
 from drivelab.agents.vadv2.head import ProbabilisticHead
 from drivelab.agents.vadv2.losses import drawn_entries
@@ -197,6 +197,23 @@ class TestDistribution:
         torch.testing.assert_close(alone[0], entries[1])
         turned = neighbours_mean(torch.tensor([[-50.0, 1.0, 1.0, -50.0]]), entries)
         torch.testing.assert_close(turned[0, :, 2].abs(), torch.full((2,), torch.pi))
+
+    def test_the_mean_of_entries_of_its_own_is_that_of_each_row(self):
+        torch.manual_seed(0)
+        entries, scores = 3.0 * torch.randn(3, 5, 2, 3), torch.randn(3, 5)
+        found = neighbours_mean(scores, entries)
+        for row in range(3):
+            alone = neighbours_mean(scores[row : row + 1], entries[row])
+            torch.testing.assert_close(found[row : row + 1], alone)
+
+    def test_a_shift_moves_all_plans_of_a_row_alike(self):
+        plans = torch.tensor([[[1.0, 2.0, 3.0]], [[4.0, 5.0, -3.0]]])
+        shift = torch.tensor([[[0.5, -0.5, 0.2]], [[0.0, 1.0, -0.2]]])
+        wanted = torch.tensor([[[1.5, 1.5, 3.2 - 2 * torch.pi]], [[4.0, 6.0, 2 * torch.pi - 3.2]]])
+        torch.testing.assert_close(shifted_by(plans, shift), wanted)
+        modes = shifted_by(torch.stack([plans, plans], 1), shift)
+        torch.testing.assert_close(modes, torch.stack([wanted, wanted], 1))
+        assert shifted_by(plans, None) is plans
 
     def test_a_sure_network_tells_finite_scores(self):
         head = small()._planning_head

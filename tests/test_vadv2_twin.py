@@ -181,6 +181,41 @@ class TestTeaching:
         assert told["loss"] < loss
         assert_taught(policy, clips)
 
+    @pytest.mark.parametrize("sampled", [4, 3])
+    def test_the_shift_learns_what_no_entry_has(self, sampled: int, tmp_path: Path):
+        torch.manual_seed(0)
+        pupil = vocabulary_pupil(ENTRIES, ENTRIES, 0.5, sampled=sampled)
+        clips = demonstrated(pupil, speed=4.0)
+        clips.targets["trajectory"][..., 1] += 0.3  # all entries are straight
+        settings = ReinforcementSettings(
+            tmp_path, mode="il", pretraining=3, updates=60, imitation_batch=20, imitation_rate=1e-2
+        )
+        aside = {}
+        for shifted in (True, False):
+            sizes = replace(SIZES, planning="probabilistic", shifted=shifted)
+            policy = VectorVadV2(sizes, torch.from_numpy(ENTRIES))
+            learner = Learner(policy, pupil.valid, settings=settings, imitation=pupil.imitation)
+            for _ in range(3):
+                learner.begin_round()
+                told = learner.imitate(clips)
+            assert ("shift_loss" in told) is shifted
+            plans = pupil.act(policy.eval())(clips.features["vector"])
+            aside[shifted] = np.abs(plans - clips.targets["trajectory"])[..., 1].max()
+        assert aside[True] < 0.1
+        assert aside[False] == pytest.approx(0.3, abs=1e-3)
+
+    def test_the_shift_does_not_teach_the_distribution(self):
+        torch.manual_seed(0)
+        pupil = vocabulary_pupil(ENTRIES, ENTRIES, 0.5)
+        sizes = replace(SIZES, planning="probabilistic", shifted=True)
+        policy = VectorVadV2(sizes, torch.from_numpy(ENTRIES))
+        seen, went = torch.randn(5, EGO_FLOATS), torch.randn(5, 6, 3)
+        losses = pupil.imitation(policy, {"vector": seen}, {"trajectory": went}, pupil.valid)
+        losses["shift_loss"].backward()
+        assert policy.shift[-1].bias.grad.abs().max() > 0
+        assert policy.score[-1].weight.grad is None
+        assert losses["loss"] == losses["distribution_loss"] + losses["shift_loss"]
+
     def test_a_file_and_a_choice_of_clips_keep_the_targets(self, tmp_path: Path):
         clips = demonstrated(twin_pupil(ENTRIES, 0.5))
         both = DrivenClips.join([clips, clips])

@@ -47,16 +47,19 @@ def entries() -> np.ndarray:
     return made.astype(np.float32).astype(float)
 
 
-def network(planning: str) -> VectorVadV2 | VectorTwin:
+def network(kind: str) -> VectorVadV2 | VectorTwin:
     """Random weights, whose plans go forward and differ with what is seen."""
     torch.manual_seed(9)
-    config = VectorVadV2Config(**SIZES, dt=DT, planning=planning)
+    planning = "deterministic" if kind == "deterministic" else "probabilistic"
+    config = VectorVadV2Config(**SIZES, dt=DT, planning=planning, shifted=kind == "shifted")
     if planning == "probabilistic":
         made = VectorVadV2(config, torch.from_numpy(entries()))
         with torch.no_grad():  # what it sees decides for one entry or another
             for layer in (made.encoder.navigation[0], made.encoder.state[0]):
                 layer.weight.mul_(10.0)
             made.score[-1].weight.mul_(20.0)
+            if config.shifted:
+                made.shift[-1].weight.normal_(std=0.3)
         return made
     twin = VectorTwin(config)
     with torch.no_grad():
@@ -70,9 +73,9 @@ def network(planning: str) -> VectorVadV2 | VectorTwin:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder, found = tmp_path_factory.mktemp("weights"), {}
-    for planning in ("probabilistic", "deterministic"):
-        found[planning] = folder / f"{planning}.safetensors"
-        save_vector_vadv2(network(planning), found[planning])
+    for kind in ("probabilistic", "shifted", "deterministic"):
+        found[kind] = folder / f"{kind}.safetensors"
+        save_vector_vadv2(network(kind), found[kind])
     return found
 
 
@@ -91,7 +94,7 @@ def source(seed: int):
 
 
 class TestDriving:
-    @pytest.mark.parametrize("planning", ["probabilistic", "deterministic"])
+    @pytest.mark.parametrize("planning", ["probabilistic", "shifted", "deterministic"])
     def test_it_sees_and_does_what_the_trainers_policy_does(self, files, planning):
         twin = planning == "deterministic"
         pupil = twin_pupil(entries(), DT) if twin else vocabulary_pupil(entries(), entries(), DT)
@@ -133,7 +136,15 @@ class TestDriving:
         assert max(between) < REACH
         assert bool(max(between) > 0.0) is (choice == "mean")
 
-    @pytest.mark.parametrize("planning", ["probabilistic", "deterministic"])
+    def test_its_modes_are_moved_as_the_plan_is(self, files):
+        agent = Watched(checkpoint=str(files["shifted"]), choice="argmax")
+        drive(source(0), agent)
+        away = [np.abs(p.modes[0] - entries()[p.notes["entry"]]).max() for p in agent.planned]
+        assert min(away) > 0.01
+        for plan in agent.planned:
+            np.testing.assert_allclose(plan.modes[0], plan.poses, atol=1e-6)
+
+    @pytest.mark.parametrize("planning", ["probabilistic", "shifted", "deterministic"])
     def test_together_or_one_by_one_it_plans_the_same(self, files, planning):
         agent = Watched(checkpoint=str(files[planning]))
         drive(source(0), agent)

@@ -16,23 +16,38 @@ REACH = 4.0  # mean distance [m] up to which entries are neighbours: about a car
 
 
 def neighbours_mean(
-    scores: Float[Tensor, "b m"], vocabulary: Float[Tensor, "m t 3"], reach: float = REACH
+    scores: Float[Tensor, "b m"],
+    vocabulary: Float[Tensor, "m t 3"] | Float[Tensor, "b m t 3"],
+    reach: float = REACH,
 ) -> Float[Tensor, "b t 3"]:
     """The mean by probability of each row's most probable entry and of those near it.
 
     Args:
         scores: logits.
-        vocabulary: x, y [m], heading [rad].
+        vocabulary: x, y [m], heading [rad]; of all rows, or of each its own.
         reach: mean distance over the poses up to which an entry is near [m].
     """
-    best = vocabulary[scores.argmax(-1)]
-    apart = vocabulary[None, ..., :2] - best[:, None, :, :2]
+    entries = vocabulary.expand(len(scores), -1, -1, -1)
+    best = entries[torch.arange(len(scores)), scores.argmax(-1)]
+    apart = entries[..., :2] - best[:, None, :, :2]
     away = torch.linalg.vector_norm(apart, dim=-1).mean(-1) > reach
     shares = scores.masked_fill(away, -torch.inf).softmax(-1)
     headings = vocabulary[..., 2]
     parts = torch.stack([*vocabulary[..., :2].unbind(-1), headings.cos(), headings.sin()], -1)
-    x, y, cos, sin = torch.einsum("bm,mtc->btc", shares, parts).unbind(-1)
+    rows = "b" if vocabulary.ndim == 4 else ""
+    x, y, cos, sin = torch.einsum(f"bm,{rows}mtc->btc", shares, parts).unbind(-1)
     return torch.stack([x, y, torch.atan2(sin, cos)], -1)
+
+
+def shifted_by(
+    plans: Float[Tensor, "b t 3"] | Float[Tensor, "b k t 3"], shift: Float[Tensor, "b t 3"] | None
+) -> Float[Tensor, "b t 3"] | Float[Tensor, "b k t 3"]:
+    """Plans of each row moved alike, headings within [-pi, pi]; as they are without a shift."""
+    if shift is None:
+        return plans
+    moved = plans + (shift if plans.ndim == 3 else shift[:, None])
+    headings = moved[..., 2]
+    return torch.cat([moved[..., :2], torch.atan2(headings.sin(), headings.cos())[..., None]], -1)
 
 
 def choice_noise(

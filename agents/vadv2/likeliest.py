@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from drivelab.agents.vadv2.choice import shifted_by
 from drivelab.agents.vadv2.vector_policy import VectorVadV2, VectorVadV2Config
 
 
@@ -37,5 +38,5 @@ class LikeliestVadV2(VectorVadV2):
         entries = likeliest.indices
         return {
             **outputs, "longitudinal": likeliest.values, "entries": entries,
-            "plans": self.vocabulary[entries],
+            "plans": shifted_by(self.vocabulary[entries], outputs.get("shift")),
         }  # fmt: skip

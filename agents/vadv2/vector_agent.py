@@ -6,7 +6,7 @@ It decides every 0.1 s, as in the environment that the weights are trained in; t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from drivelab.agents.learned.driver import check_device
 from drivelab.agents.learned.vectors import vectors_of
 from drivelab.agents.learned.weights import Family, Loaded, loaded_from
 from drivelab.agents.rad.vector_encoder import KEY
-from drivelab.agents.vadv2.choice import choice_noise, neighbours_mean
+from drivelab.agents.vadv2.choice import choice_noise, neighbours_mean, shifted_by
 from drivelab.agents.vadv2.config import CHOICES
 from drivelab.agents.vadv2.vector_weights import open_vector_vadv2
 from drivelab.errors import ConfigError, DataError, nearest_name
@@ -78,12 +78,14 @@ class VectorDriver:
         with torch.inference_mode():
             found = self._network({KEY: rows})
             if "trajectory" not in found:
-                return self._chosen(found["longitudinal"], found["longitudinal_value"])
+                return self._chosen(found)
         poses = found["trajectory"].double().cpu().numpy()
         return [Plan(plan, self._network.config.dt) for plan in poses]
 
-    def _chosen(self, scores: Tensor, values: Tensor) -> list[Plan]:
+    def _chosen(self, found: Mapping[str, Tensor]) -> list[Plan]:
         """Plans with the most probable entries, and with the value of the state in their notes."""
+        scores, values = found["longitudinal"], found["longitudinal_value"]
+        shift = found.get("shift")
         if not bool(torch.isfinite(scores).all()):
             raise DataError(
                 "scores that are not finite: the network has diverged; take weights from before",
@@ -98,7 +100,8 @@ class VectorDriver:
         most = probabilities.topk(min(MODES, len(entries)), dim=-1)
         given = probabilities.gather(-1, taken[:, None])[:, 0]
         driven = entries[taken] if driven is None else driven
-        poses, modes = (x.double().cpu().numpy() for x in (driven, entries[most.indices]))
+        both = (shifted_by(plans, shift) for plans in (driven, entries[most.indices]))
+        poses, modes = (x.double().cpu().numpy() for x in both)
         shares = most.values.double().cpu().numpy()
         return [
             Plan(

@@ -1,14 +1,16 @@
 """VADv2's planning over a vocabulary (arXiv 2402.13243) on RAD's vector observations.
 
 Each entry is embedded, looks at the scene through the cascaded decoder, and is scored: a softmax
-over the entries is the policy. One query more looks for the value of the state. So closed-loop
-learning can take entries for actions without rendering a camera.
+over the entries is the policy. One query more looks for what is of the state alone: its value, and
+with `shifted` by how much all entries are moved. So closed-loop learning can take entries for
+actions without rendering a camera.
 
 Features: `vector` (b, 515), see `drivelab.agents.rad.vector_encoder`; `entries` (b, k), numbers of
 those to score, all of them without it.
 Outputs: as `RadNetwork` has them, with the vocabulary as the longitudinal axis: `longitudinal`
 (b, entries) or (b, k) logits, `lateral` (b, 1) and `lateral_value` (b,) zeros,
-`longitudinal_value` (b,).
+`longitudinal_value` (b,); with `shifted` also `shift` (b, t, 3), x, y [m] and heading [rad] to be
+added to an entry, see `shifted_by`.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from drivelab.agents.vadv2.embedding import embed_trajectories
 from drivelab.errors import ConfigError, nearest_name
 
 FRAME = 0.1  # between recorded poses [s]
+FURTHEST = (4.0, 4.0, 1.0)  # no shift is longer: x, y [m], heading [rad]
 _COUNTS = ("width", "hidden", "layers", "heads", "entries", "poses", "waves")
 
 
@@ -44,6 +47,7 @@ class VectorVadV2Config:
     waves: int = 16
     dt: float = 0.5  # between the poses [s]
     planning: str = "probabilistic"  # or "deterministic": the twin, one plan by regression
+    shifted: bool = False  # whether a state moves its entries; the twin has none
 
     def __post_init__(self) -> None:
         for name in _COUNTS:
@@ -54,6 +58,8 @@ class VectorVadV2Config:
             raise ConfigError(
                 f"vadv2 with dt={self.dt:g}: expected a multiple of {FRAME:g} seconds above 0"
             )
+        if type(self.shifted) is not bool:
+            raise ConfigError(f"vadv2 with shifted={self.shifted!r}: expected true or false")
         if self.planning not in PLANNINGS:
             raise ConfigError(
                 f"vadv2 with planning={self.planning}: expected one of {', '.join(PLANNINGS)}"
@@ -73,6 +79,8 @@ class VectorVadV2(nn.Module):
         config: sizes.
         vocabulary: x, y [m], heading [rad] of the entries; None: zeros, to be filled from a file.
     """
+
+    furthest: Tensor
 
     def __init__(
         self, config: VectorVadV2Config, vocabulary: Float[Tensor, "k t 3"] | None = None
@@ -95,6 +103,14 @@ class VectorVadV2(nn.Module):
         self.value = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
         nn.init.zeros_(self.value[-1].weight)  # as RAD's: no accidents are expected at first
         nn.init.zeros_(self.value[-1].bias)
+        if config.shifted:
+            self.shift = nn.Sequential(
+                nn.Linear(width, config.hidden), nn.ReLU(),
+                nn.Linear(config.hidden, 3 * config.poses),
+            )  # fmt: skip
+            nn.init.zeros_(self.shift[-1].weight)  # entries begin as they are
+            nn.init.zeros_(self.shift[-1].bias)
+            self.register_buffer("furthest", torch.tensor(FURTHEST), persistent=False)
 
     def forward(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Logits and values of a batch."""
@@ -110,12 +126,18 @@ class VectorVadV2(nn.Module):
         queries = torch.cat([self.value_query.expand(rows, -1, -1), asked], 1)
         looked = self.decoder(queries, scene) + (scene.navigation + scene.state)[:, None]
         nothing = looked.new_zeros(rows, 1)
+        moved = {"shift": self._shift(looked[:, 0])} if self.config.shifted else {}
         return {
+            **moved,
             "lateral": nothing,
             "longitudinal": self.score(looked[:, 1:])[..., 0],
             "lateral_value": nothing[:, 0],
             "longitudinal_value": self.value(looked[:, 0])[:, 0],
         }
+
+    def _shift(self, state: Float[Tensor, "b c"]) -> Float[Tensor, "b t 3"]:
+        poses = self.shift(state).unflatten(-1, (self.config.poses, 3))
+        return self.furthest * (poses / self.furthest).tanh()
 
 
 def _is_whole(value: float) -> bool:

@@ -2,9 +2,13 @@
 
 Both learn where the recorded ego went, from states that a coarse vocabulary led to: the policy by a
 distribution that falls off around it, the twin by regressing one plan. Where nothing is drawn, both
-drive by a plan that the tracker follows for 0.1 s; the policy's is `neighbours_mean`. To be
-reinforced it draws among the likeliest entries. The twin has none to draw, so that there is nothing
-for reinforcement to make more or less likely.
+drive by a plan that the tracker follows for 0.1 s; the policy's is `neighbours_mean`, moved by its
+shift. To be reinforced it draws among the likeliest entries. The twin has none to draw, so that
+there is nothing for reinforcement to make more or less likely.
+
+Entries are drives from a point of the path, and so begin where the ego is. Off the path none of
+them leads back at once, however many there are: the shift is what they lack, the same for all of
+them.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from drivelab.agents.vadv2.choice import neighbours_mean
+from drivelab.agents.vadv2.choice import neighbours_mean, shifted_by
 from drivelab.agents.vadv2.config import SPREAD
 from drivelab.agents.vadv2.likeliest import LikeliestVadV2
 from drivelab.agents.vadv2.losses import (
@@ -101,7 +105,10 @@ def towards_drive(
     spread: float,
     sampled: int = SAMPLED,
 ) -> dict[str, Tensor]:
-    """`distribution_loss` towards entries near where the expert went; all may be taken.
+    """Towards entries near where the expert went, all of which may be taken, and of their shift.
+
+    `distribution_loss`, and of a network with a shift `shift_loss`: `plan_losses` of what it would
+    drive. This does not teach the distribution: the shift learns what the entries leave.
 
     Args:
         network: a `VectorVadV2`.
@@ -118,7 +125,14 @@ def towards_drive(
         chosen = drawn_entries(apart.argmin(-1), len(entries), sampled)
         features, apart = {**features, "entries": chosen}, apart.gather(1, chosen)
     wanted = taught_distribution(apart, torch.zeros_like(apart, dtype=torch.bool), spread=spread)
-    return {"loss": distribution_loss(network(features)["longitudinal"], wanted)}
+    outputs = network(features)
+    loss = distribution_loss(outputs["longitudinal"], wanted)
+    if "shift" not in outputs:
+        return {"loss": loss}
+    chosen = features.get("entries")
+    plans = _mean_of(outputs, entries if chosen is None else entries.to(went)[chosen])
+    shift = plan_losses({"trajectory": plans}, went)["loss"]
+    return {"loss": loss + shift, "distribution_loss": loss, "shift_loss": shift}
 
 
 def towards_plan(
@@ -145,10 +159,10 @@ def planned(network: nn.Module, actions: TrajectoryActions, plans: Plans) -> Act
 
 
 def _mean_of(
-    outputs: Mapping[str, Tensor], entries: Float[Tensor, "k t 3"]
+    outputs: Mapping[str, Tensor], entries: Float[Tensor, "k t 3"] | Float[Tensor, "b k t 3"]
 ) -> Float[Tensor, "b t 3"]:
-    scores = outputs["longitudinal"]
-    return neighbours_mean(scores, entries.to(scores))
+    scores = outputs["longitudinal"].detach()
+    return shifted_by(neighbours_mean(scores, entries.to(scores)), outputs.get("shift"))
 
 
 def _regressed(outputs: Mapping[str, Tensor]) -> Float[Tensor, "b t 3"]:

@@ -39,6 +39,7 @@ class VocabularyRecipe:
     Attributes:
         planning: "probabilistic", or "deterministic" for the twin, which imitates only.
         entries: of the vocabulary, standing still among them; the twin has none.
+        shifted: whether the state moves them, all alike; False is the paper's vocabulary.
         sampled: of them that teach a decision in one update of imitation, the nearest always.
         drawn: the likeliest so many are what reinforcement draws from.
         driven: entries of which the nearest to the record is what the expert drives by.
@@ -51,6 +52,7 @@ class VocabularyRecipe:
 
     planning: str = "probabilistic"
     entries: int = 256
+    shifted: bool = True
     sampled: int = SAMPLED
     drawn: int = DRAWN
     driven: int = 256
@@ -162,4 +164,5 @@ class VocabularyRecipe:
         return VectorVadV2Config(
             width=self.width, hidden=self.hidden, layers=self.layers, heads=self.heads,
             entries=self.entries, poses=self.poses, dt=float(self.dt), planning=self.planning,
+            shifted=self.shifted and self.planning == "probabilistic",
         )  # fmt: skip
