@@ -136,14 +136,21 @@ def test_side_loss_by_hand():
     torch.testing.assert_close(found, torch.tensor([0.2, 0.0, 0.0]))
 
 
-@pytest.mark.parametrize("side", [1.0, -1.0])
-@pytest.mark.parametrize("kind", EventKind)
-def test_probability_moves_to_the_safe_side(kind, side):
-    """Hit ahead: slower. Obstacle, path error or heading error on the left: to the right."""
-    outputs = {
-        name: torch.zeros(1, BINS, requires_grad=True) for name in ("lateral", "longitudinal")
-    }
-    outputs |= {name: torch.zeros(1) for name in ("lateral_value", "longitudinal_value")}
+def test_an_order_takes_the_place_of_the_bins():
+    probabilities = torch.tensor([[0.1, 0.2, 0.3, 0.4]] * 2)
+    taken = torch.tensor([2, 0])
+    bins = torch.arange(4.0).expand(2, -1)
+    plain = side_gap(probabilities, taken)
+    torch.testing.assert_close(side_gap(probabilities, taken, 0.1 * bins - 7.0), plain)
+    torch.testing.assert_close(side_gap(probabilities, taken, -bins), -plain)
+    order = torch.tensor([[5.0, 3.0, 3.0, 1.0], [0.0, 2.0, -1.0, 0.0]])  # equals are on no side
+    torch.testing.assert_close(
+        side_gap(probabilities, taken, order), torch.tensor([0.4 - 0.1, 0.3 - 0.2])
+    )
+
+
+def decided(outputs: dict, kind: EventKind, side: float, taken: int) -> Decisions:
+    """One decision that led to an event on one side."""
     advantages, zero = torch.zeros(1, 4), torch.zeros(1)
     advantages[0, kind] = -0.5
     errors = {
@@ -155,19 +162,52 @@ def test_probability_moves_to_the_safe_side(kind, side):
     decisions = Decisions(
         choose(outputs, None), *(zero, zero), advantages, *(zero,) * 6, torch.tensor([False])
     )
-    taken = torch.tensor([20])
-    choice = replace(decisions.choice, lateral=taken, longitudinal=taken)
+    aside = torch.tensor([taken if outputs["lateral"].shape[-1] > 1 else 0])
+    choice = replace(decisions.choice, lateral=aside, longitudinal=torch.tensor([taken]))
     detached = {name: getattr(choice, name).detach() for name in
                 ("lateral_log_prob", "longitudinal_log_prob")}  # fmt: skip
-    decisions = replace(
+    return replace(
         decisions, choice=replace(choice, **detached), **{errors[kind]: torch.tensor([0.3 * side])}
     )
-    rl_losses(outputs, decisions, None)["loss"].backward()
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+@pytest.mark.parametrize("kind", EventKind)
+def test_probability_moves_to_the_safe_side(kind, side):
+    """Hit ahead: slower. Obstacle, path error or heading error on the left: to the right."""
+    outputs = {
+        name: torch.zeros(1, BINS, requires_grad=True) for name in ("lateral", "longitudinal")
+    }
+    outputs |= {name: torch.zeros(1) for name in ("lateral_value", "longitudinal_value")}
+    rl_losses(outputs, decided(outputs, kind, side, 20), None)["loss"].backward()
     moved, other = ("longitudinal", "lateral") if kind == 0 else ("lateral", "longitudinal")
     step = -outputs[moved].grad[0]
     assert (side * step[:20] > 0).all()
     assert (side * step[21:] < 0).all()
     assert not outputs[other].grad.any()
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+@pytest.mark.parametrize("kind", EventKind)
+def test_probability_of_whole_plans_moves_by_their_order(kind, side):
+    outputs = {"lateral": torch.zeros(1, 1), "longitudinal": torch.zeros(1, 4, requires_grad=True)}
+    outputs |= {name: torch.zeros(1) for name in ("lateral_value", "longitudinal_value")}
+    orders = {
+        "progress": torch.tensor([[9.0, 5.0, 1.0, 5.0]]),
+        "bend": torch.tensor([[0.1, 0.0, -0.3, -0.2]]),
+    }
+    objective = RlObjective(joint=True)
+    decisions = decided(outputs, kind, side, taken=1)
+    rl_losses({**outputs, **orders}, decisions, None, objective)["loss"].backward()
+    step = -side * outputs["longitudinal"].grad[0]
+    assert step[0] < 0  # the fastest, and the one most to the left
+    assert step[2] > 0
+    if kind is EventKind.DYNAMIC:  # as fast as what was driven
+        torch.testing.assert_close(step[[1, 3]], torch.zeros(2))
+    else:
+        assert step[3] > 0
+    with pytest.raises(DataError, match="no `progress` and `bend` of the actions"):
+        rl_losses(outputs, decisions, None, objective)
 
 
 @pytest.mark.parametrize("compat", ["paper", "released"])

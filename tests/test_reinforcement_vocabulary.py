@@ -19,6 +19,7 @@ from drivelab.agents.rad import RadConfig  # noqa: E402
 from drivelab.agents.rad.policy import RadNetwork  # noqa: E402
 from drivelab.agents.rad.weights import save_rad  # noqa: E402
 from drivelab.agents.vadv2.likeliest import LikeliestVadV2  # noqa: E402
+from drivelab.agents.vadv2.orders import bend_of, progress_of  # noqa: E402
 from drivelab.agents.vadv2.vector_policy import (  # noqa: E402
     FURTHEST,
     VectorVadV2,
@@ -36,7 +37,6 @@ from drivelab.sim.envs.core import EnvCore, EnvOptions  # noqa: E402
 from drivelab.sim.envs.vector_view import VectorView  # noqa: E402
 from drivelab.training.reinforcement.events import EventKind  # noqa: E402
 from drivelab.training.reinforcement.learner import Learner  # noqa: E402
-from drivelab.training.reinforcement.objective import RlObjective  # noqa: E402
 from drivelab.training.reinforcement.settings import ReinforcementSettings  # noqa: E402
 from drivelab.training.reinforcement.vocabulary_pupils import vocabulary_pupil  # noqa: E402
 from drivelab.training.reinforcement.vocabulary_recipe import VocabularyRecipe  # noqa: E402
@@ -216,6 +216,20 @@ class TestNetwork:
         with pytest.raises(DataError, match=r"cannot be used (?s:.)*shifted"):
             open_vector_vadv2(tmp_path / "w.safetensors")
 
+    def test_orders_of_entries_by_hand(self):
+        entries = torch.zeros(4, 2, 3)
+        entries[1] = torch.tensor([[1.0, 0.0, 0.0], [3.0, 0.0, 0.0]])
+        entries[2] = torch.tensor([[2.0, 0.0, 0.0], [3.0, 4.0, 0.0]])
+        entries[3] = torch.tensor([[0.0, 0.0, 0.0], [0.0, -0.1, 0.0]])
+        torch.testing.assert_close(progress_of(entries), torch.tensor([0.0, 2.0, 2.5, 0.0]))
+        torch.testing.assert_close(bend_of(entries), torch.tensor([0.0, 0.0, 8.0 / 25.0, -0.2]))
+        mirrored = entries * torch.tensor([1.0, -1.0, -1.0])
+        torch.testing.assert_close(bend_of(mirrored), -bend_of(entries))
+        # points of one circle of radius 20 m
+        angles = torch.tensor([0.1, 0.5, 1.0])
+        ends = torch.stack([20 * angles.sin(), 20 - 20 * angles.cos(), angles], -1)[:, None]
+        torch.testing.assert_close(bend_of(ends), torch.full((3,), 1 / 20))
+
     def test_entries_in_another_order_are_scored_the_same(self):
         torch.manual_seed(0)
         network = VectorVadV2(SIZES, torch.from_numpy(ENTRIES)).eval()
@@ -232,6 +246,9 @@ class TestNetwork:
         whole, some = network(seen), network({**seen, "entries": asked})
         torch.testing.assert_close(some["longitudinal"], whole["longitudinal"].gather(1, asked))
         torch.testing.assert_close(some["longitudinal_value"], whole["longitudinal_value"])
+        for order in ("progress", "bend"):
+            torch.testing.assert_close(some[order], whole[order].gather(1, asked))
+        assert whole["progress"].argsort(-1).tolist() == [[0, 1, 2, 3]] * 2
 
     def test_a_file_gives_it_back_and_others_are_refused(self, tmp_path: Path):
         network = VectorVadV2(SIZES, torch.from_numpy(ENTRIES))
@@ -258,8 +275,10 @@ class TestLearning:
         assert not found.lateral.any()
         apart = advantages_of(clips, 0)
         assert not apart.longitudinal.any()
-        with pytest.raises(ConfigError, match=r"auxiliary=.*with joint: expected zeros"):
-            RlObjective(joint=True)
+        np.testing.assert_array_equal(found.events[:, EventKind.STATIC], found.longitudinal)
+        assert not np.delete(found.events, EventKind.STATIC, axis=1).any()
+        ignored = advantages_of(clips, 0, joint=True, rewards=(1.0, 0.0, 1.0, 1.0))
+        assert not ignored.events.any()
 
     def test_what_ended_in_events_becomes_rarer(self, tmp_path: Path):
         torch.manual_seed(0)
@@ -342,6 +361,7 @@ def test_from_the_command_line_to_the_report(tmp_path: Path, capsys):
         ("recipe.sampled=1", "recipe.sampled=1: expected a whole number from 2 on"),
         ("recipe.entries=1", "recipe.entries=1: expected a whole number from 2 on"),
         ("recipe.clip=-1", "recipe.clip=-1: expected a number from 0 on"),
+        ("recipe.static_aux=-1", "recipe.static_aux=-1: expected a number from 0 on"),
         ("recipe.drawn=1", "recipe.drawn=1: expected a whole number from 2 on"),
         ("recipe.driven=0", "recipe.driven=0: expected a whole number from 1 on"),
     ],

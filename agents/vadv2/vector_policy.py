@@ -9,7 +9,8 @@ Features: `vector` (b, 515), see `drivelab.agents.rad.vector_encoder`; `entries`
 those to score, all of them without it.
 Outputs: as `RadNetwork` has them, with the vocabulary as the longitudinal axis: `longitudinal`
 (b, entries) or (b, k) logits, `lateral` (b, 1) and `lateral_value` (b,) zeros,
-`longitudinal_value` (b,); with `shifted` also `shift` (b, t, 3), x, y [m] and heading [rad] to be
+`longitudinal_value` (b,), `progress` and `bend` of the scored entries, shaped as the logits (see
+`orders.py`); with `shifted` also `shift` (b, t, 3), x, y [m] and heading [rad] to be
 added to an entry, see `shifted_by`.
 """
 
@@ -27,6 +28,7 @@ from drivelab.agents.rad.decoder import PlanningDecoder
 from drivelab.agents.rad.vector_encoder import VectorEncoder
 from drivelab.agents.vadv2.config import PLANNINGS
 from drivelab.agents.vadv2.embedding import embed_trajectories
+from drivelab.agents.vadv2.orders import bend_of, progress_of
 from drivelab.errors import ConfigError, nearest_name
 
 FRAME = 0.1  # between recorded poses [s]
@@ -119,10 +121,12 @@ class VectorVadV2(nn.Module):
         entries = self.entry_encoder(
             embed_trajectories(self.vocabulary[..., :2], self.config.waves)
         )
+        orders = progress_of(self.vocabulary), bend_of(self.vocabulary)
         if "entries" in features:
-            asked = entries[features["entries"]]
+            asked, progress, bend = (of[features["entries"]] for of in (entries, *orders))
         else:
             asked = entries.expand(rows, -1, -1)
+            progress, bend = (order.expand(rows, -1) for order in orders)
         queries = torch.cat([self.value_query.expand(rows, -1, -1), asked], 1)
         looked = self.decoder(queries, scene) + (scene.navigation + scene.state)[:, None]
         nothing = looked.new_zeros(rows, 1)
@@ -133,6 +137,8 @@ class VectorVadV2(nn.Module):
             "longitudinal": self.score(looked[:, 1:])[..., 0],
             "lateral_value": nothing[:, 0],
             "longitudinal_value": self.value(looked[:, 0])[:, 0],
+            "progress": progress,
+            "bend": bend,
         }
 
     def _shift(self, state: Float[Tensor, "b c"]) -> Float[Tensor, "b t 3"]:

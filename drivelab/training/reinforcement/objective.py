@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from drivelab.errors import ConfigError
+from drivelab.errors import ConfigError, DataError
 from drivelab.training.reinforcement.auxiliary import side_loss
 from drivelab.training.reinforcement.axes import Axes, judge_axes
 from drivelab.training.reinforcement.compat import is_released
@@ -33,8 +33,8 @@ class RlObjective:
         auxiliary: weights by `EventKind`: dynamic, static, position, heading.
         rewards: weights by `EventKind` of the -1 that an event brings; one of weight 0 still ends
             the clip.
-        joint: whether the longitudinal axis answers for all events, as that of a vocabulary does,
-            whose entries are no row of speeds: so without auxiliary objectives.
+        joint: whether the longitudinal axis answers for all events, as that of a vocabulary does.
+            Auxiliary objectives then ask the network for `progress` and `bend` of its actions.
         gae: "paper", or "released": the advantages alone are those of the released code.
         compat: "paper" or "released", of losses and advantages.
     """
@@ -58,11 +58,6 @@ class RlObjective:
                     f"{name}={getattr(self, name)}: expected {KINDS} weights: "
                     f"{', '.join(kind.name.lower() for kind in EventKind)}"
                 )
-        if self.joint and any(self.auxiliary):
-            raise ConfigError(
-                f"auxiliary={self.auxiliary} with joint: expected zeros, as the entries of a "
-                "vocabulary have no order in which probability could be moved"
-            )
         for field in fields(self):
             value = getattr(self, field.name)
             numbers = value if isinstance(value, tuple) else (value,)
@@ -93,7 +88,9 @@ def rl_losses(
     """The sum under `loss`, its weighted parts, and what to watch.
 
     Args:
-        outputs: of a network for the states of the decisions: logits and values.
+        outputs: of a network for the states of the decisions: logits and values; of actions that
+            are whole plans also `progress` and `bend`, shaped as the longitudinal logits, greater
+            for those that go farther and more to the left.
         decisions: of the policy that drove.
         valid: the mask that it drove with, [longitudinal, lateral]; None: none.
         objective: weights.
@@ -107,6 +104,13 @@ def rl_losses(
         DataError: outputs or masks that cannot be used, or a masked action among those driven.
     """
     objective = objective or RlObjective()
+    if objective.joint and any(objective.auxiliary) and "bend" not in outputs:
+        raise DataError(
+            f"no `progress` and `bend` of the actions, with auxiliary={objective.auxiliary} and "
+            "joint: without an order probability cannot be moved to a side; expected zeros, or a "
+            "network that tells them",
+            where="outputs",
+        )
     axes = judge_axes(
         outputs, decisions, valid,
         lateral_clip=objective.lateral_clip, longitudinal_clip=objective.longitudinal_clip,
@@ -127,12 +131,14 @@ def _paper_losses(
     choice, sides = decisions.choice, decisions.sides()
     auxiliary = {}
     for kind in EventKind:
-        speed = kind is EventKind.DYNAMIC
+        speed, whole = kind is EventKind.DYNAMIC, "bend" in outputs
+        ahead = speed or whole
         auxiliary[f"{kind.name.lower()}_aux_loss"] = side_loss(
-            axes.longitudinal_probs if speed else axes.lateral_probs,
-            choice.longitudinal if speed else choice.lateral,
+            axes.longitudinal_probs if ahead else axes.lateral_probs,
+            choice.longitudinal if ahead else choice.lateral,
             advantage=decisions.event_advantages[:, kind],
             side=sides[:, kind],
+            order=outputs["progress" if speed else "bend"] if whole else None,
         )
     lateral_error = outputs["lateral_value"] - decisions.lateral_return
     longitudinal_error = outputs["longitudinal_value"] - decisions.longitudinal_return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from math import inf
 from pathlib import Path
 
@@ -48,6 +48,7 @@ class VocabularyRecipe:
         width, hidden, layers, heads: sizes of the network.
         clip: how far a ratio of probabilities may go from 1.
         ppo, value: weights.
+        dynamic_aux, static_aux, position_aux, heading_aux: of the auxiliary objectives, by event.
     """
 
     planning: str = "probabilistic"
@@ -65,6 +66,10 @@ class VocabularyRecipe:
     clip: float = 0.2
     ppo: float = 1.0
     value: float = 1.0
+    dynamic_aux: float = 1.0
+    static_aux: float = 1.0
+    position_aux: float = 1.0
+    heading_aux: float = 1.0
 
     def __post_init__(self) -> None:
         least_of = {"sampled": 2, "drawn": 2, "driven": 1}
@@ -76,17 +81,22 @@ class VocabularyRecipe:
                 raise ConfigError(
                     f"recipe.{name}={value!r}: expected a whole number from {least} on"
                 )
-        if not 0 <= self.clip < inf:
-            raise ConfigError(f"recipe.clip={self.clip}: expected a number from 0 on")
+        for option in fields(self):  # named as they are typed, not as the objective has them
+            value = getattr(self, option.name)
+            if option.type == "float" and option.name != "dt" and not 0 <= value < inf:
+                raise ConfigError(f"recipe.{option.name}={value}: expected a number from 0 on")
         self._config()
         self.objective()
 
     def objective(self) -> RlObjective:
-        """PPO on the one axis that there is, by the rewards of all events."""
+        """PPO on the one axis that there is, by the rewards of all events, and RAD's sides."""
         return RlObjective(
-            longitudinal_clip=self.clip, ppo=self.ppo, value=self.value,
-            auxiliary=(0.0, 0.0, 0.0, 0.0), joint=True,
-        )  # fmt: skip
+            longitudinal_clip=self.clip,
+            ppo=self.ppo,
+            value=self.value,
+            auxiliary=(self.dynamic_aux, self.static_aux, self.position_aux, self.heading_aux),
+            joint=True,
+        )
 
     def begin(
         self,

@@ -141,17 +141,20 @@ def advantages_of(
     event = None if kind == NO_EVENT else ClipEvent(EventKind(kind), frame=steps)
     values = np.concatenate([clips.values[clips.rows(clip)], clips.last_values[clip : clip + 1]])
     weighted = event_rewards(steps + 1, event) * np.asarray(rewards, float)
+    given = weighted
     if joint:
-        summed = weighted.sum(1)
-        weighted[:] = 0.0
-        weighted[:, EventKind.DYNAMIC] = summed
-    return clip_advantages(
-        weighted,
+        given = np.zeros_like(weighted)
+        given[:, EventKind.DYNAMIC] = weighted.sum(1)
+    found = clip_advantages(
+        given,
         lateral_values=values[:, _LATERAL].astype(float),
         longitudinal_values=values[:, _LONGITUDINAL].astype(float),
         terminated=event is not None,
         compat=compat,
     )
+    if not joint:
+        return found
+    return replace(found, events=np.where(weighted.any(0), found.longitudinal[:, None], 0.0))
 
 
 def _spread(of_clips: np.ndarray, clips: DrivenClips) -> Tensor:
