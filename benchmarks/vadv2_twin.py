@@ -13,7 +13,8 @@ actions for.
 
 Printed: the nine metrics on the test clips with 95 % bootstrap intervals over clips, by how much
 each policy is above the twin on the same clips (a probabilistic one is better where its ratios are
-below), and what each run took.
+below), what each run took, and how far aside of where the expert went the best weights' plans begin
+and end, over some of the states that were imitated.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from learning_runs import (
     Runs,
     is_done,
@@ -34,11 +36,16 @@ from learning_runs import (
 )
 from safetensors import safe_open
 
+from drivelab.agents.vadv2.vector_twin import VectorTwin
+from drivelab.agents.vadv2.vector_weights import open_vector_vadv2
 from drivelab.agents.vadv2.vocabulary import spacing
+from drivelab.training.reinforcement.checkpoints import load_clips
 from drivelab.training.reinforcement.expert import EXPERT
 from drivelab.training.reinforcement.loop import BEST, IMITATION
+from drivelab.training.reinforcement.vocabulary_pupils import twin_pupil, vocabulary_pupil
 
 TWIN = "twin"
+STATES, BATCH = 4000, 128  # that plans are compared in, and at a time
 
 
 def teach(folder: Path, seed: int, entries: int, *more: str) -> None:
@@ -78,17 +85,20 @@ def runs_of(out: Path, found: argparse.Namespace) -> Runs:
 def print_costs(runs: Runs) -> None:
     """Updates, imitated clips, minutes, and how coarse the vocabulary is, of each finished run."""
     print(
-        "| policy | seed | updates | imitated clips | minutes of learning | between entries [m] |"
+        "| policy | seed | updates | imitated clips | minutes of learning | between entries [m] "
+        "| first pose aside [m] | last pose aside [m] |"
     )
-    print("|---" * 6 + "|")
+    print("|---" * 8 + "|")
     for name, folders in runs.items():
         for seed, folder in folders.items():
             if is_done(folder):
                 told = summary_of(folder)
                 clips = imitated(folder / EXPERT)
                 way = between(folder / BEST)
+                first, last = aside(folder)
                 print(
-                    f"| {name} | {seed} | {told['updates']} | {clips} | {told['minutes']} | {way} |"
+                    f"| {name} | {seed} | {told['updates']} | {clips} | {told['minutes']} | {way} "
+                    f"| {first:.3f} | {last:.3f} |"
                 )
 
 
@@ -106,6 +116,22 @@ def between(file: Path) -> str:
         if "vocabulary" not in opened.keys():  # noqa: SIM118 - no mapping
             return ""
         return f"{spacing(opened.get_tensor('vocabulary')):.2f}"
+
+
+def aside(folder: Path) -> tuple[float, float]:
+    """Mean error of y [m] at the first and the last pose of what the best weights plan."""
+    clips, network = load_clips(folder / EXPERT), open_vector_vadv2(folder / BEST)
+    dt = network.config.dt
+    if isinstance(network, VectorTwin):
+        act = twin_pupil(clips.targets["trajectory"][:1], dt).act(network)
+    else:
+        entries = network.vocabulary.numpy()
+        act = vocabulary_pupil(entries, entries, dt).act(network)
+    rows = np.linspace(0, clips.decisions - 1, min(STATES, clips.decisions)).astype(int)
+    parts = np.array_split(rows, -(-len(rows) // BATCH))
+    plans = np.concatenate([act(clips.features["vector"][part]) for part in parts])
+    error = np.abs(plans - clips.targets["trajectory"][rows])[..., 1].mean(0)
+    return float(error[0]), float(error[-1])
 
 
 def main() -> None:

@@ -310,7 +310,7 @@ SHORT = [
     "later_updates=2", "imitation_batch=32", "pretraining=1", "rounds=2", "cycle=2", "harvest=2",
     "window=2", "batch=64", "passes=1", "quiet=true", "recipe.entries=12", "recipe.driven=12",
     "recipe.drawn=5", "recipe.sampled=4", "recipe.width=16", "recipe.hidden=16", "recipe.heads=2",
-    "recipe.layers=1", "save_every=1",
+    "recipe.layers=1", "save_every=1", "recipe.shifted=true", "recipe.dynamic_aux=1",
 ]  # fmt: skip
 
 

@@ -39,7 +39,7 @@ class VocabularyRecipe:
     Attributes:
         planning: "probabilistic", or "deterministic" for the twin, which imitates only.
         entries: of the vocabulary, standing still among them; the twin has none.
-        shifted: whether the state moves them, all alike; False is the paper's vocabulary.
+        shifted: whether the state moves them, all alike; not in the paper.
         sampled: of them that teach a decision in one update of imitation, the nearest always.
         drawn: the likeliest so many are what reinforcement draws from.
         driven: entries of which the nearest to the record is what the expert drives by.
@@ -53,7 +53,7 @@ class VocabularyRecipe:
 
     planning: str = "probabilistic"
     entries: int = 256
-    shifted: bool = True
+    shifted: bool = False
     sampled: int = SAMPLED
     drawn: int = DRAWN
     driven: int = 256
@@ -66,10 +66,10 @@ class VocabularyRecipe:
     clip: float = 0.2
     ppo: float = 1.0
     value: float = 1.0
-    dynamic_aux: float = 1.0
-    static_aux: float = 1.0
-    position_aux: float = 1.0
-    heading_aux: float = 1.0
+    dynamic_aux: float = 0.0
+    static_aux: float = 0.0
+    position_aux: float = 0.0
+    heading_aux: float = 0.0
 
     def __post_init__(self) -> None:
         least_of = {"sampled": 2, "drawn": 2, "driven": 1}
