@@ -27,15 +27,16 @@ def neighbours_mean(
         vocabulary: x, y [m], heading [rad]; of all rows, or of each its own.
         reach: mean distance over the poses up to which an entry is near [m].
     """
-    entries = vocabulary.expand(len(scores), -1, -1, -1)
-    best = entries[torch.arange(len(scores)), scores.argmax(-1)]
-    apart = entries[..., :2] - best[:, None, :, :2]
+    likeliest, shared = scores.argmax(-1), vocabulary.ndim == 3
+    rows = torch.arange(len(scores), device=scores.device)
+    best = vocabulary[likeliest] if shared else vocabulary[rows, likeliest]
+    apart = vocabulary[..., :2] - best[:, None, :, :2]
     away = torch.linalg.vector_norm(apart, dim=-1).mean(-1) > reach
     shares = scores.masked_fill(away, -torch.inf).softmax(-1)
     headings = vocabulary[..., 2]
     parts = torch.stack([*vocabulary[..., :2].unbind(-1), headings.cos(), headings.sin()], -1)
-    rows = "b" if vocabulary.ndim == 4 else ""
-    x, y, cos, sin = torch.einsum(f"bm,{rows}mtc->btc", shares, parts).unbind(-1)
+    sums = "bm,mtc->btc" if shared else "bm,bmtc->btc"
+    x, y, cos, sin = torch.einsum(sums, shares, parts).unbind(-1)
     return torch.stack([x, y, torch.atan2(sin, cos)], -1)
 
 
