@@ -37,6 +37,14 @@ def drive(fleet: Fleet, version: int = 1, seeds: list[int] = SEEDS) -> Harvest:
     return fleet.fetch()
 
 
+def wait_for_two(folder: Path) -> None:
+    """Until two actors have asked for clips of `gated`; an actor may take a minute to begin."""
+    deadline = time.monotonic() + 300
+    while len(list(folder.glob("asked-*"))) < 2:
+        assert time.monotonic() < deadline, "two actors should be driving by now"
+        time.sleep(0.1)
+
+
 def assert_same(one: Harvest, other: Harvest) -> None:
     assert one.dropped == other.dropped
     wanted = one.clips.arrays()
@@ -136,13 +144,12 @@ class TestCluster:
         fleet.send(1, WEIGHTS, SEEDS, 11)
         with ThreadPoolExecutor(1) as waiting:
             answer = waiting.submit(fleet.fetch)
-            deadline = time.monotonic() + 60
-            while len(list(tmp_path.glob("asked-*"))) < 2:
-                assert time.monotonic() < deadline, "two actors should be driving by now"
-                time.sleep(0.1)
-            node = next(node for node in nodes.list_all_nodes() if node != nodes.head_node)
-            nodes.remove_node(node, allow_graceful=False)
-            (tmp_path / "go").touch()
+            try:  # nothing below may leave the gate shut: the pool waits for the answer
+                wait_for_two(tmp_path)
+                node = next(node for node in nodes.list_all_nodes() if node != nodes.head_node)
+                nodes.remove_node(node, allow_graceful=False)
+            finally:
+                (tmp_path / "go").touch()
             found = answer.result(120)
         assert len(found.dropped) == 2
         assert sorted([*found.clips.seeds.tolist(), *(c.seed for c in found.dropped)]) == [
