@@ -53,6 +53,7 @@ class Clip:
     family: str
 
 
+@cache
 def clip_ids(split: str) -> tuple[str, ...]:
     """All clips of a split, e.g. `train-0003-lane_drop`."""
     if split not in SPLITS:

@@ -14,7 +14,7 @@ import numpy as np
 import shapely
 from jaxtyping import Float
 
-from drivelab.geometry.polyline import arc_lengths, project, sample
+from drivelab.geometry.polyline import Segments, arc_lengths, project, sample, segments
 from drivelab.geometry.poses import relative, wrap_angle
 from drivelab.types import Command, Lane, LaneMap
 
@@ -54,12 +54,16 @@ def _candidates(
 ) -> list[tuple[str, float]]:
     """Lanes near the pose and roughly along it, each with its cost."""
     keys, polygons, tree = _lane_tree(lane_map)
+    measured = _measured(lane_map)
     point = shapely.Point(pose[0], pose[1])
     found = []
     for i in np.sort(tree.query(point, "dwithin", distance=reach)):
         lane = lane_map.lanes[keys[i]]
-        along, offset = project(lane.centreline, pose[:2])
-        turn = abs(float(wrap_angle(sample(lane.centreline, along)[2] - pose[2])))
+        if lane.id not in measured:
+            measured[lane.id] = (segments(lane.centreline), np.unwrap(lane.centreline[:, 2]))
+        line, yaw = measured[lane.id]
+        along, offset = line.project(pose[:2])
+        turn = abs(float(wrap_angle(wrap_angle(np.interp(along, line.arcs, yaw)) - pose[2])))
         if turn > MAX_TURN:
             continue
         cost = (offset / OFFSET_SCALE) ** 2 + (turn / TURN_SCALE) ** 2
@@ -75,6 +79,13 @@ def _lane_tree(lane_map: LaneMap) -> tuple[tuple[str, ...], np.ndarray, shapely.
         polygons = np.array([lane.polygon for lane in lane_map.lanes.values()], dtype=object)
         kept = (tuple(lane_map.lanes), polygons, shapely.STRtree(polygons))
         lane_map.cache["log_route/lanes"] = kept
+    return kept
+
+
+def _measured(lane_map: LaneMap) -> dict[str, tuple[Segments, np.ndarray]]:
+    """Centrelines and their unwrapped headings, of the lanes that were asked for so far."""
+    kept = lane_map.cache.setdefault("log_route/measured", {})
+    assert isinstance(kept, dict)
     return kept
 
 

@@ -5,6 +5,8 @@ Where only x and y matter, further columns (a heading) may follow.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float
 
@@ -38,17 +40,36 @@ def with_tangents(points: Float[np.ndarray, "n columns"]) -> Float[np.ndarray, "
     return np.column_stack([points[:, :2], np.arctan2(chord[:, 1], chord[:, 0])])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Segments:
+    """What `project` has to know of a polyline, for those who ask it again and again."""
+
+    start: Float[np.ndarray, "k 2"]
+    delta: Float[np.ndarray, "k 2"]
+    squared: Float[np.ndarray, " k"]  # lengths [m^2]
+    arcs: Float[np.ndarray, " n"]
+
+    def project(self, query: Float[np.ndarray, " more"]) -> tuple[float, float]:
+        """As `project` of the polyline they were made of."""
+        along = np.einsum("ij,ij->i", query[:2] - self.start, self.delta)
+        t = np.clip(along / np.where(self.squared > 0, self.squared, 1.0), 0.0, 1.0)
+        gap = np.hypot(*(self.start + t[:, None] * self.delta - query[:2]).T)
+        best = int(np.argmin(gap))
+        return float(self.arcs[best] + t[best] * np.sqrt(self.squared[best])), float(gap[best])
+
+
+def segments(points: Float[np.ndarray, "n columns"]) -> Segments:
+    """The segments of a polyline, measured once."""
+    delta = np.diff(points[:, :2], axis=0)
+    squared = np.einsum("ij,ij->i", delta, delta)
+    return Segments(points[:-1, :2], delta, squared, arc_lengths(points))
+
+
 def project(
     points: Float[np.ndarray, "n columns"], query: Float[np.ndarray, " more"]
 ) -> tuple[float, float]:
     """Arc length of the nearest point of the polyline (clamped to its ends), and the distance."""
-    start, delta = points[:-1, :2], np.diff(points[:, :2], axis=0)
-    squared = np.einsum("ij,ij->i", delta, delta)
-    along = np.einsum("ij,ij->i", query[:2] - start, delta)
-    t = np.clip(along / np.where(squared > 0, squared, 1.0), 0.0, 1.0)
-    gap = np.hypot(*(start + t[:, None] * delta - query[:2]).T)
-    best = int(np.argmin(gap))
-    return float(arc_lengths(points)[best] + t[best] * np.sqrt(squared[best])), float(gap[best])
+    return segments(points).project(query)
 
 
 def sample(

@@ -22,6 +22,17 @@ class IDMParameters:
     exponent: float = 10.0  # how late the free acceleration fades
     braking_limit: float = 3.0  # hardest braking ever commanded [m/s^2]
 
+    def values(self) -> tuple[float, float, float, float, float, float]:
+        """In the order of `idm_acceleration_scalar`."""
+        return (
+            self.min_gap,
+            self.headway,
+            self.acceleration,
+            self.deceleration,
+            self.exponent,
+            self.braking_limit,
+        )
+
 
 @numba.njit(cache=True)
 def _idm_many(
@@ -63,6 +74,5 @@ def idm_acceleration(
     """
     arrays = np.broadcast_arrays(gap, speed, lead_speed, target_speed)
     flat = [np.ascontiguousarray(array, float).ravel() for array in arrays]
-    p = parameters
-    values = (p.min_gap, p.headway, p.acceleration, p.deceleration, p.exponent, p.braking_limit)
-    return _idm_many(flat[0], flat[1], flat[2], flat[3], values).reshape(arrays[0].shape)
+    many = _idm_many(flat[0], flat[1], flat[2], flat[3], parameters.values())
+    return many.reshape(arrays[0].shape)

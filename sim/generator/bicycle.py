@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from drivelab.geometry.poses import wrap_angle
-from drivelab.sim.generator.leaders import project_ahead
+from drivelab.sim.generator.leaders import pose_at, project_ahead
 
 STEERING_RATE = 0.5  # [rad/s]
 PREVIEW = 0.25  # the curvature aimed at is the path's so much later [s]
@@ -32,6 +32,7 @@ def bicycle_step(
     *,
     path: Float[np.ndarray, "n 3"],
     arcs: Float[np.ndarray, " n"],
+    yaw: Float[np.ndarray, " n"],
     curvature: Float[np.ndarray, " n"],
     speed: float,
     wheel_base: float,
@@ -40,12 +41,11 @@ def bicycle_step(
     """Drive for `dt` [s], ending with `speed` [m/s].
 
     Curvature = the path's (a little ahead) minus a critically damped pull towards the path, whose
-    length grows with speed.
+    length grows with speed. `yaw` is the path's, unwrapped.
     """
     at, distance, _ = project_ahead(path, arcs, state.at - 2.0, state.at + 8.0, state.x, state.y)
-    yaw = np.unwrap(path[:, 2])
-    px, py = np.interp(at, arcs, path[:, 0]), np.interp(at, arcs, path[:, 1])
-    heading = float(wrap_angle(state.yaw - np.interp(at, arcs, yaw)))
+    px, py, along = pose_at(path, arcs, yaw, at)
+    heading = float(wrap_angle(state.yaw - along))
     left = -np.sin(state.yaw - heading) * (state.x - px)
     left += np.cos(state.yaw - heading) * (state.y - py)
     aside = np.copysign(distance, left)
@@ -54,7 +54,7 @@ def bicycle_step(
     aimed -= pull**2 * aside + 2.0 * pull * heading
     wanted = np.arctan(wheel_base * aimed)
     limit = STEERING_RATE * dt
-    steering = state.steering + float(np.clip(wanted - state.steering, -limit, limit))
+    steering = state.steering + min(max(wanted - state.steering, -limit), limit)
     mean_speed = 0.5 * (state.speed + speed)
     turned = mean_speed * np.tan(steering) / wheel_base * dt
     middle = state.yaw + 0.5 * turned

@@ -32,6 +32,12 @@ def pose_at(
 
 
 @numba.njit(cache=True)
+def value_at(arcs: np.ndarray, values: np.ndarray, at: float) -> float:
+    """One of the values along a path, at an arc length, or at the nearer end."""
+    return float(np.interp(at, arcs, values))
+
+
+@numba.njit(cache=True)
 def leader(
     path: np.ndarray,
     arcs: np.ndarray,

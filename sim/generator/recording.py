@@ -9,7 +9,7 @@ import numpy as np
 
 from drivelab.data.labmini_format import POSITION, RATE, quantise, quantise_poses
 from drivelab.data.recorded_log import RecordedLog
-from drivelab.geometry.polyline import project, sample
+from drivelab.geometry.polyline import sample, segments
 from drivelab.geometry.poses import relative, wrap_angle
 from drivelab.sim.generator.setting import Setting, lanes_path
 from drivelab.sim.generator.world import DT, Snapshot, TrafficWorld
@@ -104,9 +104,10 @@ def _tracks(frames: Sequence[Snapshot], setting: Setting) -> Tracks:
 def _commands(frames: Sequence[Snapshot], way: np.ndarray) -> tuple[Command, ...]:
     """Where the way leads, seen from the ego: the rule of the real logs."""
     commands = []
-    for frame in frames:
-        ego = np.array([frame.ego.x, frame.ego.y, frame.ego.yaw])
-        goal = sample(way, project(way[:, :2], ego[:2])[0] + COMMAND_AHEAD)
+    line = segments(way)
+    egos = np.array([[frame.ego.x, frame.ego.y, frame.ego.yaw] for frame in frames])
+    goals = sample(way, np.array([line.project(ego)[0] for ego in egos]) + COMMAND_AHEAD)
+    for ego, goal in zip(egos, goals, strict=True):
         aside = relative(ego, goal)[1]
         if abs(aside) < COMMAND_ASIDE:
             commands.append(Command.STRAIGHT)

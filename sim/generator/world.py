@@ -12,20 +12,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from drivelab.geometry.polyline import arc_lengths, project, sample
+from drivelab.geometry.polyline import Segments, project, sample, segments
 from drivelab.geometry.poses import wrap_angle
 from drivelab.planning import (
+    IDMParameters,
     LaneChangeParameters,
     NeighbourGap,
     blend_paths,
-    idm_acceleration,
+    idm_acceleration_scalar,
     path_curvature,
     should_change_lane,
 )
 from drivelab.sim.generator.actors import Actor, Follow, Script
 from drivelab.sim.generator.bicycle import BicycleState, bicycle_step
 from drivelab.sim.generator.conflicts import Conflict, Passage, find_conflict, must_wait
-from drivelab.sim.generator.leaders import leader, pose_at
+from drivelab.sim.generator.leaders import leader, pose_at, value_at
 from drivelab.types import PACIFICA
 
 DT = 0.1  # [s]
@@ -53,7 +54,7 @@ class _Mover:
 
     actor: Actor
     path: np.ndarray
-    arcs: np.ndarray
+    segments: Segments  # of the path
     yaw: np.ndarray  # of the path, unwrapped
     curvature: np.ndarray
     allowed: np.ndarray
@@ -63,10 +64,9 @@ class _Mover:
     rear: float
     acceleration: float = 0.0
 
-    def pose(self) -> tuple[float, float, float]:
-        """Where it is: `geometry.polyline.sample`, without measuring the path again."""
-        x, y, yaw = pose_at(self.path, self.arcs, self.yaw, self.at)
-        return x, y, float(wrap_angle(yaw))
+    @property
+    def arcs(self) -> np.ndarray:
+        return self.segments.arcs
 
     @property
     def passage(self) -> Passage:
@@ -123,7 +123,7 @@ class TrafficWorld:
         if isinstance(motion, Script):
             return (motion.speed(self.time + DT) - mover.speed) / DT
         ahead = mover.at + LOOK_AHEAD * mover.speed
-        target = max(float(np.interp(ahead, mover.arcs, mover.allowed)), 0.5)
+        target = max(value_at(mover.arcs, mover.allowed, ahead), 0.5)
         gap, lead = leader(
             mover.path,
             mover.arcs,
@@ -134,20 +134,13 @@ class TrafficWorld:
             speeds,
             i,
         )
-        wanted = float(
-            idm_acceleration(
-                gap, mover.speed, lead_speed=lead, target_speed=target, parameters=motion.driver
-            )
-        )
+        wanted = _idm(gap, mover.speed, lead, target, motion.driver)
         room = self._room_to_stop(i, motion)
         if room < np.inf:
             calm = replace(motion.driver, headway=STANDING_HEADWAY)
-            stopping = idm_acceleration(
-                room, mover.speed, lead_speed=0.0, target_speed=target, parameters=calm
-            )
-            wanted = min(wanted, float(stopping))
+            wanted = min(wanted, _idm(room, mover.speed, 0.0, target, calm))
         low, high = mover.acceleration - JERK_DOWN * DT, mover.acceleration + JERK_UP * DT
-        return float(np.clip(wanted, low, high))
+        return min(max(wanted, low), high)
 
     def _room_to_stop(self, i: int, motion: Follow) -> float:
         """Distance to the nearest red stop line or place to wait; infinite without one [m]."""
@@ -174,18 +167,20 @@ class TrafficWorld:
             self._ego,
             path=ego.path,
             arcs=ego.arcs,
+            yaw=ego.yaw,
             curvature=ego.curvature,
             speed=ego.speed,
             wheel_base=PACIFICA.wheel_base,
             dt=DT,
         )
-        ego.at = project(ego.path, np.array([self._ego.x, self._ego.y]))[0]
+        ego.at = ego.segments.project(np.array([self._ego.x, self._ego.y]))[0]
 
     def _place(self) -> np.ndarray:
         boxes = np.empty((len(self._movers), 5))
         for i, mover in enumerate(self._movers):
-            boxes[i, :3] = mover.pose()
+            boxes[i, :3] = pose_at(mover.path, mover.arcs, mover.yaw, mover.at)
             boxes[i, 3:] = mover.actor.size
+        boxes[:, 2] = wrap_angle(boxes[:, 2])
         forward = PACIFICA.rear_axle_to_center
         ego = self._ego
         boxes[0, 0] = ego.x + forward * np.cos(ego.yaw)
@@ -267,14 +262,17 @@ class TrafficWorld:
         self._find_conflicts(0)
 
 
+def _idm(gap: float, speed: float, lead: float, target: float, driver: IDMParameters) -> float:
+    return float(idm_acceleration_scalar(gap, speed, lead, target, *driver.values()))
+
+
 def _mover(actor: Actor, *, ego: bool) -> _Mover:
-    arcs = arc_lengths(actor.path[:, :2])
     motion = actor.motion
     half = actor.size[0] / 2
     return _Mover(
         actor=actor,
         path=np.ascontiguousarray(actor.path),
-        arcs=arcs,
+        segments=segments(actor.path),
         yaw=np.unwrap(actor.path[:, 2]),
         curvature=path_curvature(actor.path, smoothing=5.0) if ego else np.zeros(0),
         allowed=motion.allowed if isinstance(motion, Follow) else np.zeros(0),
