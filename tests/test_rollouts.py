@@ -36,6 +36,7 @@ from drivelab.sim.world.episode import Replay  # noqa: E402
 from drivelab.sim.world.roads import RoadTables, road_tables  # noqa: E402
 from drivelab.training.reinforcement.events import EventKind  # noqa: E402
 from drivelab.training.reinforcement.loop import Course  # noqa: E402
+from drivelab.training.rollouts import runner  # noqa: E402
 from drivelab.training.rollouts.clips import NO_EVENT, UNTAUGHT, DrivenClips  # noqa: E402
 from drivelab.training.rollouts.demonstrations import demonstrate, expert_position  # noqa: E402
 from drivelab.training.rollouts.episodes import KeptEpisodes  # noqa: E402
@@ -140,6 +141,21 @@ def test_the_same_draws_give_the_same_bits():
         np.testing.assert_array_equal(again.arrays()[name], array, err_msg=name)
     assert not np.array_equal(other.bins[:5], first.bins[:5])
     assert bool(VALID[first.bins[:, 1], first.bins[:, 0]].all())  # masked ones are never drawn
+
+
+def test_a_worker_that_forgets_its_maps_drives_the_same(monkeypatch: pytest.MonkeyPatch):
+    def source(seed: int):
+        return replace(clip(thing(44.0)), map=replace(clip().map, cache={}))
+
+    workers = [worker_of(source, Blind(STRAIGHT, STEADY, sure=0.02), 2) for _ in range(2)]
+    for seeds in ([0, 1, 2], [3], [4, 5, 6]):
+        kept = workers[0].collect(seeds, 7).clips.arrays()
+        with monkeypatch.context() as patch:
+            patch.setattr(runner, "MAPS", 3)
+            for name, array in workers[1].collect(seeds, 7).clips.arrays().items():
+                np.testing.assert_array_equal(array, kept[name], err_msg=name)
+    held = [len(worker._runner.core.world.bank.tables) for worker in workers]
+    assert held == [7, 3]
 
 
 def test_arrays_survive_a_trip():

@@ -286,6 +286,22 @@ def test_a_bank_joins_maps_as_if_each_stood_alone() -> None:
         first["border"] += len(one.border)
 
 
+def test_a_cleared_bank_holds_what_a_new_one_does() -> None:
+    first, second = [generated("roundabout"), cross()], [generated("merge"), cross()]
+    bank = RoadBank(first)
+    for again in (second, second[:1], first):
+        bank.clear()
+        with pytest.raises(ConfigError, match="the road bank is empty"):
+            _ = bank.roads
+        new = RoadBank(again)
+        assert [bank.add(lane_map) for lane_map in again] == list(range(len(again)))
+        for name, array in new.roads._asdict().items():
+            np.testing.assert_array_equal(getattr(bank.roads, name), array, err_msg=name)
+        lane = new.lane_number(len(again) - 1, new.tables[-1].lane_names[0])
+        assert bank.lane_name(lane) == new.lane_name(lane)
+        np.testing.assert_array_equal(bank.origins, new.origins)
+
+
 def test_numbers_and_arrays_given_out_stay_good_when_maps_are_added() -> None:
     bank = RoadBank([generated("merge"), cross()])
     before, number = bank.roads, bank.lane_number(1, "north")

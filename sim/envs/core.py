@@ -30,6 +30,7 @@ from drivelab.sim.envs.rewards import weight_row
 from drivelab.sim.envs.views import View
 from drivelab.sim.world.episode import Episode
 from drivelab.sim.world.native import Dynamics, NativeWorld, dynamics_number
+from drivelab.sim.world.roads import RoadBank
 from drivelab.sim.world.state import Capacity
 
 SEEDS = 2**31 - 1  # seeds of episodes are below
@@ -107,6 +108,7 @@ class EnvCore:
         self._commands = Commands(
             np.zeros((*shape, 2)), np.zeros((*shape, 3)), np.full(shape, -1, np.int32), self.over
         )
+        self._bank = RoadBank()
         self._world: NativeWorld | None = None
 
     @property
@@ -147,12 +149,21 @@ class EnvCore:
                 dynamics=self.options.dynamics,
                 policies=policies,
                 capacity=Capacity(actors=self._slots),
+                bank=self._bank,
             )
         for e, (episode, slots) in casts.items():
             self.world.policies[e] = self._commands.policies[e] = slots
             self.world.reset(e, episode)
             self._begin(e, episode)
             self.view.fill_one(self.world, e, self.observations)
+
+    def forget_maps(self) -> None:
+        """Let go of the world, which keeps the maps of all it has driven: the next begins anew.
+
+        The next reset names all environments.
+        """
+        self._bank.clear()
+        self._world = None
 
     def step(self, actions: Any) -> None:
         """One decision of every policy; those that are over come to a stop.

@@ -53,14 +53,20 @@ class _Column:
         self._buffer = np.empty((max(1, len(like)), *like.shape[1:]), like.dtype)
         self.count = 0
 
-    def append(self, part: np.ndarray) -> None:
+    def append(self, part: np.ndarray, raised: int = 0) -> None:
+        """Add rows; numbers that are not negative are raised."""
         need = self.count + len(part)
         if need > len(self._buffer):
             shape = (max(need, 2 * len(self._buffer)), *self._buffer.shape[1:])
             grown = np.empty(shape, self._buffer.dtype)
             grown[: self.count] = self._buffer[: self.count]
             self._buffer = grown
-        self._buffer[self.count : need] = part
+        added = self._buffer[self.count : need]
+        added[:] = part
+        if raised:
+            absent = part < 0
+            added += raised
+            added[absent] = part[absent]
         self.count = need
 
     def array(self) -> np.ndarray:
@@ -78,18 +84,22 @@ class GrowingRoads:
         fields: Mapping[str, np.ndarray] = roads._asdict()
         if not self._columns:
             self._columns = {name: _Column(array) for name, array in fields.items()}
-            for name in STARTS:
-                self._columns[name].append(fields[name][:1])
-        before = {kind: self._columns[name].count for kind, name in COUNTED.items()}
-        begun = {name: self._columns[name].count for name in STARTS.values()}
+        columns = self._columns
+        for name in STARTS:
+            if not columns[name].count:
+                columns[name].append(fields[name][:1])
+        before = {kind: columns[name].count for kind, name in COUNTED.items()}
+        begun = {name: columns[name].count for name in STARTS.values()}
         for name, array in fields.items():
             if name in STARTS:
-                part = array[1:] + begun[STARTS[name]]
-            elif name in NUMBERS:
-                part = np.where(array < 0, array, array + before[NUMBERS[name]])
+                columns[name].append(array[1:], begun[STARTS[name]])
             else:
-                part = array
-            self._columns[name].append(part)
+                columns[name].append(array, before[NUMBERS[name]] if name in NUMBERS else 0)
+
+    def clear(self) -> None:
+        """No maps, in the same memory: what `roads` gave before is overwritten."""
+        for column in self._columns.values():
+            column.count = 0
 
     def roads(self) -> Roads:
         """What has been joined so far."""

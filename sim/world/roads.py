@@ -171,19 +171,27 @@ class RoadBank:
     """Several maps as one `Roads`; a map stands in it once per set of signals.
 
     With one map, `roads` are the tables of that map themselves. Maps can be added at any time:
-    numbers given out before stay good, arrays handed out before stay as they were.
+    numbers given out before stay good, arrays handed out before stay as they were, until `clear`.
     """
 
     def __init__(self, lane_maps: Iterable[LaneMap] = ()) -> None:
+        self._growing = GrowingRoads()
+        self.clear()
+        for lane_map in lane_maps:
+            self.add(lane_map)
+
+    def clear(self) -> None:
+        """No maps; the memory stays, since new pages cost more than what is written into them.
+
+        Nobody may go on with what the bank gave before.
+        """
+        self._growing.clear()
         self.tables: list[RoadTables] = []
         # where the local frame of each map lies in its `map` frame [m]
         self.origins: Float[np.ndarray, "m 2"] = np.zeros((0, 2))
         self._joined: Roads | None = None
-        self._growing: GrowingRoads | None = None
         self._first_lane: list[int] = [0]
         self._known: dict[int, int] = {}
-        for lane_map in lane_maps:
-            self.add(lane_map)
 
     def add(
         self,
@@ -208,8 +216,7 @@ class RoadBank:
         if len(self.tables) == 1:
             self._joined = tables.roads
             return
-        if self._growing is None:
-            self._growing = GrowingRoads()
+        if len(self.tables) == 2:
             self._growing.append(self.tables[0].roads)
         self._growing.append(tables.roads)
         self._joined = self._growing.roads()

@@ -26,7 +26,7 @@ from drivelab.training.rollouts.clips import NO_EVENT, DrivenClips, Dropped, Har
 from drivelab.training.rollouts.outcome import Outcome, outcome_of
 
 _IDLE = -1
-MAPS = 256  # clips after which a world is made anew: it keeps the maps of all it has driven
+MAPS = 256  # clips after which a world begins anew: it keeps the maps of all it has driven
 
 MakeCore = Callable[[], EnvCore]
 
@@ -72,13 +72,13 @@ class ClipRunner:
         steps: decisions of the longest clip.
 
     Attributes:
-        core: the present environments.
+        core: the environments.
         at: decisions made so far in the present clip of each environment.
         episodes: what each environment drives in.
     """
 
     def __init__(self, make_core: MakeCore, *, steps: int = LENGTH) -> None:
-        self._make_core, self.steps = make_core, steps
+        self.steps = steps
         self.core = core = make_core()
         room = (len(core), steps)
         self._features: dict[str, np.ndarray] = {}
@@ -107,7 +107,8 @@ class ClipRunner:
         seen = self.core.observations
         self._features = {name: rows for name, rows in self._features.items() if name in seen}
         if len(self._driven | set(self._seeds)) > MAPS:
-            self.core, self._driven = self._make_core(), set()
+            self.core.forget_maps()
+            self._driven = set()
         for e in range(len(self.core)):
             self._next(e)
         while (self._place != _IDLE).any():
