@@ -53,7 +53,7 @@ class VocabularyRecipe:
 
     planning: str = "probabilistic"
     entries: int = 256
-    shifted: bool = False
+    shifted: bool = True
     sampled: int = SAMPLED
     drawn: int = DRAWN
     driven: int = 256
@@ -66,10 +66,10 @@ class VocabularyRecipe:
     clip: float = 0.2
     ppo: float = 1.0
     value: float = 1.0
-    dynamic_aux: float = 0.0
-    static_aux: float = 0.0
-    position_aux: float = 0.0
-    heading_aux: float = 0.0
+    dynamic_aux: float = 1.0
+    static_aux: float = 1.0
+    position_aux: float = 1.0
+    heading_aux: float = 1.0
 
     def __post_init__(self) -> None:
         least_of = {"sampled": 2, "drawn": 2, "driven": 1}
