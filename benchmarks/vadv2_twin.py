@@ -95,10 +95,9 @@ def print_costs(runs: Runs) -> None:
                 told = summary_of(folder)
                 clips = imitated(folder / EXPERT)
                 way = between(folder / BEST)
-                first, last = aside(folder)
                 print(
                     f"| {name} | {seed} | {told['updates']} | {clips} | {told['minutes']} | {way} "
-                    f"| {first:.3f} | {last:.3f} |"
+                    f"| {aside(folder)} |"
                 )
 
 
@@ -118,8 +117,13 @@ def between(file: Path) -> str:
         return f"{spacing(opened.get_tensor('vocabulary')):.2f}"
 
 
-def aside(folder: Path) -> tuple[float, float]:
-    """Mean error of y [m] at the first and the last pose of what the best weights plan."""
+def aside(folder: Path) -> str:
+    """Mean error of y [m] at the first and the last pose of what the best weights plan.
+
+    Empty cells where the run imitated nothing, as it has kept no states then.
+    """
+    if not (folder / EXPERT).is_file():
+        return " | "
     clips, network = load_clips(folder / EXPERT), open_vector_vadv2(folder / BEST)
     dt = network.config.dt
     if isinstance(network, VectorTwin):
@@ -131,7 +135,7 @@ def aside(folder: Path) -> tuple[float, float]:
     parts = np.array_split(rows, -(-len(rows) // BATCH))
     plans = np.concatenate([act(clips.features["vector"][part]) for part in parts])
     error = np.abs(plans - clips.targets["trajectory"][rows])[..., 1].mean(0)
-    return float(error[0]), float(error[-1])
+    return f"{error[0]:.3f} | {error[-1]:.3f}"
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from drivelab.evaluation.reference_impact import reference_impact
 from drivelab.sim.envs.families import family_episode
 from drivelab.sim.world.episode import Episode, Termination
 from drivelab.sim.world.native import NativeWorld
+from drivelab.sim.world.roads import RoadBank
 from drivelab.types import Observation, Plan, SensorRig
 
 EPISODES = [family_episode("merge", 3), family_episode("follow", 4), family_episode("curve", 5)]
@@ -121,6 +122,16 @@ def test_a_snapshot_of_another_world_is_refused() -> None:
     moment = NativeWorld([EPISODES[0]]).snapshot()
     with pytest.raises(ConfigError, match="another world"):
         NativeWorld([EPISODES[1]]).restore(moment)
+
+
+def test_a_snapshot_from_before_the_maps_were_let_go_is_refused() -> None:
+    bank = RoadBank()
+    moment = NativeWorld([EPISODES[0]], bank=bank).snapshot()
+    bank.clear()
+    world = NativeWorld([EPISODES[0]], bank=bank)
+    with pytest.raises(ConfigError, match="another world"):
+        world.restore(moment)
+    world.restore(world.snapshot())
 
 
 @pytest.mark.parametrize(

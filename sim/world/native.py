@@ -47,6 +47,7 @@ class Snapshot:
     state: State
     starts: tuple[Start, ...]
     bank: RoadBank  # whose maps the state's numbers mean
+    era: int  # of the bank
 
 
 class NativeWorld:
@@ -157,7 +158,7 @@ class NativeWorld:
 
     def snapshot(self) -> Snapshot:
         """Everything that changes, copied."""
-        return Snapshot(copied(self.state), tuple(self.starts), self.bank)
+        return Snapshot(copied(self.state), tuple(self.starts), self.bank, self.bank.era)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot of this world, bit for bit."""
@@ -165,7 +166,7 @@ class NativeWorld:
             raise ConfigError(
                 f"a snapshot of {len(snapshot.starts)} environments, this world has {len(self)}"
             )
-        if snapshot.bank is not self.bank:
+        if snapshot.bank is not self.bank or snapshot.era != self.bank.era:
             raise ConfigError("a snapshot of another world: it means other maps than this one's")
         self.starts = list(snapshot.starts)
         kept = copied(snapshot.state)

@@ -175,6 +175,7 @@ class RoadBank:
     """
 
     def __init__(self, lane_maps: Iterable[LaneMap] = ()) -> None:
+        self.era = 0  # goes on with every `clear`: numbers of another era mean nothing
         self._growing = GrowingRoads()
         self.clear()
         for lane_map in lane_maps:
@@ -185,6 +186,7 @@ class RoadBank:
 
         Nobody may go on with what the bank gave before.
         """
+        self.era += 1
         self._growing.clear()
         self.tables: list[RoadTables] = []
         # where the local frame of each map lies in its `map` frame [m]

@@ -35,7 +35,7 @@ EXPERT = "expert.safetensors"  # the numbers of all clips
 DRAWN = "expert-{name}.bin"  # a drawn feature of all decisions, one behind the other
 PARTS = "expert-parts"  # numbers of the parts that are written, until all are
 PART = 32  # clips of a part
-TOLD = "drove {} of {} clips as their experts did"
+TOLD = "drove {} of {} clips by what their experts did"
 
 
 def drive_experts(course: Course, pupil: Pupil, settings: ReinforcementSettings, say: Say) -> None:
