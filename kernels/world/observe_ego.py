@@ -26,6 +26,7 @@ from drivelab.kernels.world.arrays import (
     State,
 )
 from drivelab.kernels.world.cells import cell_at, grid_of
+from drivelab.kernels.world.fetch import fetch_views
 from drivelab.kernels.world.free_way import way_segment
 
 POINTS, POINT_STEP = 30, 2.0  # of the way ahead, and their spacing [m]
@@ -144,6 +145,7 @@ def observe_ego(roads: Roads, state: State, out: Float32[np.ndarray, "E F"]) -> 
     ways, way_first, way_count, way_at = state.way, state.way_first, state.way_count, state.way_at
     routes, lights = state.route, state.light
     nearest, order = np.empty(ACTORS), np.empty(ACTORS, np.int64)
+    fetch_views(roads, state)
     for e in range(out.shape[0]):
         row = out[e]
         if modes[e, 0] == ABSENT:

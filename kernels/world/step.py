@@ -7,6 +7,7 @@ from numba import njit
 from drivelab.kernels.world.bodies import move_policies
 from drivelab.kernels.world.checks import check_actors
 from drivelab.kernels.world.drive import choose_accelerations, move_drivers
+from drivelab.kernels.world.fetch import fetch_cells
 from drivelab.kernels.world.lights import update_lights
 from drivelab.kernels.world.locate import locate_actors
 from drivelab.kernels.world.replay import replay_actors
@@ -54,6 +55,7 @@ def settle_world(roads, state):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, inline="always")
 def _look(roads, state):  # type: ignore[no-untyped-def]
+    fetch_cells(roads, state)
     locate_actors(roads, state)
     check_actors(roads, state)
     follow_ways(state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import pi
+from math import pi, prod
 from typing import Any, Protocol
 
 import gymnasium as gym
@@ -121,6 +121,10 @@ class TrajectoryActions:
         return how
 
 
+# What actions are held against; spaces that are handed out draw by seeds of their own
+_ANCHORS = gym.spaces.MultiDiscrete([BINS, BINS])
+
+
 @dataclass(frozen=True, slots=True)
 class RadActions:
     """RAD's 61 x 61 anchors as (lateral, longitudinal) bins; the first 0.1 s of one is executed.
@@ -142,7 +146,7 @@ class RadActions:
 
     def command(self, state: State, actions: Any, commands: Commands, how: int) -> int:
         """Poses 0.1 s later."""
-        given = np.array(check_actions(self.space, actions, commands.over.shape))
+        given = np.array(check_actions(_ANCHORS, actions, commands.over.shape))
         given[commands.over] = self.idle
         commands.poses[:] = next_poses(given, rear_poses(state, commands.policies))
         return POSES
@@ -196,11 +200,11 @@ def check_actions(space: gym.Space, actions: Any, shape: tuple[int, ...]) -> np.
     given = np.asarray(actions)
     inner = space.shape or ()
     wanted = (*shape, *inner)
-    if given.size != np.prod(wanted) or given.shape[-len(inner) :] != inner:
+    if given.size != prod(wanted) or given.shape[-len(inner) :] != inner:
         raise ConfigError(f"actions of shape {given.shape}: expected {wanted}")
     given = given.reshape(wanted)
     if isinstance(space, gym.spaces.MultiDiscrete):
-        if not np.issubdtype(given.dtype, np.integer):
+        if given.dtype.kind not in "iu":
             raise ConfigError(f"actions of type {given.dtype}: expected whole numbers")
         low, high = np.zeros_like(space.nvec), space.nvec - 1
     else:
@@ -223,9 +227,8 @@ def _refuse(given: np.ndarray, bad: np.ndarray, low: np.ndarray, high: np.ndarra
 
 def rear_poses(state: State, policies: Int[np.ndarray, "E A"]) -> Float[np.ndarray, "E A 3"]:
     """Rear axles of all policies' vehicles, in the frame of their map's tables."""
-    slots = np.maximum(policies, 0)
+    at = np.arange(len(policies))[:, None], np.maximum(policies, 0)
     x, y, yaw, rear, cos, sin = (
-        np.take_along_axis(values, slots, axis=1)
-        for values in (state.x, state.y, state.yaw, state.rear, state.cos, state.sin)
+        values[at] for values in (state.x, state.y, state.yaw, state.rear, state.cos, state.sin)
     )
     return np.stack([x - rear * cos, y - rear * sin, yaw], -1)
